@@ -1,0 +1,179 @@
+"""The newest readings of every account and the health of every poll and export.
+
+Lives in memory only and starts anew with the process. Written by the poller and the export
+loop, read by the snapshot and the status page.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from enum import StrEnum
+
+import msgspec
+
+from exporter.errors import Outcome
+from exporter.gateway.readings import AccountReading, Endpoint, Envelope
+
+DURATION_BOUNDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+"""Upper bounds, in seconds, of the buckets of `bytespike.exporter.poll.duration`."""
+
+STALE_INTERVALS = 3
+"""A reading older than this many poll intervals is unknown."""
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """One number of an envelope and when it was observed (Unix seconds)."""
+
+    value: float
+    observed_at: float
+
+
+class ExportOutcome(StrEnum):
+    """How one OTLP export ended: `bytespike.outcome` on `bytespike.exporter.exports`."""
+
+    SUCCESS = "success"
+    PARTIAL = "partial"
+    FAILURE = "failure"
+
+
+class RowOutcome(StrEnum):
+    """What became of a usage row: `bytespike.outcome` on `bytespike.exporter.usage.rows`."""
+
+    COUNTED = "counted"
+    DUPLICATE = "duplicate"
+    REJECTED = "rejected"
+
+
+class Histogram:
+    """Durations in `DURATION_BOUNDS` buckets; `counts` has one more, for what is above."""
+
+    __slots__ = ("counts", "sum", "min", "max")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(DURATION_BOUNDS) + 1)
+        self.sum = 0.0
+        self.min = 0.0
+        self.max = 0.0
+
+    @property
+    def count(self) -> int:
+        """How many durations were recorded."""
+        return sum(self.counts)
+
+    def record(self, seconds: float) -> None:
+        """Add one duration."""
+        self.min = min(self.min, seconds) if self.count else seconds
+        self.max = max(self.max, seconds)
+        self.counts[bisect_left(DURATION_BOUNDS, seconds)] += 1
+        self.sum += seconds
+
+
+class EndpointStatus:
+    """One endpoint of one account, as its polls found it.
+
+    `up` is None before the first poll ended. Instants are Unix seconds. `interval` is the
+    configured poll interval in seconds, without jitter.
+    """
+
+    def __init__(self, interval: float) -> None:
+        self.interval = interval
+        self.up: bool | None = None
+        self.last_success: float | None = None
+        self.last_error: str | None = None
+        self.last_error_at: float | None = None
+        self.next_poll: float | None = None
+        self.polls: dict[Outcome, int] = {}
+        self.duration = Histogram()
+
+    def succeeded(self, now: float, seconds: float) -> None:
+        """A poll at `now` that took `seconds` gave its reading."""
+        self.up = True
+        self.last_success = now
+        self.last_error = None
+        self._ended(Outcome.SUCCESS, seconds)
+
+    def failed(self, now: float, seconds: float, outcome: Outcome, message: str, up: bool) -> None:
+        """A poll failed; `up` where the gateway itself works (402)."""
+        self.up = up
+        self.last_error = message
+        self.last_error_at = now
+        self._ended(outcome, seconds)
+
+    def _ended(self, outcome: Outcome, seconds: float) -> None:
+        self.polls[outcome] = self.polls.get(outcome, 0) + 1
+        self.duration.record(seconds)
+
+    def stale(self, now: float) -> bool:
+        """Whether what the last successful poll read is too old to be shown."""
+        return self.last_success is None or now - self.last_success > STALE_INTERVALS * self.interval
+
+
+class KeyReadings:
+    """The envelope of one key, number by number: a response that lacks a header leaves it be.
+
+    Money in nano-USD, `reset_at` in Unix seconds.
+    """
+
+    __slots__ = ("limit", "remaining", "reset_at", "key_quota_remaining", "org_quota_remaining")
+
+    def __init__(self) -> None:
+        self.limit: Reading | None = None
+        self.remaining: Reading | None = None
+        self.reset_at: Reading | None = None
+        self.key_quota_remaining: Reading | None = None
+        self.org_quota_remaining: Reading | None = None
+
+    def observe(self, envelope: Envelope) -> None:
+        """Take over what the envelope says, unless something newer is known."""
+        for name in self.__slots__:
+            value = getattr(envelope, name)
+            known: Reading | None = getattr(self, name)
+            if value is not None and (known is None or known.observed_at <= envelope.observed_at):
+                setattr(self, name, Reading(value, envelope.observed_at))
+
+
+class AccountBoard:
+    """Newest readings of one account."""
+
+    def __init__(self, name: str, endpoints: dict[Endpoint, float]) -> None:
+        """`endpoints`: each enabled endpoint and its poll interval in seconds."""
+        self.name = name
+        self.endpoints = {endpoint: EndpointStatus(s) for endpoint, s in endpoints.items()}
+        self.account: AccountReading | None = None
+        self.keys: dict[str, KeyReadings] = {}
+        self.rows: dict[RowOutcome, int] = dict.fromkeys(RowOutcome, 0)
+
+    def observe(self, envelope: Envelope) -> None:
+        """Take over an envelope, whatever the status of the response that carried it."""
+        self.keys.setdefault(envelope.key_id, KeyReadings()).observe(envelope)
+
+
+class ExportStatus:
+    """How the OTLP exports went. Instants are Unix seconds."""
+
+    def __init__(self) -> None:
+        self.outcomes: dict[ExportOutcome, int] = dict.fromkeys(ExportOutcome, 0)
+        self.last_success: float | None = None
+        self.last_error: str | None = None
+        self.last_error_at: float | None = None
+
+    def ended(self, now: float, outcome: ExportOutcome, error: str | None) -> None:
+        """Record one export; `error` says why it was not a success."""
+        self.outcomes[outcome] += 1
+        if outcome is ExportOutcome.SUCCESS:
+            self.last_success = now
+            self.last_error = None
+        else:
+            self.last_error = error
+            self.last_error_at = now
+
+
+class Board:
+    """All accounts, in the order of the configuration, and the exports."""
+
+    def __init__(self, started_at: float) -> None:
+        self.started_at = started_at
+        self.accounts: dict[str, AccountBoard] = {}
+        self.exports = ExportStatus()
+        self.state_writable = True
+        self.state_error: str | None = None

@@ -1,0 +1,251 @@
+"""Every metric, once: name, kind, unit, description, attributes, origin.
+
+The snapshot, `/metrics`, `docs/metrics.md` and the tests derive from this table.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Kind(StrEnum):
+    """How a metric behaves."""
+
+    GAUGE = "gauge"
+    COUNTER = "counter"
+    HISTOGRAM = "histogram"
+
+
+class Origin(StrEnum):
+    """Where the numbers of a metric are read."""
+
+    ACCOUNT = "account"
+    ENVELOPE = "envelope"
+    USAGE = "usage"
+    TRANSACTIONS = "transactions"
+    LEDGER = "ledger"
+    SELF = "exporter"
+
+
+class Metric(msgspec.Struct, frozen=True):
+    """One metric. `attributes` are the names, in the order in which a point gives its values."""
+
+    name: str
+    kind: Kind
+    unit: str
+    description: str
+    origin: Origin
+    attributes: tuple[str, ...]
+
+
+ACCOUNT = "bytespike.account.name"
+MODEL = "gen_ai.request.model"
+TOKEN_TYPE = "gen_ai.token.type"
+KEY_ID = "bytespike.key.id"
+KEY_NAME = "bytespike.key.name"
+KIND = "bytespike.transaction.kind"
+DIRECTION = "bytespike.transaction.direction"
+ENDPOINT = "bytespike.endpoint"
+OUTCOME = "bytespike.outcome"
+
+_KEY = (ACCOUNT, KEY_ID)
+_USAGE = (ACCOUNT, KEY_ID, KEY_NAME, MODEL)
+
+
+def _gauge(
+    name: str, unit: str, description: str, origin: Origin, attributes: tuple[str, ...] = (ACCOUNT,)
+) -> Metric:
+    return Metric(f"bytespike.{name}", Kind.GAUGE, unit, description, origin, attributes)
+
+
+def _counter(
+    name: str, unit: str, description: str, origin: Origin, attributes: tuple[str, ...] = (ACCOUNT,)
+) -> Metric:
+    return Metric(f"bytespike.{name}", Kind.COUNTER, unit, description, origin, attributes)
+
+
+WALLET_BALANCE = _gauge(
+    "wallet.balance", "USD", "What is left to spend, net of holds.", Origin.ACCOUNT
+)
+WALLET_THRESHOLD = _gauge(
+    "wallet.low_balance_threshold",
+    "USD",
+    "The balance at or below which the gateway calls the wallet low.",
+    Origin.ACCOUNT,
+)
+WALLET_LOW = _gauge(
+    "wallet.low_balance_active", "", "1 while the gateway calls the balance low.", Origin.ACCOUNT
+)
+WALLET_TOPUP = _counter(
+    "wallet.topup", "USD", "Paid into the wallet since the account was created.", Origin.ACCOUNT
+)
+WALLET_SPEND = _counter(
+    "wallet.spend", "USD", "Spent from the wallet since the account was created.", Origin.ACCOUNT
+)
+WALLET_RUNWAY = _gauge(
+    "wallet.runway",
+    "s",
+    "How long the balance lasts at the spend rate of `runway.window`; absent while nothing is spent.",
+    Origin.LEDGER,
+)
+ACCOUNT_INFO = _gauge(
+    "account.info",
+    "",
+    "Always 1; its attributes say whose account it is.",
+    Origin.ACCOUNT,
+    (
+        ACCOUNT,
+        "bytespike.user.tier",
+        "bytespike.organization.id",
+        "bytespike.organization.name",
+        "bytespike.organization.role",
+    ),
+)
+QUOTA_USAGE = _gauge(
+    "quota.usage", "USD", "Spent on the model so far.", Origin.ACCOUNT, (ACCOUNT, MODEL)
+)
+QUOTA_LIMIT = _gauge(
+    "quota.limit", "USD", "The model's cap; absent where uncapped.", Origin.ACCOUNT, (ACCOUNT, MODEL)
+)
+QUOTA_UTILIZATION = _gauge(
+    "quota.utilization",
+    "1",
+    "Share of the model's cap that is spent; capped models only.",
+    Origin.ACCOUNT,
+    (ACCOUNT, MODEL),
+)
+RATE_LIMIT = _gauge(
+    "rate_limit.limit",
+    "USD",
+    "Cap of the rolling spend window that is closest to constraining the key.",
+    Origin.ENVELOPE,
+    _KEY,
+)
+RATE_REMAINING = _gauge(
+    "rate_limit.remaining", "USD", "What is left in that window.", Origin.ENVELOPE, _KEY
+)
+RATE_RESET = _gauge(
+    "rate_limit.reset.timestamp", "s", "Unix time at which that window resets.", Origin.ENVELOPE, _KEY
+)
+KEY_REMAINING = _gauge(
+    "key.quota.remaining", "USD", "What is left of the key's lifetime cap.", Origin.ENVELOPE, _KEY
+)
+ORGANIZATION_BALANCE = _gauge(
+    "organization.balance", "USD", "What is left in the organization's wallet.", Origin.ENVELOPE
+)
+USAGE_COST = _counter("usage.cost", "USD", "Billed for API calls.", Origin.USAGE, _USAGE)
+USAGE_TOKENS = _counter(
+    "usage.tokens", "{token}", "Tokens billed.", Origin.USAGE, (*_USAGE, TOKEN_TYPE)
+)
+USAGE_REQUESTS = _counter("usage.requests", "{request}", "API calls billed.", Origin.USAGE, _USAGE)
+USAGE_OVERCOUNT = _gauge(
+    "usage.overcount",
+    "USD",
+    "What later corrections took back from cost counters, which may not fall.",
+    Origin.USAGE,
+)
+BILLING_TRANSACTIONS = _counter(
+    "billing.transactions",
+    "{transaction}",
+    "Wallet movements that were not API calls.",
+    Origin.TRANSACTIONS,
+    (ACCOUNT, KIND),
+)
+BILLING_AMOUNT = _counter(
+    "billing.amount",
+    "USD",
+    "Sum of those movements, by direction.",
+    Origin.TRANSACTIONS,
+    (ACCOUNT, KIND, DIRECTION),
+)
+BILLING_LAST = _gauge(
+    "billing.last_transaction.timestamp",
+    "s",
+    "Unix time of the newest movement of the kind.",
+    Origin.TRANSACTIONS,
+    (ACCOUNT, KIND),
+)
+LEDGER_DRIFT = _gauge(
+    "ledger.drift",
+    "USD",
+    "Growth of lifetime spend since the first account poll, less the usage billed since then.",
+    Origin.LEDGER,
+)
+GATEWAY_UP = _gauge(
+    "gateway.up",
+    "",
+    "1 if the last poll of the endpoint succeeded, 0 if it failed.",
+    Origin.SELF,
+    (ACCOUNT, ENDPOINT),
+)
+POLLS = _counter(
+    "exporter.polls", "{poll}", "Polls by outcome.", Origin.SELF, (ACCOUNT, ENDPOINT, OUTCOME)
+)
+POLL_DURATION = Metric(
+    "bytespike.exporter.poll.duration",
+    Kind.HISTOGRAM,
+    "s",
+    "Duration of polls, waits between attempts included.",
+    Origin.SELF,
+    (ACCOUNT, ENDPOINT),
+)
+LAST_SUCCESS = _gauge(
+    "exporter.last_success.timestamp",
+    "s",
+    "Unix time of the endpoint's last successful poll.",
+    Origin.SELF,
+    (ACCOUNT, ENDPOINT),
+)
+EXPORTS = _counter("exporter.exports", "{export}", "OTLP exports by outcome.", Origin.SELF, (OUTCOME,))
+USAGE_ROWS = _counter(
+    "exporter.usage.rows",
+    "{row}",
+    "Usage rows and buckets read, by what became of them.",
+    Origin.SELF,
+    (ACCOUNT, OUTCOME),
+)
+SERIES_FOLDED = _gauge(
+    "exporter.series.folded",
+    "{series}",
+    'Keys and models counted under "other" because `usage.max_series` is reached.',
+    Origin.SELF,
+)
+BUILD_INFO = _gauge(
+    "exporter.build.info", "", "Always 1; which exporter this is.", Origin.SELF, ("version", "python")
+)
+
+CATALOGUE: tuple[Metric, ...] = (
+    WALLET_BALANCE,
+    WALLET_THRESHOLD,
+    WALLET_LOW,
+    WALLET_TOPUP,
+    WALLET_SPEND,
+    WALLET_RUNWAY,
+    ACCOUNT_INFO,
+    QUOTA_USAGE,
+    QUOTA_LIMIT,
+    QUOTA_UTILIZATION,
+    RATE_LIMIT,
+    RATE_REMAINING,
+    RATE_RESET,
+    KEY_REMAINING,
+    ORGANIZATION_BALANCE,
+    USAGE_COST,
+    USAGE_TOKENS,
+    USAGE_REQUESTS,
+    USAGE_OVERCOUNT,
+    BILLING_TRANSACTIONS,
+    BILLING_AMOUNT,
+    BILLING_LAST,
+    LEDGER_DRIFT,
+    GATEWAY_UP,
+    POLLS,
+    POLL_DURATION,
+    LAST_SUCCESS,
+    EXPORTS,
+    USAGE_ROWS,
+    SERIES_FOLDED,
+    BUILD_INFO,
+)

@@ -1,0 +1,130 @@
+"""The typed configuration: every setting once, with its default and what it means.
+
+`exporter.config_file` reads it from YAML and the environment; `docs/configuration.md` is made
+from the docstrings here. Durations are in seconds, money in USD.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from exporter.secret import Secret
+
+
+class UsageMode(StrEnum):
+    """Which shape of `/me/usage` to ask for."""
+
+    AUTO = "auto"
+    LOG = "log"
+    ROLLUP = "rollup"
+
+
+class Protocol(StrEnum):
+    """How OTLP is carried."""
+
+    HTTP = "http/protobuf"
+    GRPC = "grpc"
+
+
+class Compression(StrEnum):
+    """How OTLP requests are compressed."""
+
+    GZIP = "gzip"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """An address to listen on. Port 0 takes a free one."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One account: exactly one of `api_key_env` and `api_key_file` is set."""
+
+    name: str
+    base_url: str
+    api_key_env: str | None = None
+    api_key_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """How requests are made. `timeout` bounds one request, the budget counts per account."""
+
+    timeout: float = 10.0
+    max_requests_per_minute: int = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """Poll intervals, each with ±10 % jitter."""
+
+    account: float = 60.0
+    usage: float = 60.0
+    transactions: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class UsageStart:
+    """Where counting begins on the first start: `at` (Unix s), or `back` seconds before it."""
+
+    at: float | None = None
+    back: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """How usage is counted."""
+
+    enabled: bool = True
+    mode: UsageMode = UsageMode.AUTO
+    start: UsageStart = field(default_factory=UsageStart)
+    settle_window: float = 172_800.0
+    credits_per_usd: int = 1_000_000
+    max_series: int = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Otlp:
+    """Where metrics go. `endpoint` is the URL that is used, path included for HTTP."""
+
+    protocol: Protocol = Protocol.HTTP
+    endpoint: str = "http://localhost:4318/v1/metrics"
+    headers: dict[str, Secret] = field(default_factory=dict)
+    compression: Compression = Compression.GZIP
+    interval: float = 30.0
+    timeout: float = 10.0
+    certificate: Path | None = None
+    client_certificate: Path | None = None
+    client_key: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """How the log is written. `format` is `text` or `json`."""
+
+    level: str = "info"
+    format: str = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything that `run` needs."""
+
+    accounts: tuple[Account, ...]
+    gateway: Gateway = field(default_factory=Gateway)
+    poll: Poll = field(default_factory=Poll)
+    usage: Usage = field(default_factory=Usage)
+    transactions_enabled: bool = True
+    runway_window: float = 21_600.0
+    otlp: Otlp = field(default_factory=Otlp)
+    state_path: Path = Path("state/bytespike.db")
+    http_listen: Listen | None = field(default_factory=lambda: Listen("127.0.0.1", 9464))
+    log: Log = field(default_factory=Log)
+    resource_attributes: dict[str, str] = field(default_factory=dict)

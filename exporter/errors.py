@@ -1,0 +1,127 @@
+"""Every error this package raises on purpose.
+
+::
+
+    ExporterError
+    ├── ConfigError              the command line or the configuration cannot be used (exit 2)
+    ├── GatewayError             a poll failed; `outcome` says how it is counted
+    │   ├── AuthError            401, 403: an operator's job, asked again slowly
+    │   ├── RateLimitedError     429: wait `retry_after`
+    │   ├── QuotaSpentError      402: wallet or cap empty; the envelope on it is still a reading
+    │   ├── GatewayTimeoutError  no answer within `gateway.timeout`
+    │   ├── NetworkError         DNS, TCP or TLS failed, or the connection broke
+    │   ├── ServerError          500 to 504, after the attempts of one poll
+    │   ├── BadResponseError     an answer that is not what the contract says
+    │   └── BadRequestError      400, 404 and other statuses that must not be retried unchanged
+    └── StateError               the state file cannot be opened, read or written
+        ├── StateLockedError     another process holds it
+        └── StateVersionError    written by a newer version of the exporter
+
+Messages say what happened and what to do. They never hold a key, a body or a URL's query.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """How one poll ended: the values of `bytespike.outcome` on `bytespike.exporter.polls`."""
+
+    SUCCESS = "success"
+    AUTH = "auth"
+    RATE_LIMITED = "rate_limited"
+    TIMEOUT = "timeout"
+    NETWORK = "network"
+    SERVER_ERROR = "server_error"
+    BAD_RESPONSE = "bad_response"
+    BAD_REQUEST = "bad_request"
+
+
+class ExporterError(Exception):
+    """Root of the tree: everything that the exporter itself raises."""
+
+
+class ConfigError(ExporterError):
+    """The configuration cannot be used.
+
+    `problems` holds one line for each mistake, each beginning with its key path.
+    """
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class GatewayError(ExporterError):
+    """A poll failed.
+
+    `outcome` is how it is counted; `retry_after` is the shortest wait, in seconds, that the
+    gateway asked for before the next request, or None.
+    """
+
+    outcome = Outcome.BAD_RESPONSE
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class AuthError(GatewayError):
+    """401 or 403: the key is missing, wrong, revoked or not allowed from here."""
+
+    outcome = Outcome.AUTH
+
+
+class RateLimitedError(GatewayError):
+    """429: a rolling spend window is used up, or too many requests are in flight."""
+
+    outcome = Outcome.RATE_LIMITED
+
+
+class QuotaSpentError(GatewayError):
+    """402: the wallet or the key's cap is empty. Not an outage of the gateway."""
+
+    outcome = Outcome.RATE_LIMITED
+
+
+class GatewayTimeoutError(GatewayError):
+    """No complete answer within `gateway.timeout`."""
+
+    outcome = Outcome.TIMEOUT
+
+
+class NetworkError(GatewayError):
+    """DNS, TCP or TLS failed, or the connection broke in the middle of an answer."""
+
+    outcome = Outcome.NETWORK
+
+
+class ServerError(GatewayError):
+    """500, 502, 503 or 504 on every attempt of one poll."""
+
+    outcome = Outcome.SERVER_ERROR
+
+
+class BadResponseError(GatewayError):
+    """An answer that cannot be trusted: not JSON, wrong shape, too large, a redirect."""
+
+    outcome = Outcome.BAD_RESPONSE
+
+
+class BadRequestError(GatewayError):
+    """400, 404 or another 4xx: never retried unchanged."""
+
+    outcome = Outcome.BAD_REQUEST
+
+
+class StateError(ExporterError):
+    """The state file cannot be opened, read or written."""
+
+
+class StateLockedError(StateError):
+    """Another process holds the state file."""
+
+
+class StateVersionError(StateError):
+    """The state file was written by a newer version of the exporter."""

@@ -1,0 +1,1 @@
+"""Reading the gateway: HTTP in `client`, decoding beside it, typed answers in `readings`."""

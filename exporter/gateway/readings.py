@@ -1,0 +1,147 @@
+"""Typed answers of the gateway. No I/O, no OpenTelemetry.
+
+Money is in nano-USD (see `exporter.money`), instants are Unix seconds. None means that the
+gateway did not say, or said something that cannot be true: unknown, never zero.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Endpoint(StrEnum):
+    """What is polled: the values of `bytespike.endpoint`."""
+
+    ACCOUNT = "account"
+    USAGE = "usage"
+    TRANSACTIONS = "transactions"
+
+
+class UsageShape(StrEnum):
+    """Which of its two documented forms `/me/usage` answered in."""
+
+    LOG = "log"
+    ROLLUP = "rollup"
+
+
+class Envelope(msgspec.Struct, frozen=True):
+    """The five quota headers of one response. The headers say "Credits" and carry USD.
+
+    `key_id` is the masked form of the key that asked. `reset_at` is in Unix seconds.
+    """
+
+    observed_at: float
+    key_id: str
+    limit: int | None = None
+    remaining: int | None = None
+    reset_at: float | None = None
+    key_quota_remaining: int | None = None
+    org_quota_remaining: int | None = None
+
+
+class ModelQuota(msgspec.Struct, frozen=True):
+    """Lifetime spend on one model and its cap; `cap` None = uncapped, `used` None = unknown."""
+
+    model: str
+    used: int | None
+    cap: int | None
+
+
+class Organization(msgspec.Struct, frozen=True):
+    """The organization that the account belongs to."""
+
+    id: str
+    name: str
+    role: str
+
+
+class AccountReading(msgspec.Struct, frozen=True):
+    """One answer of `GET /me/account`. Lifetime amounts never go down at the gateway."""
+
+    observed_at: float
+    user_id: str | None = None
+    created_at: float | None = None
+    tier: str | None = None
+    available: int | None = None
+    lifetime_topup: int | None = None
+    lifetime_spent: int | None = None
+    low_balance_threshold: int | None = None
+    low_balance_flagged: bool | None = None
+    models: tuple[ModelQuota, ...] = ()
+    organization: Organization | None = None
+
+
+class KeyRef(msgspec.Struct, frozen=True):
+    """How a usage row or bucket names its key: whatever of the three it gave."""
+
+    gateway_id: str | None = None
+    masked: str | None = None
+    name: str | None = None
+
+
+class UsageRow(msgspec.Struct, frozen=True, gc=False):
+    """One billed call, from the log."""
+
+    request_id: str
+    created_at: float
+    model: str
+    key: KeyRef
+    cost: int
+    input_tokens: int
+    output_tokens: int
+
+
+class UsageBucket(msgspec.Struct, frozen=True, gc=False):
+    """What one hour of one key and model has cost so far, from the rollup.
+
+    `hour` is the Unix second at which the hour begins.
+    """
+
+    hour: int
+    model: str
+    key: KeyRef
+    cost: int
+    input_tokens: int
+    output_tokens: int
+    calls: int
+
+
+class Rejected(msgspec.Struct, frozen=True):
+    """One row that could not be understood. `row_id` is its id, or its place in the page."""
+
+    row_id: str
+    reason: str
+
+
+class LogPage(msgspec.Struct, frozen=True):
+    """Rows of the log with `since` ≤ created_at < `until`, newest first. `last` ends the range."""
+
+    rows: tuple[UsageRow, ...]
+    rejected: tuple[Rejected, ...]
+    last: bool
+
+
+class RollupReading(msgspec.Struct, frozen=True):
+    """Every bucket of the asked range, in one answer."""
+
+    buckets: tuple[UsageBucket, ...]
+    rejected: tuple[Rejected, ...]
+
+
+class Transaction(msgspec.Struct, frozen=True):
+    """One wallet movement that was not an API call. `amount` is signed nano-USD."""
+
+    id: str
+    created_at: float
+    kind: str
+    amount: int
+
+
+class TransactionsPage(msgspec.Struct, frozen=True):
+    """Transactions of the asked range, newest first. `last` ends the range."""
+
+    items: tuple[Transaction, ...]
+    rejected: tuple[Rejected, ...]
+    last: bool

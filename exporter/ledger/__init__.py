@@ -1,0 +1,1 @@
+"""What has been counted, and how far: rules in `ledger`, SQLite in `store`."""

@@ -1,0 +1,31 @@
+"""Money as whole nano-USD (1 USD = 1,000,000,000), so that sums are exact.
+
+The gateway keeps credits of one micro-USD; three further digits keep what a gateway may
+report below that. Binary floats appear only in `to_usd`, the last step before a point.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_EVEN, Decimal
+
+NANOS_PER_USD = 1_000_000_000
+MAX_USD = 1_000_000_000
+"""No wallet, cap or charge is this large; a larger number is taken for a mistake."""
+
+_MAX = Decimal(MAX_USD)
+_SCALE = Decimal(NANOS_PER_USD)
+
+
+def to_nanos(usd: Decimal) -> int:
+    """Whole nano-USD of an amount in USD, rounded half to even past the ninth decimal.
+
+    Raises ValueError for NaN, infinities and amounts beyond ±`MAX_USD`.
+    """
+    if not usd.is_finite() or not -_MAX <= usd <= _MAX:
+        raise ValueError("not an amount of money")
+    return int((usd * _SCALE).to_integral_value(ROUND_HALF_EVEN))
+
+
+def to_usd(nanos: int) -> float:
+    """The binary64 nearest to an amount in nano-USD."""
+    return nanos / NANOS_PER_USD

@@ -12,6 +12,7 @@
     │   ├── NetworkError         DNS, TCP or TLS failed, or the connection broke
     │   ├── ServerError          500 to 504, after the attempts of one poll
     │   ├── BadResponseError     an answer that is not what the contract says
+    │   │   └── ResponseTooLargeError   ask for a shorter range
     │   └── BadRequestError      400, 404 and other statuses that must not be retried unchanged
     └── StateError               the state file cannot be opened, read or written
         ├── StateLockedError     another process holds it
@@ -107,6 +108,10 @@ class BadResponseError(GatewayError):
     """An answer that cannot be trusted: not JSON, wrong shape, too large, a redirect."""
 
     outcome = Outcome.BAD_RESPONSE
+
+
+class ResponseTooLargeError(BadResponseError):
+    """An answer larger than the exporter is willing to hold: ask for a shorter range."""
 
 
 class BadRequestError(GatewayError):

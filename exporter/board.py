@@ -71,13 +71,14 @@ class Histogram:
 class EndpointStatus:
     """One endpoint of one account, as its polls found it.
 
-    `up` is None before the first poll ended. Instants are Unix seconds. `interval` is the
+    `up` and `last_outcome` are None before the first poll ended. Instants are Unix seconds. `interval` is the
     configured poll interval in seconds, without jitter.
     """
 
     def __init__(self, interval: float) -> None:
         self.interval = interval
         self.up: bool | None = None
+        self.last_outcome: Outcome | None = None
         self.last_success: float | None = None
         self.last_error: str | None = None
         self.last_error_at: float | None = None
@@ -100,6 +101,7 @@ class EndpointStatus:
         self._ended(outcome, seconds)
 
     def _ended(self, outcome: Outcome, seconds: float) -> None:
+        self.last_outcome = outcome
         self.polls[outcome] = self.polls.get(outcome, 0) + 1
         self.duration.record(seconds)
 

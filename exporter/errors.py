@@ -14,6 +14,7 @@
     │   ├── BadResponseError     an answer that is not what the contract says
     │   │   └── ResponseTooLargeError   ask for a shorter range
     │   └── BadRequestError      400, 404 and other statuses that must not be retried unchanged
+    ├── ListenError              `http.listen` cannot be bound
     └── StateError               the state file cannot be opened, read or written
         ├── StateLockedError     another process holds it
         └── StateVersionError    written by a newer version of the exporter
@@ -118,6 +119,10 @@ class BadRequestError(GatewayError):
     """400, 404 or another 4xx: never retried unchanged."""
 
     outcome = Outcome.BAD_REQUEST
+
+
+class ListenError(ExporterError):
+    """`http.listen` cannot be bound: the port is taken, or the address is not this machine's."""
 
 
 class StateError(ExporterError):

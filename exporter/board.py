@@ -20,6 +20,18 @@ DURATION_BOUNDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 STALE_INTERVALS = 3
 """A reading older than this many poll intervals is unknown."""
 
+CLOCK_SET_BACK = 60.0
+"""An envelope this many seconds older than the last is no late answer: the clock was set back."""
+
+
+def is_stale(observed_at: float, interval: float, now: float) -> bool:
+    """Whether what was read at `observed_at` (Unix s) is too old to be shown.
+
+    `interval` is the poll interval in seconds. The future is as unknown as the past: after the
+    machine's clock was set back, an old reading would otherwise look new until then.
+    """
+    return abs(now - observed_at) > STALE_INTERVALS * interval
+
 
 class Reading(msgspec.Struct, frozen=True):
     """One number of an envelope and when it was observed (Unix seconds)."""
@@ -67,6 +79,13 @@ class Histogram:
         self.counts[bisect_left(DURATION_BOUNDS, seconds)] += 1
         self.sum += seconds
 
+    def copy(self) -> Histogram:
+        """The same durations, apart from what is recorded from now on."""
+        other = Histogram()
+        other.counts = self.counts.copy()
+        other.sum, other.min, other.max = self.sum, self.min, self.max
+        return other
+
 
 class EndpointStatus:
     """One endpoint of one account, as its polls found it.
@@ -107,7 +126,7 @@ class EndpointStatus:
 
     def stale(self, now: float) -> bool:
         """Whether what the last successful poll read is too old to be shown."""
-        return self.last_success is None or now - self.last_success > STALE_INTERVALS * self.interval
+        return self.last_success is None or is_stale(self.last_success, self.interval, now)
 
 
 class KeyReadings:
@@ -127,11 +146,13 @@ class KeyReadings:
 
     def observe(self, envelope: Envelope) -> None:
         """Take over what the envelope says, unless something newer is known."""
+        at = envelope.observed_at
         for name in self.__slots__:
             value = getattr(envelope, name)
             known: Reading | None = getattr(self, name)
-            if value is not None and (known is None or known.observed_at <= envelope.observed_at):
-                setattr(self, name, Reading(value, envelope.observed_at))
+            late = known is not None and 0 < known.observed_at - at < CLOCK_SET_BACK
+            if value is not None and not late:
+                setattr(self, name, Reading(value, at))
 
 
 class AccountBoard:

@@ -50,6 +50,9 @@ DIRECTION = "bytespike.transaction.direction"
 ENDPOINT = "bytespike.endpoint"
 OUTCOME = "bytespike.outcome"
 
+TOKEN_TYPES = ("input", "output")
+DIRECTIONS = ("credit", "debit")
+
 _KEY = (ACCOUNT, KEY_ID)
 _USAGE = (ACCOUNT, KEY_ID, KEY_NAME, MODEL)
 

@@ -1,0 +1,71 @@
+"""What one cell, series or row adds up to, and the arithmetic of corrections. Pure.
+
+A cell is one hour of one key and model: the common ground of the log and the rollup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple, TypeVar
+
+K = TypeVar("K")
+
+
+class Amounts(NamedTuple):
+    """Cost in nano-USD, input and output tokens, requests. May be negative as a difference."""
+
+    cost: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    requests: int = 0
+
+    def plus(self, other: Amounts) -> Amounts:
+        """Component by component."""
+        return Amounts(
+            self[0] + other[0], self[1] + other[1], self[2] + other[2], self[3] + other[3]
+        )
+
+    def minus(self, other: Amounts) -> Amounts:
+        """Component by component."""
+        return Amounts(
+            self[0] - other[0], self[1] - other[1], self[2] - other[2], self[3] - other[3]
+        )
+
+    def highest(self, other: Amounts) -> Amounts:
+        """The larger of each component."""
+        return Amounts(*map(max, self, other))
+
+
+ZERO = Amounts()
+
+
+def reconcile(counted: Mapping[K, Amounts], read: Mapping[K, Amounts]) -> dict[K, Amounts]:
+    """What the cells of one hour count after the hour was read anew in the other shape.
+
+    The two shapes may name keys differently, or fold two keys into one masked form. So what a
+    cell seems to have lost first pays for what others seem to have gained; only what the hour as
+    a whole gained or lost is counted, and no part of the hour is counted twice.
+    """
+    cells = {**counted, **read}
+    if not cells:
+        return {}
+    columns = [
+        _settle([(counted.get(c, ZERO)[i], read.get(c, ZERO)[i]) for c in cells])
+        for i in range(len(ZERO))
+    ]
+    return {
+        cell: Amounts(*values)
+        for cell, values in zip(cells, zip(*columns, strict=True), strict=True)
+    }
+
+
+def _settle(pairs: list[tuple[int, int]]) -> list[int]:
+    """New values for (counted, read) pairs whose sum moves by the net difference only."""
+    net = sum(read - counted for counted, read in pairs)
+    values = []
+    for counted, read in pairs:
+        step = read - counted
+        step = max(0, min(step, net)) if net >= 0 else min(0, max(step, net))
+        values.append(counted + step)
+        net -= step
+    return values

@@ -1,0 +1,210 @@
+"""The ledger: takes readings, commits them, and says what was counted.
+
+Every `commit_…` is one transaction: deduplication marks, totals and cursor become durable
+together, and only then can a total be seen outside. All calls raise StateError, after which
+nothing of that commit has happened. Not thread-safe: one thread at a time.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
+
+import msgspec
+
+from exporter.gateway.readings import (
+    AccountReading,
+    RollupReading,
+    Transaction,
+    UsageRow,
+    UsageShape,
+)
+from exporter.ledger import billing, usage, wallet
+from exporter.ledger.cells import Cells
+from exporter.ledger.cursor import Cursor, Slice, Window, advanced, begin_sweep
+from exporter.ledger.report import read_totals
+from exporter.ledger.store import Store
+from exporter.ledger.totals import AccountTotals
+from exporter.ledger.usage import Counted
+
+Stream = Literal["usage", "transactions"]
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """What the configuration says about counting. Spans in seconds."""
+
+    settle_window: float = 172_800.0
+    max_series: int = 2000
+    runway_window: float = 21_600.0
+
+
+class Ledger:
+    """All accounts of one state file."""
+
+    def __init__(self, store: Store, rules: Rules) -> None:
+        self._store = store
+        self.rules = rules
+        self.window = Window(rules.settle_window)
+        self._ids: dict[str, int] = {}
+        self._totals: dict[str, AccountTotals] = {}
+
+    def open_account(self, name: str, start: float, now: float) -> None:
+        """Make an account known. On its first start, counting begins at `start` (Unix s)."""
+        with self._store.transaction() as db:
+            db.execute("INSERT OR IGNORE INTO account (name) VALUES (?)", (name,))
+            (account,) = db.execute("SELECT id FROM account WHERE name = ?", (name,)).fetchone()
+            for stream in ("usage", "transactions"):
+                if _read_cursor(db, account, stream) is None:
+                    _write_cursor(db, account, stream, Cursor.begin(start, now))
+        self._ids[name] = account
+
+    def cursor(self, name: str, stream: Stream) -> Cursor:
+        """How far a stream of an account has been read."""
+        cursor = _read_cursor(self._store.db, self._ids[name], stream)
+        assert cursor is not None, "open_account comes first"
+        return cursor
+
+    def commit_account(self, name: str, reading: AccountReading) -> None:
+        """Take over lifetime counters, drift and spend rate of one account reading."""
+        account = self._ids[name]
+        caught_up = self.cursor(name, "usage").caught_up
+        with self._store.transaction() as db:
+            wallet.count_account(db, account, reading, caught_up, self.rules.runway_window)
+        self._totals.pop(name, None)
+
+    def commit_log(
+        self,
+        name: str,
+        rows: Sequence[UsageRow],
+        done: Slice | None,
+        newest: float | None,
+        now: float,
+    ) -> Counted:
+        """Count rows of the log. `done`: these were the last ones of that slice.
+
+        `newest`: the newest row (Unix s) in the slice's earlier commits. `now`: when the poll began.
+        """
+        cursor = self.cursor(name, "usage")
+        with self._store.transaction() as db:
+            cells = self._cells(db, name, cursor)
+            counted = usage.count_log(cells, cursor, rows)
+            newest = max((n for n in (newest, counted.newest) if n is not None), default=None)
+            if done is not None:
+                usage.settle_log(cells, done.since, done.until)
+            cells.store()
+            if done is not None:
+                self._advance_usage(db, name, cursor, done, now, newest, UsageShape.LOG)
+        self._totals.pop(name, None)
+        return counted
+
+    def commit_rollup(self, name: str, reading: RollupReading, done: Slice, now: float) -> Counted:
+        """Count every bucket of a slice that begins at a whole hour."""
+        cursor = self.cursor(name, "usage")
+        account = self._ids[name]
+        with self._store.transaction() as db:
+            (baselined,) = db.execute(
+                "SELECT baselined FROM account WHERE id = ?", (account,)
+            ).fetchone()
+            cells = self._cells(db, name, cursor)
+            counted = usage.count_rollup(cells, cursor, reading.buckets, bool(baselined))
+            cells.store()
+            if not baselined and done.since <= cursor.start:
+                db.execute("UPDATE account SET baselined = 1 WHERE id = ?", (account,))
+            self._advance_usage(db, name, cursor, done, now, counted.newest, UsageShape.ROLLUP)
+        self._totals.pop(name, None)
+        return counted
+
+    def commit_transactions(
+        self,
+        name: str,
+        items: Sequence[Transaction],
+        done: Slice | None,
+        newest: float | None,
+        now: float,
+    ) -> Counted:
+        """Count wallet movements; arguments as in `commit_log`."""
+        cursor = self.cursor(name, "transactions")
+        account = self._ids[name]
+        with self._store.transaction() as db:
+            start_ns = min(cursor.polled_ns, int(now * 1e9))
+            counted = billing.count_transactions(db, account, cursor, start_ns, items)
+            newest = max((n for n in (newest, counted.newest) if n is not None), default=None)
+            if done is not None:
+                moved = self._moved(cursor, done, now, newest)
+                _write_cursor(db, account, "transactions", moved)
+                if moved.floor > cursor.floor:
+                    db.execute(
+                        "DELETE FROM transaction_mark WHERE account = ? AND created_at < ?",
+                        (account, moved.floor),
+                    )
+        self._totals.pop(name, None)
+        return counted
+
+    def begin_sweep(self, name: str, stream: Stream, now: float) -> None:
+        """From now on the whole settle window is read again, slice by slice."""
+        cursor = self.cursor(name, stream)
+        begun = msgspec.structs.replace(cursor, sweep_from=begin_sweep(cursor, self.window, now))
+        with self._store.transaction() as db:
+            _write_cursor(db, self._ids[name], stream, begun)
+
+    def zero_points_sent(self, usage_ids: Iterable[int], billing_ids: Iterable[int]) -> None:
+        """A receiver was sent the zero points of these series."""
+        with self._store.transaction() as db:
+            db.executemany("UPDATE series SET fresh = 0 WHERE id = ?", [(i,) for i in usage_ids])
+            db.executemany("UPDATE billing SET fresh = 0 WHERE id = ?", [(i,) for i in billing_ids])
+        self._totals.clear()
+
+    def totals(self) -> Mapping[str, AccountTotals]:
+        """What is committed, by account name. What did not change is not read again."""
+        for name, account in self._ids.items():
+            if name not in self._totals:
+                self._totals[name] = read_totals(self._store.db, account, self.rules.runway_window)
+        return dict(self._totals)
+
+    def _cells(self, db: sqlite3.Connection, name: str, cursor: Cursor) -> Cells:
+        return Cells(db, self._ids[name], self.rules.max_series, cursor.polled_ns)
+
+    def _moved(self, cursor: Cursor, done: Slice, now: float, newest: float | None) -> Cursor:
+        moved = advanced(cursor, done, now, newest)
+        return msgspec.structs.replace(moved, floor=self.window.floor(moved, now))
+
+    def _advance_usage(
+        self,
+        db: sqlite3.Connection,
+        name: str,
+        cursor: Cursor,
+        done: Slice,
+        now: float,
+        newest: float | None,
+        shape: UsageShape,
+    ) -> None:
+        account = self._ids[name]
+        moved = msgspec.structs.replace(self._moved(cursor, done, now, newest), shape=shape.value)
+        if cursor.shape not in (None, moved.shape):  # every hour in the window is read anew
+            moved = msgspec.structs.replace(moved, sweep_from=begin_sweep(moved, self.window, now))
+        _write_cursor(db, account, "usage", moved)
+        if moved.floor > cursor.floor:
+            db.execute(
+                "DELETE FROM usage_mark WHERE account = ? AND hour < ?", (account, moved.floor)
+            )
+            db.execute("DELETE FROM cell WHERE account = ? AND hour < ?", (account, moved.floor))
+        if done.tail:
+            wallet.settle_drift(db, account)
+
+
+def _read_cursor(db: sqlite3.Connection, account: int, stream: str) -> Cursor | None:
+    row = db.execute(
+        "SELECT start, position, floor, polled_ns, swept_at, newest, sweep_from, shape, caught_up "
+        "FROM cursor WHERE account = ? AND stream = ?",
+        (account, stream),
+    ).fetchone()
+    return None if row is None else Cursor(*row[:8], caught_up=bool(row[8]))
+
+
+def _write_cursor(db: sqlite3.Connection, account: int, stream: str, cursor: Cursor) -> None:
+    db.execute(
+        "INSERT OR REPLACE INTO cursor (account, stream, start, position, floor, polled_ns, swept_at, "
+        "newest, sweep_from, shape, caught_up) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (account, stream, *msgspec.structs.astuple(cursor)),
+    )

@@ -1,0 +1,151 @@
+"""The tables of the state file. Money in nano-USD, hours in Unix seconds, `_ns` in Unix ns.
+
+Versions only ever go up: `MIGRATIONS[n]` takes a file from version n to n + 1, and a file of a
+later version is refused.
+"""
+
+from __future__ import annotations
+
+_VERSION_1 = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE account (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    user_id TEXT,
+    wallet_start_ns INTEGER NOT NULL DEFAULT 0,
+    topup INTEGER,
+    spent INTEGER,
+    available INTEGER,
+    anchor_spent INTEGER,
+    anchor_usage_low INTEGER,
+    anchor_usage_high INTEGER,
+    drift_low INTEGER,
+    drift_high INTEGER,
+    baselined INTEGER NOT NULL DEFAULT 0
+);
+
+-- How far a stream ("usage" or "transactions") has been read: see exporter/ledger/cursor.py.
+CREATE TABLE cursor (
+    account INTEGER NOT NULL,
+    stream TEXT NOT NULL,
+    start REAL NOT NULL,
+    position REAL NOT NULL,
+    newest REAL,
+    floor REAL NOT NULL,
+    polled_ns INTEGER NOT NULL,
+    swept_at REAL NOT NULL,
+    sweep_from REAL,
+    shape TEXT,
+    caught_up INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (account, stream)
+) WITHOUT ROWID;
+
+-- Keys are told apart by the gateway's id; what is shown of them is frozen at first sight.
+CREATE TABLE api_key (
+    id INTEGER PRIMARY KEY,
+    account INTEGER NOT NULL,
+    gateway_id TEXT,
+    masked TEXT,
+    shown_id TEXT NOT NULL,
+    shown_name TEXT NOT NULL
+);
+CREATE INDEX api_key_account ON api_key (account);
+
+-- `cost` … follow corrections down; `shown_cost` … are what counters say and never fall.
+CREATE TABLE series (
+    id INTEGER PRIMARY KEY,
+    account INTEGER NOT NULL,
+    shown_id TEXT NOT NULL,
+    shown_name TEXT NOT NULL,
+    model TEXT NOT NULL,
+    start_ns INTEGER NOT NULL,
+    fresh INTEGER NOT NULL DEFAULT 1,
+    cost INTEGER NOT NULL DEFAULT 0 CHECK (typeof(cost) = 'integer'),
+    input_tokens INTEGER NOT NULL DEFAULT 0,
+    output_tokens INTEGER NOT NULL DEFAULT 0,
+    requests INTEGER NOT NULL DEFAULT 0,
+    shown_cost INTEGER NOT NULL DEFAULT 0,
+    shown_input_tokens INTEGER NOT NULL DEFAULT 0,
+    shown_output_tokens INTEGER NOT NULL DEFAULT 0,
+    shown_requests INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (account, shown_id, shown_name, model)
+);
+
+-- One hour of one key and model. `base_…` is the part of a bucket that is not ours to count.
+CREATE TABLE cell (
+    id INTEGER PRIMARY KEY,
+    account INTEGER NOT NULL,
+    hour INTEGER NOT NULL,
+    api_key INTEGER NOT NULL,
+    model TEXT NOT NULL,
+    series INTEGER NOT NULL,
+    rolled INTEGER NOT NULL,
+    cost INTEGER NOT NULL DEFAULT 0 CHECK (typeof(cost) = 'integer'),
+    input_tokens INTEGER NOT NULL DEFAULT 0,
+    output_tokens INTEGER NOT NULL DEFAULT 0,
+    requests INTEGER NOT NULL DEFAULT 0,
+    base_cost INTEGER NOT NULL DEFAULT 0,
+    base_input_tokens INTEGER NOT NULL DEFAULT 0,
+    base_output_tokens INTEGER NOT NULL DEFAULT 0,
+    base_requests INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (account, hour, api_key, model)
+);
+
+-- Every log row that was read and may be read again, with what it said.
+CREATE TABLE usage_mark (
+    account INTEGER NOT NULL,
+    request_id TEXT NOT NULL,
+    cell INTEGER NOT NULL,
+    hour INTEGER NOT NULL,
+    cost INTEGER NOT NULL,
+    input_tokens INTEGER NOT NULL,
+    output_tokens INTEGER NOT NULL,
+    PRIMARY KEY (account, request_id)
+) WITHOUT ROWID;
+
+-- Keys and models that were folded into "other".
+CREATE TABLE folded (
+    account INTEGER NOT NULL,
+    api_key INTEGER NOT NULL,
+    model TEXT NOT NULL,
+    PRIMARY KEY (account, api_key, model)
+) WITHOUT ROWID;
+
+CREATE TABLE transaction_mark (
+    account INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    PRIMARY KEY (account, id)
+) WITHOUT ROWID;
+
+CREATE TABLE billing (
+    id INTEGER PRIMARY KEY,
+    account INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    direction TEXT NOT NULL,
+    start_ns INTEGER NOT NULL,
+    fresh INTEGER NOT NULL DEFAULT 1,
+    amount INTEGER NOT NULL DEFAULT 0,
+    count INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (account, kind, direction)
+);
+
+CREATE TABLE last_transaction (
+    account INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    PRIMARY KEY (account, kind)
+) WITHOUT ROWID;
+
+-- Cumulative spend over time, for the runway. `source` tells samples that do not compare apart.
+CREATE TABLE spend_sample (
+    account INTEGER NOT NULL,
+    at REAL NOT NULL,
+    source TEXT NOT NULL,
+    spent INTEGER NOT NULL,
+    PRIMARY KEY (account, at)
+) WITHOUT ROWID;
+"""
+
+MIGRATIONS = (_VERSION_1,)

@@ -1,0 +1,142 @@
+"""SQLite: one file, one writer, one transaction per commit.
+
+The file is held exclusively, so that a second daemon on the same state refuses to start.
+Commits are synchronous to the disk: a total that was shown outside survives a power cut.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from exporter.errors import StateError, StateLockedError, StateVersionError
+from exporter.ledger.schema import MIGRATIONS
+
+_BUSY_SECONDS = 1.0
+
+
+class Store:
+    """An open state file. Used from one thread at a time."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or create the file. Raises StateError, with what to do about it."""
+        self.path = path
+        self.recovered_from: Path | None = None
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StateError(
+                f"cannot create the directory {path.parent} for the state file: {error.strerror}; "
+                "create it, or let state.path point to a writable place"
+            ) from error
+        try:
+            self.db = self._open()
+        except _UnreadableError as error:
+            self.recovered_from = self._set_aside(error)
+            self.db = self._open()
+        self.instance_id = self._instance_id()
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            db = sqlite3.connect(
+                self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+        except sqlite3.Error as error:
+            raise self._explain(error) from error
+        try:
+            self._prepare(db)
+        except sqlite3.Error as error:
+            db.close()
+            raise self._explain(error) from error
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _prepare(self, db: sqlite3.Connection) -> None:
+        db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA journal_size_limit = 4194304")
+        db.execute("PRAGMA cache_size = -1024")
+        db.execute("BEGIN IMMEDIATE")
+        db.execute("COMMIT")
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        if version > len(MIGRATIONS):
+            raise StateVersionError(
+                f"{self.path} was written by a newer version of the exporter (state version "
+                f"{version}, this one knows {len(MIGRATIONS)}); upgrade the exporter"
+            )
+        if db.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+            raise _UnreadableError("its pages are damaged")
+        for number, migration in enumerate(MIGRATIONS[version:], start=version + 1):
+            db.executescript(f"BEGIN; {migration} PRAGMA user_version = {number}; COMMIT;")
+
+    def _explain(self, error: sqlite3.Error) -> Exception:
+        name = getattr(error, "sqlite_errorname", "")
+        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            return StateLockedError(
+                f"{self.path} is held by another process; stop the other exporter, or give each "
+                "its own state.path"
+            )
+        if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+            return _UnreadableError("it is not a state file, or it is damaged")
+        return StateError(
+            f"cannot use the state file {self.path}: {error}; check the disk and its permissions"
+        )
+
+    def _set_aside(self, error: Exception) -> Path:
+        """Keep an unreadable file for a look later, and make room for a new one."""
+        number = 1
+        while (aside := self.path.with_name(f"{self.path.name}.damaged-{number}")).exists():
+            number += 1
+        try:
+            self.path.rename(aside)
+            for suffix in ("-wal", "-shm"):
+                self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+        except OSError as problem:
+            raise StateError(
+                f"the state file {self.path} cannot be read ({error}) nor moved aside: {problem.strerror}"
+            ) from problem
+        return aside
+
+    def _instance_id(self) -> str:
+        with self.transaction():
+            self.db.execute(
+                "INSERT OR IGNORE INTO meta VALUES ('service.instance.id', ?)", (str(uuid.uuid4()),)
+            )
+        row = self.db.execute(
+            "SELECT value FROM meta WHERE name = 'service.instance.id'"
+        ).fetchone()
+        return str(row[0])
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Everything inside is durable together, or not at all. Raises StateError."""
+        try:
+            self.db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self.db
+            except BaseException:
+                if self.db.in_transaction:
+                    self.db.execute("ROLLBACK")
+                raise
+            self.db.execute("COMMIT")
+        except (sqlite3.Error, OverflowError) as error:
+            if self.db.in_transaction:
+                self.db.execute("ROLLBACK")
+            raise StateError(
+                f"cannot write the state file {self.path}: {error}; nothing of this poll was counted, "
+                "it is read again once the disk works"
+            ) from error
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self.db.close()
+
+
+class _UnreadableError(Exception):
+    """The file is there and holds no state that can be read."""

@@ -1,0 +1,146 @@
+"""What account readings leave in the ledger: lifetime counters, drift and runway.
+
+The lifetime counters are the gateway's own. They are kept as high-water marks, because a
+counter may not fall, and begin anew when the key turns out to belong to another user.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from exporter.gateway.readings import AccountReading
+
+_SAMPLES = 72
+_YOUNGEST = 720
+"""A runway needs spend over at least 1/720 of its window: 30 s of 6 h."""
+
+
+def count_account(
+    db: sqlite3.Connection, account: int, reading: AccountReading, caught_up: bool, window: float
+) -> None:
+    """Take over one account reading. `caught_up`: usage was read up to now; `window` in seconds."""
+    _follow_user(db, account, reading)
+    db.execute(
+        "UPDATE account SET user_id = COALESCE(?2, user_id), available = ?3, "
+        "wallet_start_ns = CASE WHEN wallet_start_ns = 0 THEN ?4 ELSE wallet_start_ns END, "
+        "topup = CASE WHEN ?5 IS NULL THEN topup ELSE max(COALESCE(topup, 0), ?5) END, "
+        "spent = CASE WHEN ?6 IS NULL THEN spent ELSE max(COALESCE(spent, 0), ?6) END WHERE id = ?1",
+        (
+            account,
+            reading.user_id,
+            reading.available,
+            int((reading.created_at or reading.observed_at) * 1e9),
+            reading.lifetime_topup,
+            reading.lifetime_spent,
+        ),
+    )
+    used = usage_total(db, account)
+    if reading.lifetime_spent is not None:
+        _measure_drift(db, account, reading.lifetime_spent, used, caught_up)
+    source, spent = (
+        ("usage", used) if reading.lifetime_spent is None else ("wallet", reading.lifetime_spent)
+    )
+    _sample(db, account, reading.observed_at, source, spent, window)
+
+
+def usage_total(db: sqlite3.Connection, account: int) -> int:
+    """What usage was billed since counting began, corrections included, in nano-USD."""
+    row = db.execute(
+        "SELECT COALESCE(SUM(cost), 0) FROM series WHERE account = ?", (account,)
+    ).fetchone()
+    return int(row[0])
+
+
+def settle_drift(db: sqlite3.Connection, account: int) -> None:
+    """Usage was read to its end after the last account reading: the lower bound of the drift.
+
+    Spend between the two polls shows on one side only. So there are two bounds: the usage read
+    before an account reading can only be too low, the usage read after it only too high.
+    """
+    used = usage_total(db, account)
+    db.execute(
+        "UPDATE account SET anchor_usage_high = COALESCE(anchor_usage_high, ?2), "
+        "drift_low = spent - anchor_spent - (?2 - anchor_usage_low) "
+        "WHERE id = ?1 AND anchor_spent IS NOT NULL",
+        (account, used),
+    )
+
+
+def drift_between(low: int | None, high: int | None) -> int | None:
+    """The drift that the time between two polls cannot explain: the bound nearest to zero."""
+    if low is None or high is None:
+        return None
+    low, high = min(low, high), max(low, high)
+    return low if low > 0 else min(high, 0)
+
+
+def runway(db: sqlite3.Connection, account: int, window: float) -> float | None:
+    """Seconds until the balance is spent, at the rate of the last `window` seconds.
+
+    None while the balance is unknown, or nothing was spent. Top-ups do not disturb it.
+    """
+    (available,) = db.execute("SELECT available FROM account WHERE id = ?", (account,)).fetchone()
+    latest = db.execute(
+        "SELECT at, source, spent FROM spend_sample WHERE account = ? ORDER BY at DESC LIMIT 1",
+        (account,),
+    ).fetchone()
+    if available is None or latest is None:
+        return None
+    at, source, spent = latest
+    earliest = db.execute(
+        "SELECT at, spent FROM spend_sample WHERE account = ? AND source = ? AND at >= ? ORDER BY at LIMIT 1",
+        (account, source, at - window),
+    ).fetchone()
+    elapsed, growth = at - earliest[0], spent - earliest[1]
+    if growth <= 0 or elapsed < window / _YOUNGEST:
+        return None
+    return float(max(available, 0) * elapsed / growth)
+
+
+def _follow_user(db: sqlite3.Connection, account: int, reading: AccountReading) -> None:
+    (user,) = db.execute("SELECT user_id FROM account WHERE id = ?", (account,)).fetchone()
+    if user is None or reading.user_id is None or user == reading.user_id:
+        return
+    db.execute(
+        "UPDATE account SET wallet_start_ns = 0, topup = NULL, spent = NULL, anchor_spent = NULL, "
+        "anchor_usage_low = NULL, anchor_usage_high = NULL, drift_low = NULL, drift_high = NULL WHERE id = ?",
+        (account,),
+    )
+    db.execute("DELETE FROM spend_sample WHERE account = ?", (account,))
+
+
+def _measure_drift(
+    db: sqlite3.Connection, account: int, spent: int, used: int, caught_up: bool
+) -> None:
+    """The upper bound of the drift. Its anchor is set once usage has caught up with history."""
+    if caught_up:
+        db.execute(
+            "UPDATE account SET anchor_spent = ?2, anchor_usage_low = ?3 "
+            "WHERE id = ?1 AND anchor_spent IS NULL",
+            (account, spent, used),
+        )
+    db.execute(
+        "UPDATE account SET drift_high = ?2 - anchor_spent - (?3 - anchor_usage_high) WHERE id = ?1",
+        (account, spent, used),
+    )
+
+
+def _sample(
+    db: sqlite3.Connection, account: int, at: float, source: str, spent: int, window: float
+) -> None:
+    """Keep one sample for each 1/72 of the window, the newest one and nothing older."""
+    db.execute(
+        "DELETE FROM spend_sample WHERE account = ? AND (source <> ? OR at > ?)",
+        (account, source, at),
+    )
+    rows = db.execute(
+        "SELECT at FROM spend_sample WHERE account = ? ORDER BY at DESC LIMIT 2", (account,)
+    ).fetchall()
+    if len(rows) == 2 and rows[0][0] - rows[1][0] < window / _SAMPLES:
+        db.execute("DELETE FROM spend_sample WHERE account = ? AND at = ?", (account, rows[0][0]))
+    db.execute(
+        "DELETE FROM spend_sample WHERE account = ? AND at < ?", (account, at - window * 1.1)
+    )
+    db.execute(
+        "INSERT OR REPLACE INTO spend_sample VALUES (?, ?, ?, ?)", (account, at, source, spent)
+    )

@@ -1,0 +1,1 @@
+"""The budgets beside what was measured: `python -m benchmarks`."""

@@ -1,0 +1,1 @@
+"""Tools of the repository, called by the Makefile."""

@@ -1,0 +1,1 @@
+"""Tests of the exporter; `tests.peers` starts the real receivers."""

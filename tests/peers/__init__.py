@@ -1,0 +1,1 @@
+"""Fixtures that start real receivers on loopback; see `fixtures` for how to ask for one."""

@@ -1,0 +1,128 @@
+"""What the receiver's answer means. The SDK takes every status below 400 for success."""
+
+from __future__ import annotations
+
+import msgspec
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceResponse,
+)
+
+from exporter.otlp.result import ExportResult, failure, partial, success
+from exporter.otlp.words import Redactor, shown_url
+
+_REFUSED = frozenset({400, 413, 422})
+"""The points themselves are refused; everything else may pass."""
+
+_ADVICE = {
+    400: "it takes these points for invalid",
+    401: "are the credentials in otlp.headers right?",
+    403: "may the credentials in otlp.headers write metrics?",
+    404: "is otlp.endpoint a base URL with the right path?",
+    405: "is otlp.endpoint a base URL with the right path?",
+    407: "the proxy in front asks for credentials",
+    408: "it is slow; the next interval sends everything again",
+    413: "its limit for one request is too small for us",
+    415: "does it take OTLP as protobuf, and otlp.compression?",
+    422: "it takes these points for invalid",
+    429: "it limits what it takes; the next interval sends everything again",
+}
+_SERVER_ADVICE = "the receiver is in trouble; the next interval sends everything again"
+
+
+class _JsonPartial(msgspec.Struct, rename="camel"):
+    rejected_data_points: int | str = 0
+    error_message: str = ""
+
+
+class _JsonAnswer(msgspec.Struct, rename="camel"):
+    partial_success: _JsonPartial | None = None
+
+
+class _JsonStatus(msgspec.Struct):
+    message: str = ""
+
+
+class HttpAnswer(msgspec.Struct, frozen=True):
+    """One HTTP answer: `body` as far as it was read, `whole` if that is all of it."""
+
+    status: int
+    content_type: str
+    body: bytes
+    whole: bool = True
+    location: str | None = None
+
+
+def judge_http(answer: HttpAnswer, endpoint: str, redactor: Redactor) -> ExportResult:
+    """The result of one HTTP request. `endpoint` as it may be shown."""
+    said = f"the receiver answered {answer.status} at {endpoint}"
+    if 200 <= answer.status < 300:
+        return _accepted(answer, said, redactor)
+    if 300 <= answer.status < 400:
+        return failure(f"{said}: {_redirected(answer, redactor)}")
+    refused = answer.status in _REFUSED
+    advice = _ADVICE.get(answer.status) or (_SERVER_ADVICE if answer.status >= 500 else "")
+    reason = redactor.clean(_reason(answer))
+    told = "; ".join(filter(None, (advice, f"it says: {reason}" if reason else "")))
+    return failure(f"{said}: {told}" if told else said, data_refused=refused)
+
+
+def judge_response(response: ExportMetricsServiceResponse, redactor: Redactor) -> ExportResult:
+    """The result that an OTLP answer tells."""
+    told = response.partial_success
+    return _judge_partial(told.rejected_data_points, told.error_message, redactor)
+
+
+def _judge_partial(rejected: int, message: str, redactor: Redactor) -> ExportResult:
+    reason = redactor.clean(message)
+    if rejected > 0:
+        return partial(
+            f"the receiver rejected {rejected} points: {reason or 'it does not say why'}"
+        )
+    return success(warning=reason or None)
+
+
+def _accepted(answer: HttpAnswer, said: str, redactor: Redactor) -> ExportResult:
+    """A 2xx is what its body says; one that no OTLP receiver gives is no success."""
+    if not answer.whole:
+        return failure(f"{said} with a body too large for OTLP: is otlp.endpoint an OTLP receiver?")
+    if "html" in answer.content_type.lower():
+        return failure(f"{said} with a web page: is otlp.endpoint an OTLP receiver?")
+    if answer.body.lstrip()[:1] == b"{":
+        return _accepted_json(answer.body, redactor)
+    try:
+        response = ExportMetricsServiceResponse.FromString(answer.body)
+    except DecodeError:
+        return success()
+    return judge_response(response, redactor)
+
+
+def _accepted_json(body: bytes, redactor: Redactor) -> ExportResult:
+    try:
+        told = msgspec.json.decode(body, type=_JsonAnswer).partial_success
+        rejected = int(told.rejected_data_points) if told else 0
+    except (msgspec.MsgspecError, ValueError):
+        return success()
+    return _judge_partial(rejected, told.error_message if told else "", redactor)
+
+
+def _redirected(answer: HttpAnswer, redactor: Redactor) -> str:
+    target = redactor.clean(shown_url(answer.location)) if answer.location else "nowhere"
+    return f"redirects (here to {target}) are not followed, set otlp.endpoint to the final address"
+
+
+def _reason(answer: HttpAnswer) -> str:
+    """The message of a `google.rpc.Status`, which OTLP prescribes for errors; else nothing."""
+    if answer.body.lstrip()[:1] == b"{":
+        try:
+            return msgspec.json.decode(answer.body, type=_JsonStatus).message
+        except msgspec.MsgspecError:
+            return ""
+    if "protobuf" not in answer.content_type:
+        return ""
+    from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # noqa: PLC0415
+
+    try:
+        return str(Status.FromString(answer.body).message)
+    except DecodeError:
+        return ""

@@ -1,7 +1,8 @@
 """The typed configuration: every setting once, with its default and what it means.
 
-`exporter.config_file` reads it from YAML and the environment; `docs/configuration.md` is made
-from the docstrings here. Durations are in seconds, money in USD.
+`exporter.config_file` reads it from YAML and the environment, by the table in
+`exporter.configuration.settings`, from which `docs/configuration.md` is made too. Durations are in
+seconds.
 """
 
 from __future__ import annotations
@@ -55,10 +56,14 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """How requests are made. `timeout` bounds one request, the budget counts per account."""
+    """How requests are made. `timeout` bounds one request, the budget counts per account.
+
+    `base_url` is what accounts without one of their own have in `Account.base_url`.
+    """
 
     timeout: float = 10.0
     max_requests_per_minute: int = 300
+    base_url: str = "https://llm.bytespike.ai"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,10 @@ class UsageStart:
     at: float | None = None
     back: float = 0.0
 
+    def instant(self, now: float) -> float:
+        """The start in Unix s on a first start at `now`: never later than `now`."""
+        return min(now, self.at if self.at is not None else now - self.back)
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:
@@ -92,7 +101,11 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Otlp:
-    """Where metrics go. `endpoint` is the URL that is used, path included for HTTP."""
+    """Where metrics go.
+
+    `endpoint` is the URL that is used, path included for HTTP, no path for gRPC; "" sends
+    nothing. Names of `headers` are in lower case.
+    """
 
     protocol: Protocol = Protocol.HTTP
     endpoint: str = "http://localhost:4318/v1/metrics"
@@ -115,7 +128,11 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Everything that `run` needs."""
+    """Everything that `run` needs.
+
+    `resource_attributes` are the file's and the environment's together. `warnings` are lines
+    for the log about what works but is probably not meant.
+    """
 
     accounts: tuple[Account, ...]
     gateway: Gateway = field(default_factory=Gateway)
@@ -128,3 +145,4 @@ class Config:
     http_listen: Listen | None = field(default_factory=lambda: Listen("127.0.0.1", 9464))
     log: Log = field(default_factory=Log)
     resource_attributes: dict[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = field(default=(), compare=False)

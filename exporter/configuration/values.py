@@ -1,0 +1,229 @@
+"""Texts of the configuration → values, and back for the document.
+
+Each reader raises ValueError with the half of a sentence that follows the key path. URLs,
+headers and variables are never quoted back, because they may hold a credential.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+from exporter.config import Listen, UsageStart
+from exporter.configuration.problems import quoted
+from exporter.configuration.tree import unwanted
+
+DURATIONS = "250ms, 30s, 5m, 6h or 2d"
+DAY = 86_400.0
+MAX_BACK = 90 * DAY
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY}
+_DURATION = re.compile(r"([0-9]{1,12})(ms|s|m|h|d)")
+_WHOLE = re.compile(r"-?(0|[1-9][0-9_]{0,14})(\.0+)?([eE]\+?[0-9]{1,2})?")
+_LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+_LISTEN = re.compile(r"(?:\[([^\]]*)\]|([^:\[\]]*)):([0-9]{1,5})")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_FLAGS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+_FIRST_YEAR = 2020
+_MAX_PORT = 65_535
+_MAX_HOST = 253
+_MAX_NAME = 100
+
+
+def duration(text: str) -> float:
+    """Seconds of `250ms`, `30s`, `5m`, `6h` or `2d`."""
+    match = _DURATION.fullmatch(text)
+    if match:
+        return int(match[1]) * _UNITS[match[2]]
+    if re.fullmatch(r"[0-9]{1,12}", text):
+        raise ValueError(f"{quoted(text)} has no unit; write {text}s, or one of {DURATIONS}")
+    raise ValueError(f"{quoted(text)} is not a duration; write {DURATIONS}")
+
+
+def bounded_duration(text: str, shortest: float, longest: float) -> float:
+    """A duration from `shortest` to `longest`, both in seconds."""
+    seconds = duration(text)
+    if seconds < shortest:
+        raise ValueError(f"{quoted(text)} is too short; at least {show_duration(shortest)}")
+    if seconds > longest:
+        raise ValueError(f"{quoted(text)} is too long; at most {show_duration(longest)}")
+    return seconds
+
+
+def show_duration(seconds: float) -> str:
+    """In the largest unit of which there are at least two: `60s`, `5m`, `2d`."""
+    for unit, size in reversed(_UNITS.items()):
+        count = round(seconds / size)
+        if count >= 2 and abs(count * size - seconds) < 1e-9:
+            return f"{count}{unit}"
+    return f"{round(seconds * 1000)}ms"
+
+
+def whole(text: str, least: int, most: int) -> int:
+    """A whole number. `1e+06`, which template engines make of 1000000, is one too."""
+    if not _WHOLE.fullmatch(text):
+        raise ValueError(f"{quoted(text)} is not a whole number")
+    number = int(Decimal(text.replace("_", "")))
+    if not least <= number <= most:
+        raise ValueError(f"{quoted(text)} is out of bounds; {least} to {most}")
+    return number
+
+
+def flag(text: str) -> bool:
+    """`true` or `false`, and the other words that YAML has for them."""
+    value = _FLAGS.get(text.lower())
+    if value is None:
+        raise ValueError(f"{quoted(text)} is not a switch; write true or false")
+    return value
+
+
+def start(text: str) -> UsageStart:
+    """Where counting begins: `now`, a duration back such as `-24h`, or an ISO date or time."""
+    if text == "now":
+        return UsageStart()
+    if text.startswith("-"):
+        back = duration(text[1:])
+        if back > MAX_BACK:
+            raise ValueError(f"{quoted(text)} is too far back; at most {show_duration(MAX_BACK)}")
+        return UsageStart(back=back)
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(
+            f"{quoted(text)} is not a start; write now, a duration back such as -24h, "
+            "or a time such as 2026-05-01T00:00:00Z"
+        ) from None
+    if not _FIRST_YEAR <= at.year < 10_000 - 1:
+        raise ValueError(f"{quoted(text)} is before {_FIRST_YEAR} or absurdly far ahead")
+    return UsageStart(at=(at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp())
+
+
+def show_start(value: UsageStart) -> str:
+    """The text of a start."""
+    if value.at is not None:
+        return datetime.fromtimestamp(value.at, UTC).isoformat().replace("+00:00", "Z")
+    return f"-{show_duration(value.back)}" if value.back else "now"
+
+
+def _is_host(text: str) -> bool:
+    """Whether this is a name or an IPv4 address that a resolver will at least look at."""
+    labels = text.removesuffix(".").split(".")
+    if all(label.isdigit() for label in labels):
+        return _is_address(text, IPv4Address)
+    return len(text) <= _MAX_HOST and all(_LABEL.fullmatch(label) for label in labels)
+
+
+def _is_address(text: str, kind: type[IPv4Address] | type[IPv6Address]) -> bool:
+    try:
+        kind(text)
+    except ValueError:
+        return False
+    return True
+
+
+def listen(text: str) -> Listen | None:
+    """`HOST:PORT`, an IPv6 address in brackets; None for "", which turns the listener off."""
+    if not text:
+        return None
+    match = _LISTEN.fullmatch(text)
+    if match and int(match[3]) <= _MAX_PORT:
+        bracketed, bare = match[1], match[2]
+        if _is_address(bracketed, IPv6Address) if bracketed is not None else _is_host(bare):
+            return Listen(bracketed or bare, int(match[3]))
+    raise ValueError(
+        f"{quoted(text)} is not an address to listen on; write 127.0.0.1:9464, [::1]:9464, "
+        '0.0.0.0:9464 for every network, or "" for none'
+    )
+
+
+def show_listen(value: Listen | None) -> str:
+    """The text of an address."""
+    if value is None:
+        return '""'
+    return f"[{value.host}]:{value.port}" if ":" in value.host else f"{value.host}:{value.port}"
+
+
+def _split(text: str) -> SplitResult:
+    """The parts of a URL. Raises ValueError, also where host or port make no sense."""
+    if unwanted(text) or " " in text or not text.isascii():
+        raise ValueError("a URL holds only printable ASCII characters")
+    parts = urlsplit(text)
+    host = parts.hostname or ""
+    good = _is_address(host, IPv6Address) if ":" in host else _is_host(host)
+    if not good or parts.port == 0 or parts.netloc.endswith(":"):
+        raise ValueError("not a host and port")
+    return parts
+
+
+def url(text: str) -> str:
+    """An http or https URL without credentials, query and fragment, and without a last slash."""
+    if not text.lower().startswith(("http://", "https://")):
+        raise ValueError("is not a URL; it begins with http:// or https://")
+    try:
+        parts = _split(text)
+    except ValueError:
+        raise ValueError("is not a URL with a host, such as https://gateway.example:8443") from None
+    if "@" in parts.netloc:
+        raise ValueError("holds a user name or password, which a URL must not; leave it out")
+    if "?" in text or "#" in text:
+        raise ValueError("has a query or fragment, which would end up in logs; leave it out")
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+
+
+def is_loopback(address: str) -> bool:
+    """Whether a URL accepted by `url` stays on this machine."""
+    host = urlsplit(address).hostname or ""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def file_path(text: str) -> Path:
+    """A path, relative to the working directory."""
+    if not text or text.endswith("/"):
+        raise ValueError(f"{quoted(text)} is not the path of a file")
+    return Path(text)
+
+
+def pem_file(text: str) -> Path:
+    """The path of a PEM file that can be read now."""
+    if "-----BEGIN" in text:
+        raise ValueError("holds PEM text; write the path of a file that holds it")
+    path = file_path(text)
+    try:
+        # Asked first, because opening a named pipe waits for its writer.
+        content = _beginning(path) if path.is_file() else None
+    except OSError as error:
+        raise ValueError(f"{quoted(text)} cannot be read: {error.strerror}") from None
+    if content is None:
+        raise ValueError(f"{quoted(text)} is not a file")
+    if b"-----BEGIN " not in content:
+        raise ValueError(f"{quoted(text)} is not a PEM file")
+    return path
+
+
+def _beginning(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(1 << 20)
+
+
+def variable_name(text: str) -> str:
+    """The name of an environment variable."""
+    if not _VARIABLE.fullmatch(text):
+        raise ValueError("is not the name of an environment variable, such as BYTESPIKE_API_KEY")
+    return text
+
+
+def account_name(text: str) -> str:
+    """A name of 1 to 100 characters."""
+    if not text.strip() or text != text.strip():
+        raise ValueError(f"{quoted(text)} is blank or has space around it")
+    if len(text) > _MAX_NAME:
+        raise ValueError(f"{quoted(text)} has {len(text)} characters; at most {_MAX_NAME}")
+    return text

@@ -1,0 +1,118 @@
+"""Walks the tree of the file along the table of settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from exporter.configuration.problems import FILE, Problems
+from exporter.configuration.settings import SETTINGS, Kind, Pairs, Setting
+from exporter.configuration.tree import Mapping, Node, Scalar, join
+
+Values = dict[str, object]
+"""Values that were given, by their place in `Config`."""
+
+ACCOUNTS = "accounts"
+
+_Known = dict[str, Setting | dict[str, Setting]]
+
+
+def _known() -> _Known:
+    """What may stand at the top: a setting, or the settings of a section."""
+    known: _Known = {}
+    for setting in SETTINGS:
+        section = known.setdefault(setting.section, {}) if setting.section else known
+        assert isinstance(section, dict)
+        section[setting.key] = setting
+    return known
+
+
+_KNOWN = _known()
+
+
+def read_settings(root: Mapping, problems: Problems) -> Values:
+    """Every setting that the file gives, accounts left aside."""
+    given: Values = {}
+    refuse_unknown(root, "", (ACCOUNTS, *_KNOWN), problems)
+    for key, node in root.entries.items():
+        known = _KNOWN.get(key)
+        if isinstance(known, Setting):
+            _take(known, node, given, problems)
+        elif known is not None:
+            _section(key, known, node, given, problems)
+    return given
+
+
+def _section(
+    name: str, known: dict[str, Setting], node: Node, given: Values, problems: Problems
+) -> None:
+    """The settings of one section. A section with nothing in it leaves everything out."""
+    if isinstance(node, Mapping):
+        refuse_unknown(node, name, known, problems)
+        for key, value in node.entries.items():
+            if key in known:
+                _take(known[key], value, given, problems)
+    elif not _says_nothing(node):
+        problems.add(name, f"is not a mapping of settings ({', '.join(known)})", node.line)
+
+
+def _says_nothing(node: Node) -> bool:
+    return isinstance(node, Scalar) and (node.null or node.refused)
+
+
+def _take(setting: Setting, node: Node, given: Values, problems: Problems) -> None:
+    if isinstance(setting.kind, Pairs):
+        given[setting.place] = _pairs(setting.kind, setting.path, node, problems)
+        return
+    for value in read_scalar(setting.kind, setting.path, node, problems):
+        given[setting.place] = value
+
+
+def read_scalar(kind: Kind, path: str, node: Node, problems: Problems) -> Iterable[object]:
+    """The value of a setting, alone; nothing where there is a problem instead."""
+    if not isinstance(node, Scalar):
+        shape = "mapping" if isinstance(node, Mapping) else "list"
+        problems.add(path, f"is a {shape}; write one value ({kind.name})", node.line)
+    elif node.null:
+        problems.add(path, "has no value; write one, or leave the key out", node.line)
+    elif node.quoted and kind.bare:
+        problems.add(path, f"is a text; take the quotes away ({kind.name})", node.line)
+    elif not node.refused:
+        try:
+            return (kind.parse(node.text),)
+        except ValueError as error:
+            problems.add(path, str(error), node.line)
+    return ()
+
+
+def _pairs(kind: Pairs, path: str, node: Node, problems: Problems) -> dict[str, object]:
+    """A mapping from names to texts."""
+    pairs: dict[str, object] = {}
+    if not isinstance(node, Mapping):
+        if not _says_nothing(node):
+            problems.add(path, f"is not a {kind.name}", node.line)
+        return pairs
+    for key, value in node.entries.items():
+        try:
+            if not isinstance(value, Scalar) or value.null:
+                raise ValueError("is not a text")
+            if value.refused:
+                continue
+            name, content = kind.entry(key, value.text)
+            if name in pairs:
+                raise ValueError("is given twice")
+            pairs[name] = content
+        except ValueError as error:
+            problems.add(join(path, key), str(error), value.line)
+    return pairs
+
+
+def refuse_unknown(node: Mapping, path: str, known: Iterable[str], problems: Problems) -> None:
+    """Report the keys of `node` that mean nothing, and what may have been meant."""
+    words = tuple(known)
+    for key in node.entries:
+        if key in words:
+            continue
+        close = [] if problems.full else get_close_matches(key, words, n=1)
+        hint = f"; did you mean {close[0]}?" if close else f"; known are {', '.join(words)}"
+        problems.add(join(path, key) or FILE, f"is not a setting{hint}", node.lines[key])

@@ -49,11 +49,38 @@ KIND = "bytespike.transaction.kind"
 DIRECTION = "bytespike.transaction.direction"
 ENDPOINT = "bytespike.endpoint"
 OUTCOME = "bytespike.outcome"
+TIER = "bytespike.user.tier"
+ORGANIZATION_ID = "bytespike.organization.id"
+ORGANIZATION_NAME = "bytespike.organization.name"
+ORGANIZATION_ROLE = "bytespike.organization.role"
+VERSION = "version"
+PYTHON = "python"
+
+ATTRIBUTES = {
+    ACCOUNT: "The account's name in the configuration.",
+    KEY_ID: "The key in the gateway's masked form. Several keys can share one.",
+    KEY_NAME: "The key's name when it was first seen, or its id. A rename does not change it.",
+    MODEL: "The model that was asked for.",
+    TOKEN_TYPE: "Tokens of the prompt or of the answer.",
+    KIND: "Of a wallet movement: `topup`, `refund`, `admin_credit`, … as the gateway names it.",
+    DIRECTION: "Into the wallet or out of it.",
+    ENDPOINT: "What was polled.",
+    OUTCOME: "How it ended.",
+    TIER: "`individual` (own wallet) or `enterprise` (billed to the organization).",
+    ORGANIZATION_ID: "The organization's id at the gateway.",
+    ORGANIZATION_NAME: "The organization's name.",
+    ORGANIZATION_ROLE: "The user's role there: `owner`, `admin` or `member`.",
+    VERSION: "The exporter's version.",
+    PYTHON: "The version of the Python that runs it.",
+}
+"""What every attribute means. An attribute that is unknown is left out, never empty."""
 
 TOKEN_TYPES = ("input", "output")
 DIRECTIONS = ("credit", "debit")
 
 _KEY = (ACCOUNT, KEY_ID)
+_MODEL = (ACCOUNT, MODEL)
+_KIND = (ACCOUNT, KIND)
 _USAGE = (ACCOUNT, KEY_ID, KEY_NAME, MODEL)
 
 
@@ -90,7 +117,8 @@ WALLET_SPEND = _counter(
 WALLET_RUNWAY = _gauge(
     "wallet.runway",
     "s",
-    "How long the balance lasts at the spend rate of `runway.window`; absent while nothing is spent.",
+    "How long the balance lasts at the spend rate over `runway.window`; "
+    "absent while nothing is spent.",
     Origin.LEDGER,
 )
 ACCOUNT_INFO = _gauge(
@@ -98,26 +126,18 @@ ACCOUNT_INFO = _gauge(
     "",
     "Always 1; its attributes say whose account it is.",
     Origin.ACCOUNT,
-    (
-        ACCOUNT,
-        "bytespike.user.tier",
-        "bytespike.organization.id",
-        "bytespike.organization.name",
-        "bytespike.organization.role",
-    ),
+    (ACCOUNT, TIER, ORGANIZATION_ID, ORGANIZATION_NAME, ORGANIZATION_ROLE),
 )
-QUOTA_USAGE = _gauge(
-    "quota.usage", "USD", "Spent on the model so far.", Origin.ACCOUNT, (ACCOUNT, MODEL)
-)
+QUOTA_USAGE = _gauge("quota.usage", "USD", "Spent on the model so far.", Origin.ACCOUNT, _MODEL)
 QUOTA_LIMIT = _gauge(
-    "quota.limit", "USD", "The model's cap; absent where uncapped.", Origin.ACCOUNT, (ACCOUNT, MODEL)
+    "quota.limit", "USD", "The model's cap; absent where uncapped.", Origin.ACCOUNT, _MODEL
 )
 QUOTA_UTILIZATION = _gauge(
     "quota.utilization",
     "1",
-    "Share of the model's cap that is spent; capped models only.",
+    "Share of the model's cap that is spent, 1 = all; absent where uncapped or the cap is 0.",
     Origin.ACCOUNT,
-    (ACCOUNT, MODEL),
+    _MODEL,
 )
 RATE_LIMIT = _gauge(
     "rate_limit.limit",
@@ -127,18 +147,32 @@ RATE_LIMIT = _gauge(
     _KEY,
 )
 RATE_REMAINING = _gauge(
-    "rate_limit.remaining", "USD", "What is left in that window.", Origin.ENVELOPE, _KEY
+    "rate_limit.remaining",
+    "USD",
+    "What is left in that window; absent once it has reset.",
+    Origin.ENVELOPE,
+    _KEY,
 )
 RATE_RESET = _gauge(
-    "rate_limit.reset.timestamp", "s", "Unix time at which that window resets.", Origin.ENVELOPE, _KEY
+    "rate_limit.reset.timestamp",
+    "s",
+    "Unix time at which that window resets; absent once it has.",
+    Origin.ENVELOPE,
+    _KEY,
 )
 KEY_REMAINING = _gauge(
-    "key.quota.remaining", "USD", "What is left of the key's lifetime cap.", Origin.ENVELOPE, _KEY
+    "key.quota.remaining",
+    "USD",
+    "What is left of the key's lifetime cap; absent where the gateway gives none.",
+    Origin.ENVELOPE,
+    _KEY,
 )
 ORGANIZATION_BALANCE = _gauge(
     "organization.balance", "USD", "What is left in the organization's wallet.", Origin.ENVELOPE
 )
-USAGE_COST = _counter("usage.cost", "USD", "Billed for API calls.", Origin.USAGE, _USAGE)
+USAGE_COST = _counter(
+    "usage.cost", "USD", "Billed for API calls since counting began.", Origin.USAGE, _USAGE
+)
 USAGE_TOKENS = _counter(
     "usage.tokens", "{token}", "Tokens billed.", Origin.USAGE, (*_USAGE, TOKEN_TYPE)
 )
@@ -154,12 +188,12 @@ BILLING_TRANSACTIONS = _counter(
     "{transaction}",
     "Wallet movements that were not API calls.",
     Origin.TRANSACTIONS,
-    (ACCOUNT, KIND),
+    _KIND,
 )
 BILLING_AMOUNT = _counter(
     "billing.amount",
     "USD",
-    "Sum of those movements, by direction.",
+    "Sum of those movements, without sign, by direction.",
     Origin.TRANSACTIONS,
     (ACCOUNT, KIND, DIRECTION),
 )
@@ -168,12 +202,13 @@ BILLING_LAST = _gauge(
     "s",
     "Unix time of the newest movement of the kind.",
     Origin.TRANSACTIONS,
-    (ACCOUNT, KIND),
+    _KIND,
 )
 LEDGER_DRIFT = _gauge(
     "ledger.drift",
     "USD",
-    "Growth of lifetime spend since the first account poll, less the usage billed since then.",
+    "Growth of lifetime spend since the first account poll, less the usage billed since then; "
+    "what the time between two polls explains is left out.",
     Origin.LEDGER,
 )
 GATEWAY_UP = _gauge(
@@ -201,11 +236,17 @@ LAST_SUCCESS = _gauge(
     Origin.SELF,
     (ACCOUNT, ENDPOINT),
 )
-EXPORTS = _counter("exporter.exports", "{export}", "OTLP exports by outcome.", Origin.SELF, (OUTCOME,))
+EXPORTS = _counter(
+    "exporter.exports",
+    "{export}",
+    "OTLP exports by outcome; `partial` where the receiver rejected points.",
+    Origin.SELF,
+    (OUTCOME,),
+)
 USAGE_ROWS = _counter(
     "exporter.usage.rows",
     "{row}",
-    "Usage rows and buckets read, by what became of them.",
+    "Usage rows and buckets read, by what became of them; `rejected` ones could not be understood.",
     Origin.SELF,
     (ACCOUNT, OUTCOME),
 )
@@ -216,7 +257,7 @@ SERIES_FOLDED = _gauge(
     Origin.SELF,
 )
 BUILD_INFO = _gauge(
-    "exporter.build.info", "", "Always 1; which exporter this is.", Origin.SELF, ("version", "python")
+    "exporter.build.info", "", "Always 1; which exporter this is.", Origin.SELF, (VERSION, PYTHON)
 )
 
 CATALOGUE: tuple[Metric, ...] = (

@@ -81,9 +81,7 @@ def _billing(draft: Draft, name: str, totals: tuple[BillingTotal, ...]) -> None:
             draft.fresh_billing.extend([t.id for t in group if t.fresh])
 
 
-def _grouped(
-    totals: Iterable[_Total], key: Callable[[_Total], _Key]
-) -> dict[_Key, list[_Total]]:
+def _grouped(totals: Iterable[_Total], key: Callable[[_Total], _Key]) -> dict[_Key, list[_Total]]:
     """The totals by what identifies their series, so that no two points can be told apart badly."""
     groups: dict[_Key, list[_Total]] = {}
     for total in totals:

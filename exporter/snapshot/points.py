@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import msgspec
 
@@ -19,6 +20,10 @@ _SAME_INSTANT_NS = 1_000_000_000
 """A start at most this far ahead of the clock is rounding or a clock step, and counts as now."""
 
 
+Attributes: TypeAlias = tuple[str | None, ...]
+"""Values in the order of a metric's attributes; None where one is left out."""
+
+
 class Point(msgspec.Struct, frozen=True, gc=False):
     """One point of one series.
 
@@ -28,7 +33,7 @@ class Point(msgspec.Struct, frozen=True, gc=False):
     """
 
     metric: Metric
-    attributes: tuple[str | None, ...]
+    attributes: Attributes
     value: int | float | Histogram
     time_ns: int
     start_ns: int = 0
@@ -75,12 +80,12 @@ class Draft:
         self.fresh_usage: list[int] = []
         self.fresh_billing: list[int] = []
 
-    def gauge(self, metric: Metric, attributes: tuple[str | None, ...], value: float | None) -> None:
+    def gauge(self, metric: Metric, attributes: Attributes, value: float | None) -> None:
         """Add a gauge's point, unless its value is unknown: None, infinite or not a number."""
         if value is not None and math.isfinite(value):
             self.points.append(Point(metric, attributes, value, self.time_ns))
 
-    def money(self, metric: Metric, attributes: tuple[str | None, ...], nanos: int | None) -> None:
+    def money(self, metric: Metric, attributes: Attributes, nanos: int | None) -> None:
         """Add the point of a gauge in USD from nano-USD, unless that is None."""
         if nanos is not None:
             self.points.append(Point(metric, attributes, to_usd(nanos), self.time_ns))
@@ -104,7 +109,7 @@ class Draft:
     def counter(
         self,
         metric: Metric,
-        attributes: tuple[str | None, ...],
+        attributes: Attributes,
         value: float | Histogram,
         stream: Stream,
     ) -> None:

@@ -38,9 +38,9 @@ def _wallet(draft: Draft, attributes: tuple[str], reading: AccountReading) -> No
 
 
 def _info(draft: Draft, name: str, reading: AccountReading) -> None:
-    organization = reading.organization
-    theirs = (organization.id, organization.name, organization.role) if organization else (None,) * 3
-    draft.gauge(c.ACCOUNT_INFO, (name, reading.tier, *theirs), 1)
+    org = reading.organization
+    whose = (org.id, org.name, org.role) if org else (None, None, None)
+    draft.gauge(c.ACCOUNT_INFO, (name, reading.tier, *whose), 1)
 
 
 def _quotas(draft: Draft, name: str, models: tuple[ModelQuota, ...]) -> None:

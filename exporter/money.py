@@ -6,7 +6,7 @@ report below that. Binary floats appear only in `to_usd`, the last step before a
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_05UP, ROUND_HALF_EVEN, Context, Decimal
 
 NANOS_PER_USD = 1_000_000_000
 MAX_USD = 1_000_000_000
@@ -14,6 +14,8 @@ MAX_USD = 1_000_000_000
 
 _MAX = Decimal(MAX_USD)
 _SCALE = Decimal(NANOS_PER_USD)
+# Longer numbers are cut with a sticky last digit, which keeps the later rounding exact.
+_STICKY = Context(prec=60, rounding=ROUND_05UP)
 
 
 def to_nanos(usd: Decimal) -> int:
@@ -23,7 +25,7 @@ def to_nanos(usd: Decimal) -> int:
     """
     if not usd.is_finite() or not -_MAX <= usd <= _MAX:
         raise ValueError("not an amount of money")
-    return int((usd * _SCALE).to_integral_value(ROUND_HALF_EVEN))
+    return int(_STICKY.multiply(usd, _SCALE).to_integral_value(ROUND_HALF_EVEN))
 
 
 def to_usd(nanos: int) -> float:

@@ -1,31 +1,212 @@
-"""HTTP: auth, request budget, retries, envelope. The only importer of httpx."""
+"""The gateway as one account sees it: three questions, typed answers, one tree of errors."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import math
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Final
 
 from exporter.clock import Clock
-from exporter.config import Account, Gateway, Usage
+from exporter.config import Account, Gateway, Usage, UsageMode
+from exporter.errors import AuthError, BadRequestError, BadResponseError
+from exporter.gateway.account import read_account
+from exporter.gateway.attempts import Asker, RefusedParameterError
+from exporter.gateway.dialects import DIALECTS, Dialect
+from exporter.gateway.exchange import Http, open_http
+from exporter.gateway.fields import rfc3339
+from exporter.gateway.keys import KeySource
+from exporter.gateway.paging import PAGE_SIZE, Pager
 from exporter.gateway.readings import (
     AccountReading,
     Envelope,
+    KeyRef,
     LogPage,
     RollupReading,
     TransactionsPage,
 )
+from exporter.gateway.rollup import HOUR
+from exporter.gateway.transactions import read_transactions
+from exporter.gateway.usage import LogAnswer, UsageDecoder
+
+__all__ = ["GatewayClient", "Http", "open_http"]
+
+ACCOUNT_PATH: Final = "/api/v1/me/account"
+USAGE_PATH: Final = "/api/v1/me/usage"
+TRANSACTIONS_PATH: Final = "/api/v1/me/billing/transactions"
+
+_Answer = LogAnswer | RollupReading
 
 
 class GatewayClient:
-    """One account's view of the gateway."""
+    """One account's view of the gateway. Every error it raises is a GatewayError."""
+
+    def __init__(
+        self,
+        http: Http,
+        account: Account,
+        gateway: Gateway,
+        usage: Usage,
+        clock: Clock,
+        on_envelope: Callable[[Envelope], None],
+        environ: Mapping[str, str],
+    ) -> None:
+        """`http` comes from `open_http` and is shared by all accounts.
+
+        `on_envelope` is called with each response's quota headers, whatever its status, unless
+        they say nothing. `environ` is where `api_key_env` is looked up, at each request.
+        """
+        self._keys = KeySource(account, environ)
+        self._asker = Asker(http, account, gateway, clock, on_envelope, self._keys)
+        self._clock = clock
+        self._mode = usage.mode
+        self._decoder = UsageDecoder(usage.credits_per_usd)
+        self._dialect: Dialect | None = None
+        self._tried_larger_pages = False
+
+    @property
+    def masked_key(self) -> str | None:
+        """The masked form of the account's own key, as in `Envelope.key_id`.
+
+        None while the key cannot be read.
+        """
+        try:
+            return self._keys.read().masked()
+        except AuthError:
+            return None
 
     async def account(self) -> AccountReading:
-        """`GET /me/account`. Raises GatewayError."""
-        raise NotImplementedError
+        """`GET /me/account` (contract §2). Raises GatewayError."""
+        body = await self._asker.ask(ACCOUNT_PATH)
+        return read_account(body, self._clock.now())
 
-    def usage(self, since: float, until: float) -> AsyncIterator[LogPage | RollupReading]:
-        """Usage with `since` ≤ time < `until` (Unix s), in whichever shape the gateway answers."""
-        raise NotImplementedError
+    async def usage(self, since: float, until: float) -> AsyncIterator[LogPage | RollupReading]:
+        """Usage with `since` ≤ time < `until` (Unix s), in whichever shape the gateway answers.
 
-    def transactions(self, since: float, until: float) -> AsyncIterator[TransactionsPage]:
-        """Transactions with `since` ≤ created_at < `until`, newest first, page by page."""
-        raise NotImplementedError
+        The log comes page by page; rows outside of the range are left out, so a gateway that
+        ignores it does no harm. The rollup comes as one reading that holds every whole hour the
+        range touches. At most 89 days may be asked for: the gateway allows 90, and the range is
+        widened to a whole hour. Raises GatewayError.
+        """
+        dialect, answer = await self._first_answer(since, until)
+        if isinstance(answer, RollupReading):
+            yield _hours_within(answer, since, until)
+            return
+        pager = Pager(since, dialect.asked)
+        while True:
+            step = pager.after(answer.facts)
+            yield _rows_within(answer, since, until, pager.repeated, step is None)
+            if step is None:
+                return
+            following = await self._ask_usage(dialect, since, until, step)
+            if isinstance(following, RollupReading):
+                raise BadResponseError(
+                    "the gateway changed from the log to the rollup between two pages; "
+                    "the next poll follows it"
+                )
+            answer = following
+
+    async def transactions(self, since: float, until: float) -> AsyncIterator[TransactionsPage]:
+        """Transactions with `since` ≤ created_at < `until` (Unix s), newest first, page by page.
+
+        What lies outside of the range is left out. Raises GatewayError.
+        """
+        params = {
+            "since": rfc3339(since),
+            "until": rfc3339(until),
+            "page_size": str(PAGE_SIZE),
+        }
+        pager = Pager(since, PAGE_SIZE)
+        step: dict[str, str] | None = {"page": "1"}
+        while step is not None:
+            items, rejected, facts = read_transactions(
+                await self._asker.ask(TRANSACTIONS_PATH, params | step)
+            )
+            step = pager.after(facts)
+            if pager.repeated:
+                items, rejected = (), ()
+            within = tuple(item for item in items if since <= item.created_at < until)
+            yield TransactionsPage(within, rejected, last=step is None)
+
+    async def _first_answer(self, since: float, until: float) -> tuple[Dialect, _Answer]:
+        """The first page, and the dialect that got it: the one that worked last time, or the
+        first that is not refused."""
+        dialect, answer = await self._negotiated(since, until)
+        self._dialect = dialect
+        if isinstance(answer, RollupReading) or self._tried_larger_pages:
+            return dialect, answer
+        if dialect.page_size or not _has_small_pages(answer):
+            return dialect, answer
+        return await self._with_larger_pages(dialect, answer, since, until)
+
+    async def _negotiated(self, since: float, until: float) -> tuple[Dialect, _Answer]:
+        known = self._dialect
+        candidates = [dialect for dialect in DIALECTS[self._mode] if dialect != known]
+        refusal: BadRequestError | None = None
+        for dialect in (known, *candidates):
+            if dialect is None:
+                continue
+            try:
+                return dialect, await self._ask_usage(dialect, since, until)
+            except RefusedParameterError as error:
+                refusal = error
+                self._dialect = None
+                self._tried_larger_pages = False
+        assert refusal is not None
+        raise refusal
+
+    async def _with_larger_pages(
+        self, dialect: Dialect, small: LogAnswer, since: float, until: float
+    ) -> tuple[Dialect, _Answer]:
+        """Ask once more with `page_size`, where `limit` changed nothing and more pages follow."""
+        self._tried_larger_pages = True
+        larger = Dialect(dialect.group_by, dialect.limit, page_size=True)
+        try:
+            answer = await self._ask_usage(larger, since, until)
+        except RefusedParameterError:
+            return dialect, small
+        if isinstance(answer, LogAnswer) and answer.facts.count > small.facts.count:
+            self._dialect = larger
+            return larger, answer
+        return dialect, small
+
+    async def _ask_usage(
+        self, dialect: Dialect, since: float, until: float, step: Mapping[str, str] | None = None
+    ) -> _Answer:
+        body = await self._asker.ask(USAGE_PATH, dialect.params(since, until) | dict(step or {}))
+        answer = self._decoder.read(body, KeyRef(masked=self.masked_key))
+        if self._mode is UsageMode.LOG and isinstance(answer, RollupReading):
+            raise _other_shape("log", "rollup")
+        if self._mode is UsageMode.ROLLUP and isinstance(answer, LogAnswer):
+            raise _other_shape("rollup", "log")
+        return answer
+
+
+def _other_shape(mode: str, shape: str) -> BadResponseError:
+    return BadResponseError(
+        f"the gateway answered with the {shape}, but usage.mode is {mode}: "
+        f"set usage.mode to {shape} or auto"
+    )
+
+
+def _has_small_pages(answer: LogAnswer) -> bool:
+    """Whether the page is full and smaller than what was asked for."""
+    size = answer.facts.size
+    return size is not None and size < PAGE_SIZE and size <= answer.facts.count < PAGE_SIZE
+
+
+def _rows_within(
+    answer: LogAnswer, since: float, until: float, repeated: bool, last: bool
+) -> LogPage:
+    if repeated:
+        return LogPage((), (), last)
+    times = answer.facts.times
+    rows = answer.rows
+    if times and not (since <= min(times) and max(times) < until):
+        rows = tuple(row for row in rows if since <= row.created_at < until)
+    return LogPage(rows, answer.rejected, last)
+
+
+def _hours_within(reading: RollupReading, since: float, until: float) -> RollupReading:
+    first = math.floor(since / HOUR) * HOUR
+    buckets = tuple(bucket for bucket in reading.buckets if first <= bucket.hour < until)
+    return RollupReading(buckets, reading.rejected)

@@ -1,0 +1,213 @@
+"""One question to the gateway: budget, attempts, waits and what each status means (contract §6)."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Mapping
+from typing import Final
+from urllib.parse import urlencode
+
+from exporter.clock import Clock
+from exporter.config import Account, Gateway
+from exporter.errors import (
+    AuthError,
+    BadRequestError,
+    BadResponseError,
+    GatewayError,
+    QuotaSpentError,
+    RateLimitedError,
+    ServerError,
+)
+from exporter.gateway.budget import RequestBudget
+from exporter.gateway.envelope import read_envelope, retry_after, wait_for_window
+from exporter.gateway.exchange import Answer, ConnectionLostError, Http, exchange
+from exporter.gateway.jsontext import parse
+from exporter.gateway.keys import KeySource
+from exporter.gateway.readings import Envelope
+from exporter.secret import Secret
+
+MAX_ATTEMPTS: Final = 4
+FIRST_BACKOFF: Final = 1.0
+LONGEST_SERVER_WAIT: Final = 30.0
+"""A 503 that asks for more seconds than this ends the poll instead of being waited out."""
+
+CONCURRENCY_WAITS: Final = 2
+LONGEST_CONCURRENCY_WAIT: Final = 5.0
+
+_RETRIED: Final = frozenset({500, 502, 503, 504})
+_CODE: Final = re.compile(r"[a-z_]{1,40}")
+_KNOWN_TYPES: Final = frozenset(
+    {"application/json", "application/xml", "text/html", "text/plain", "text/xml"}
+)
+
+
+class RefusedParameterError(BadRequestError):
+    """400 or 422: the gateway does not understand one of the parameters."""
+
+
+class Asker:
+    """Asks the gateway in the name of one account.
+
+    Every response's envelope goes to `on_envelope`, whatever its status.
+    """
+
+    def __init__(
+        self,
+        http: Http,
+        account: Account,
+        gateway: Gateway,
+        clock: Clock,
+        on_envelope: Callable[[Envelope], None],
+        keys: KeySource,
+    ) -> None:
+        self._http = http
+        self._base = account.base_url.rstrip("/")
+        self._timeout = gateway.timeout
+        self._clock = clock
+        self._on_envelope = on_envelope
+        self._keys = keys
+        self._budget = RequestBudget(gateway.max_requests_per_minute, clock)
+
+    async def ask(self, path: str, params: Mapping[str, str] | None = None) -> bytes:
+        """The body of a successful `GET path`. Raises GatewayError.
+
+        A 500, 502, 503 or 504 is tried `MAX_ATTEMPTS` times with exponential backoff, full up
+        too many requests in flight `CONCURRENCY_WAITS` times more, and a connection that broke
+        before any answer once more at once. Timeouts and other network errors end the poll:
+        trying again would only make an outage longer to notice.
+        """
+        url = f"{self._base}{path}"
+        if params:
+            url = f"{url}?{urlencode(params)}"
+        waits = _Waits()
+        while True:
+            try:
+                answer = await self._attempt(url)
+            except ConnectionLostError as error:
+                if not waits.reconnect():
+                    raise _named(path, error) from None
+                continue
+            except GatewayError as error:
+                raise _named(path, error) from None
+            if answer.status == 200:
+                return answer.body
+            delay = waits.after(answer, self._clock.now())
+            if delay is None:
+                raise self._failure(path, answer)
+            await self._clock.sleep(delay)
+
+    async def _attempt(self, url: str) -> Answer:
+        key = self._keys.read()
+        await self._budget.take()
+        answer = await exchange(self._http, url, key, self._timeout)
+        envelope = read_envelope(answer.headers, key.masked(), self._clock.now())
+        if envelope is not None:
+            self._on_envelope(envelope)
+        body = redacted(answer.body, key)
+        return answer if body is answer.body else Answer(answer.status, answer.headers, body)
+
+    def _failure(self, path: str, answer: Answer) -> GatewayError:
+        status = answer.status
+        now = self._clock.now()
+        code = " ".join(_codes(answer.body))
+        what = f"GET {path} answered {status}{f' ({code})' if code else ''}"
+        wait = retry_after(answer.headers, now)
+        if status in (401, 403):
+            self._keys.forget()
+            return AuthError(f"{what}: {self._advice(status)}", retry_after=wait)
+        if status == 402:
+            advice = "the wallet is empty or the key's cap is reached: top up or raise the cap"
+            return QuotaSpentError(f"{what}: {advice}", retry_after=wait)
+        if status == 429:
+            return _rate_limited(what, answer, now)
+        if status >= 500:
+            advice = "the gateway is failing: nothing to do here unless it lasts"
+            return ServerError(f"{what}: {advice}", retry_after=wait)
+        if status in (400, 422):
+            advice = "it does not understand a parameter: check usage.mode"
+            return RefusedParameterError(f"{what}: {advice}", retry_after=wait)
+        if status >= 400:
+            return BadRequestError(f"{what}: check base_url", retry_after=wait)
+        if status >= 300:
+            advice = "redirects are not followed: set base_url to where the gateway is"
+            return BadResponseError(f"{what}: {advice}", retry_after=wait)
+        return BadResponseError(f"{what}, where 200 was expected")
+
+    def _advice(self, status: int) -> str:
+        if status == 401:
+            return f"the key is wrong, revoked or expired: check {self._keys.place}"
+        return "this address is not allowed, or the key's organization is paused"
+
+
+class _Waits:
+    """What was already waited for within one question."""
+
+    def __init__(self) -> None:
+        self._attempts = 1
+        self._concurrency = 0
+        self._reconnected = False
+
+    def reconnect(self) -> bool:
+        """Whether a broken connection may be tried again now: once."""
+        first = not self._reconnected
+        self._reconnected = True
+        return first
+
+    def after(self, answer: Answer, now: float) -> float | None:
+        """Seconds to wait before the next attempt, or None if there is to be none."""
+        asked = retry_after(answer.headers, now)
+        if answer.status in _RETRIED:
+            if self._attempts == MAX_ATTEMPTS or (asked or 0.0) > LONGEST_SERVER_WAIT:
+                return None
+            delay: float = FIRST_BACKOFF * 2 ** (self._attempts - 1) * random.uniform(1.0, 1.5)
+            self._attempts += 1
+            return max(delay, asked or 0.0)
+        if answer.status == 429 and "concurrency_limit" in _codes(answer.body):
+            if self._concurrency == CONCURRENCY_WAITS or (asked or 0) > LONGEST_CONCURRENCY_WAIT:
+                return None
+            self._concurrency += 1
+            return max(random.uniform(0.5, 1.5), asked or 0.0)
+        return None
+
+
+def _rate_limited(what: str, answer: Answer, now: float) -> RateLimitedError:
+    if "concurrency_limit" in _codes(answer.body):
+        asked = retry_after(answer.headers, now)
+        wait: float | None = random.uniform(2.0, 5.0) if asked is None else asked
+        advice = "too many requests are in flight with this key"
+    else:
+        wait = wait_for_window(answer.headers, now)
+        advice = "a rolling spend window of the key is used up"
+    return RateLimitedError(f"{what}: {advice}; it is asked again later", retry_after=wait)
+
+
+def _named(path: str, error: GatewayError) -> GatewayError:
+    """The same error, with the endpoint in front of its message."""
+    return type(error)(f"GET {path}: {error}", retry_after=error.retry_after)
+
+
+def _codes(body: bytes) -> list[str]:
+    """`error.type` and `error.code` where they are plain words: all of it that may be shown."""
+    try:
+        answer = parse(body[:65536])
+    except BadResponseError:
+        return []
+    error = answer.get("error") if isinstance(answer, dict) else None
+    if not isinstance(error, dict):
+        return []
+    words = (error.get("type"), error.get("code"))
+    return [word for word in words if isinstance(word, str) and _CODE.fullmatch(word)]
+
+
+def redacted(body: bytes, key: Secret) -> bytes:
+    """The body with the key that asked replaced by its masked form, should it be echoed."""
+    secret = key.reveal().encode("ascii")
+    return body.replace(secret, key.masked().encode()) if secret in body else body
+
+
+def shown_type(headers: Mapping[bytes, bytes]) -> str:
+    """The content type for an error message, if it is one of the usual ones."""
+    raw = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
+    name = raw.decode("latin-1")
+    return name if name in _KNOWN_TYPES else "an unusual content type"

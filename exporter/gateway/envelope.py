@@ -1,0 +1,110 @@
+"""Numbers in response headers: the quota envelope (contract §1) and how long to wait (§6).
+
+Each header stands for itself. One that is missing, unreadable or absurd is None.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC
+from decimal import Decimal
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+from exporter.gateway.readings import Envelope
+from exporter.money import to_nanos
+
+Headers = Mapping[bytes, bytes]
+"""Header values by name in lower case."""
+
+MAX_WAIT: Final = 3600.0
+"""The longest wait, in seconds, that the gateway may ask for."""
+
+END_OF_TIME: Final = 7_258_118_400.0
+"""Unix time of the year 2200: later instants are taken for mistakes."""
+
+_NUMBER: Final = re.compile(rb"\d{1,15}(\.\d{1,30})?")
+
+
+def read_envelope(headers: Headers, key_id: str, now: float) -> Envelope | None:
+    """What the five quota headers say at `now` (Unix s), or None if they say nothing."""
+    envelope = Envelope(
+        observed_at=now,
+        key_id=key_id,
+        limit=_money(headers, b"x-ratelimit-limit"),
+        remaining=_money(headers, b"x-ratelimit-remaining"),
+        reset_at=reset_at(headers),
+        key_quota_remaining=_money(headers, b"x-quota-remaining-credits"),
+        org_quota_remaining=_money(headers, b"x-org-quota-remaining-credits"),
+    )
+    nothing = Envelope(observed_at=now, key_id=key_id)
+    return None if envelope == nothing else envelope
+
+
+def reset_at(headers: Headers) -> float | None:
+    """`X-RateLimit-Reset` in Unix seconds."""
+    value = _number(headers, b"x-ratelimit-reset")
+    return float(value) if value is not None and 0 < value < END_OF_TIME else None
+
+
+def retry_after(headers: Headers, now: float) -> float | None:
+    """Seconds that `Retry-After` asks to wait, 0 to `MAX_WAIT`, or None.
+
+    A date is compared with the gateway's own `Date`: its clock may differ from ours (`now`).
+    """
+    raw = headers.get(b"retry-after", b"").strip()
+    if raw.isdigit():
+        return min(float(raw[:10]), MAX_WAIT)
+    at = _date(raw)
+    return None if at is None else _within(at - gateway_time(headers, now))
+
+
+def wait_for_window(headers: Headers, now: float) -> float | None:
+    """Seconds until a spent spend window is worth another try, 0 to `MAX_WAIT`, or None.
+
+    `Retry-After` if given, else until `X-RateLimit-Reset` by the gateway's clock.
+    """
+    asked = retry_after(headers, now)
+    if asked is not None:
+        return asked
+    reset = reset_at(headers)
+    return None if reset is None else _within(reset - gateway_time(headers, now))
+
+
+def gateway_time(headers: Headers, now: float) -> float:
+    """The gateway's `Date` in Unix seconds, or ours where it gives none."""
+    at = _date(headers.get(b"date", b""))
+    return now if at is None else at
+
+
+def _within(seconds: float) -> float:
+    return min(max(seconds, 0.0), MAX_WAIT)
+
+
+def _number(headers: Headers, name: bytes) -> Decimal | None:
+    raw = headers.get(name, b"").strip()
+    return Decimal(raw.decode("ascii")) if _NUMBER.fullmatch(raw) else None
+
+
+def _money(headers: Headers, name: bytes) -> int | None:
+    value = _number(headers, name)
+    if value is None:
+        return None
+    try:
+        return to_nanos(value)
+    except ValueError:
+        return None
+
+
+def _date(raw: bytes) -> float | None:
+    """Unix seconds of an HTTP date."""
+    if not raw or len(raw) > 64:
+        return None
+    try:
+        parsed = parsedate_to_datetime(raw.decode("ascii"))
+        at = (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError, OSError):
+        return None
+    return at if math.isfinite(at) and 0 < at < END_OF_TIME else None

@@ -1,0 +1,252 @@
+"""One HTTP exchange, bounded in time and size. The only importer of httpx.
+
+httpx's own errors, loggers and response texts may quote what the gateway sent, and a gateway may
+echo the key. So none of them leaves this module: errors are worded here, and are raised outside
+of the `except` that met httpx's, so that no traceback carries the original.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+import zlib
+from http.cookiejar import CookieJar
+from typing import Final, NoReturn
+
+import httpx
+import msgspec
+
+from exporter.errors import (
+    BadRequestError,
+    BadResponseError,
+    GatewayError,
+    GatewayTimeoutError,
+    NetworkError,
+    ResponseTooLargeError,
+)
+from exporter.secret import Secret
+
+MAX_BODY: Final = 8 * 1024 * 1024
+"""The largest answer that is held, in decoded bytes."""
+
+Http = httpx.AsyncClient
+"""What `open_http` gives; one is shared by all accounts. Close it with `await http.aclose()`."""
+
+_MAX_CONNECTIONS: Final = 100
+_KEEPALIVE_SECONDS: Final = 15.0
+_LOGGERS: Final = (
+    "httpx",
+    "httpcore",
+    "httpcore.connection",
+    "httpcore.http11",
+    "httpcore.http2",
+    "httpcore.proxy",
+    "httpcore.socks",
+)
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """One answer: status, headers (names in lower case), decoded body.
+
+    A header that came twice with different values is empty: it says nothing.
+    """
+
+    status: int
+    headers: dict[bytes, bytes]
+    body: bytes
+
+
+class ConnectionLostError(NetworkError):
+    """A connection broke before any answer began: usually one that was closed while idle."""
+
+
+class _NoCookies(CookieJar):
+    """Keeps nothing: one account's cookies must not reach another's requests."""
+
+    def extract_cookies(self, response: object, request: object) -> None:
+        """Ignore what a response sets."""
+
+
+async def _forget_location(response: httpx.Response) -> None:
+    # httpx would parse the target even where redirects are not followed.
+    if "location" in response.headers:
+        del response.headers["location"]
+
+
+def _is_loud(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.WARNING
+
+
+def quiet_http_logs() -> None:
+    """Keep httpx and httpcore from logging URLs and headers, whatever levels are set later.
+
+    Their INFO and DEBUG lines hold the query and the Authorization header.
+    """
+    for name in _LOGGERS:
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.WARNING)
+        logger.addFilter(_is_loud)
+
+
+def open_http(timeout: float = 10.0, transport: httpx.AsyncBaseTransport | None = None) -> Http:
+    """The HTTP client that all accounts share: HTTP/1.1, at most 100 connections.
+
+    Proxies and certificates come from the usual environment variables. Redirects are never
+    followed and cookies never kept. `timeout` (s) bounds each step; the whole of an exchange is
+    bounded by `exchange`. Idle connections are dropped after 15 s, before most load balancers do.
+    """
+    quiet_http_logs()
+    return httpx.AsyncClient(
+        timeout=httpx.Timeout(timeout),
+        limits=httpx.Limits(
+            max_connections=_MAX_CONNECTIONS,
+            max_keepalive_connections=_MAX_CONNECTIONS,
+            keepalive_expiry=_KEEPALIVE_SECONDS,
+        ),
+        follow_redirects=False,
+        cookies=_NoCookies(),
+        event_hooks={"response": [_forget_location]},
+        transport=transport,
+    )
+
+
+async def exchange(http: Http, url: str, key: Secret, timeout: float) -> Answer:
+    """GET `url` and read the whole answer, of any status, within `timeout` seconds.
+
+    Raises GatewayTimeoutError, NetworkError (ConnectionLostError where trying again at once may
+    help), BadResponseError for a body that cannot be decoded, ResponseTooLargeError.
+    """
+    problem: GatewayError
+    try:
+        async with asyncio.timeout(timeout):
+            return await _exchange(http, _request(url, key))
+    except (TimeoutError, httpx.TimeoutException):
+        problem = GatewayTimeoutError(
+            f"no complete answer within {timeout:g} s: the gateway or the way to it is slow; "
+            "raise gateway.timeout if this is usual"
+        )
+    except httpx.InvalidURL:
+        problem = BadRequestError("the request has no usable URL: check the account's base_url")
+    except (httpx.HTTPError, httpx.StreamError, OSError) as error:
+        problem = _network_error(error)
+    _raise(problem)
+
+
+def _raise(problem: GatewayError) -> NoReturn:
+    raise problem
+
+
+def _request(url: str, key: Secret) -> httpx.Request:
+    headers = {
+        "Authorization": f"Bearer {key.reveal()}",
+        "Accept": "application/json",
+        "Accept-Encoding": "gzip",
+        "User-Agent": "bytespike-exporter",
+    }
+    return httpx.Request("GET", url, headers=headers)
+
+
+async def _exchange(http: Http, request: httpx.Request) -> Answer:
+    response = await http.send(request, stream=True)
+    try:
+        headers = _headers(response)
+        body = await _body(response, headers)
+    finally:
+        await response.aclose()
+    return Answer(response.status_code, headers, body)
+
+
+def _headers(response: httpx.Response) -> dict[bytes, bytes]:
+    found: dict[bytes, bytes] = {}
+    for name, value in response.headers.raw:
+        lower = name.lower()
+        found[lower] = value if found.get(lower, value) == value else b""
+    return found
+
+
+async def _body(response: httpx.Response, headers: dict[bytes, bytes]) -> bytes:
+    """The decoded body. A failed status is reported as such even if its body is unreadable."""
+    try:
+        coding = headers.get(b"content-encoding", b"identity").strip().lower()
+        if coding in (b"identity", b""):
+            return await _plain(response)
+        if coding in (b"gzip", b"x-gzip", b"deflate"):
+            return await _inflated(response)
+        raise BadResponseError("the answer is compressed in a way that was not asked for")
+    except BadResponseError:
+        if response.status_code < 300:
+            raise
+        return b""
+
+
+async def _plain(response: httpx.Response) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    async for part in response.aiter_raw():
+        size += len(part)
+        if size > MAX_BODY:
+            _too_large()
+        parts.append(part)
+    return b"".join(parts)
+
+
+async def _inflated(response: httpx.Response) -> bytes:
+    """Decompress part by part and never past `MAX_BODY`: a small body may unfold into terabytes."""
+    inflater = zlib.decompressobj(wbits=47)
+    parts: list[bytes] = []
+    room = MAX_BODY
+    broken = False
+    async for part in response.aiter_raw():
+        try:
+            piece = inflater.decompress(part, room + 1)
+        except zlib.error:
+            broken = True
+            break
+        room -= len(piece)
+        if room < 0:
+            _too_large()
+        parts.append(piece)
+    if broken or not inflater.eof:
+        raise BadResponseError("the compressed answer is damaged or cut off")
+    return b"".join(parts)
+
+
+def _too_large() -> NoReturn:
+    raise ResponseTooLargeError(
+        f"the answer is larger than {MAX_BODY // 2**20} MiB: ask for a shorter range"
+    )
+
+
+def _network_error(error: Exception) -> GatewayError:
+    """Says in our own words what went wrong: httpx's may quote the gateway."""
+    if isinstance(error, httpx.UnsupportedProtocol):
+        return BadRequestError("the account's base_url must begin with http:// or https://")
+    if isinstance(error, httpx.ProxyError):
+        return NetworkError("the proxy refused the connection: check HTTPS_PROXY and NO_PROXY")
+    if isinstance(error, httpx.ConnectError):
+        return NetworkError(_why_not_connected(error))
+    if isinstance(error, (httpx.ReadError, httpx.WriteError)):
+        return ConnectionLostError("the connection to the gateway broke")
+    if isinstance(error, httpx.RemoteProtocolError):
+        if str(error).startswith("Server disconnected"):
+            return ConnectionLostError("the gateway closed the connection without an answer")
+        return NetworkError("the answer broke off or is not HTTP: check what is in between")
+    return NetworkError("the exchange with the gateway failed")
+
+
+def _why_not_connected(error: BaseException) -> str:
+    """The nearest known cause, and what to check."""
+    cause: BaseException | None = error
+    for _ in range(10):
+        if cause is None:
+            break
+        if isinstance(cause, socket.gaierror):
+            return "the gateway's name cannot be resolved: check base_url and DNS"
+        if isinstance(cause, ssl.SSLError):
+            return "TLS with the gateway failed: check the certificate, SSL_CERT_FILE and the clock"
+        if isinstance(cause, ConnectionRefusedError):
+            return "the gateway refused the connection: check base_url and its port"
+        cause = cause.__cause__ or cause.__context__
+    return "no connection to the gateway: check base_url, the network and the proxy"

@@ -1,0 +1,176 @@
+"""Single fields of the gateway's JSON, each read leniently and by itself.
+
+A function gives None (or raises ValueError, where a row cannot do without the field) for what
+is missing, of the wrong type, not finite or absurd.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from decimal import ROUND_05UP, ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
+from typing import Final
+
+from exporter.gateway.envelope import END_OF_TIME
+from exporter.gateway.jsontext import Json
+from exporter.gateway.readings import KeyRef
+from exporter.money import MAX_USD, NANOS_PER_USD, to_nanos
+from exporter.secret import Secret
+
+MAX_TEXT: Final = 256
+"""Longest name, model or id that is kept, in characters."""
+
+MAX_COUNT: Final = 10**15
+"""No token or call count is larger."""
+
+UNKNOWN_MODEL: Final = "unknown"
+
+_NUMERIC: Final = re.compile(r"-?\d{1,30}(\.\d{1,60})?([eE][+-]?\d{1,3})?", re.ASCII)
+_INSTANT: Final = re.compile(
+    r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d)(?::(\d\d)(?::(\d\d)([.,]\d{1,30})?)?)?)?"
+    r" ?(Z|[+-]\d\d(?::?\d\d)?)?",
+    re.ASCII | re.IGNORECASE,
+)
+_SHORTEST_KEY: Final = 20
+_FIRST_MILLISECONDS: Final = 100_000_000_000
+# Rounding toward a sticky last digit keeps a later half-even rounding exact.
+_STICKY: Final = Context(prec=60, rounding=ROUND_05UP)
+
+
+def text(value: Json, limit: int = MAX_TEXT) -> str | None:
+    """A string of at most `limit` characters, cut if longer; None if empty or not a string.
+
+    Lone surrogates, which JSON can spell and UTF-8 cannot, are replaced; all else is kept.
+    """
+    if not isinstance(value, str) or not value:
+        return None
+    return value[:limit].encode("utf-8", "replace").decode("utf-8")
+
+
+def identifier(value: Json) -> str | None:
+    """An id given as a number or as text. Not cut: two ids must not become one."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return str(value) if abs(value) < 10**40 else None
+    return text(value) if isinstance(value, str) and len(value) <= MAX_TEXT else None
+
+
+def number(value: Json) -> Decimal | int | None:
+    """A finite number, also where it is written as a string."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str):
+        value = _numeric_text(value)
+    if isinstance(value, Decimal):
+        return value if value.is_finite() else None
+    return value if isinstance(value, int) else None
+
+
+def _numeric_text(value: str) -> Decimal | None:
+    stripped = value.strip()[:128]
+    return Decimal(stripped) if stripped.isascii() and _NUMERIC.fullmatch(stripped) else None
+
+
+def money(value: Json, *, signed: bool = False) -> int | None:
+    """An amount in USD as nano-USD; negative ones only if `signed`."""
+    amount = number(value)
+    if amount is None or (amount < 0 and not signed):
+        return None
+    try:
+        return to_nanos(Decimal(amount))
+    except (ValueError, InvalidOperation):
+        return None
+
+
+def credits_to_nanos(credits: int | Decimal, per_usd: int) -> int:
+    """Nano-USD of a charge in credits, rounded half to even once. Raises ValueError.
+
+    Negative charges are not documented and not taken.
+    """
+    if isinstance(credits, Decimal) and not credits.is_finite():
+        raise ValueError("credits are not a number")
+    if not 0 <= credits <= MAX_USD * per_usd:
+        raise ValueError("credits are negative or absurd")
+    if isinstance(credits, int) and NANOS_PER_USD % per_usd == 0:
+        return credits * (NANOS_PER_USD // per_usd)
+    nanos = _STICKY.multiply(Decimal(credits), Decimal(NANOS_PER_USD))
+    return int(_STICKY.divide(nanos, Decimal(per_usd)).to_integral_value(ROUND_HALF_EVEN))
+
+
+def count(value: Json) -> int | None:
+    """A whole number from 0 to `MAX_COUNT`, also where it is written as `12.0`."""
+    amount = number(value)
+    if amount is None or not 0 <= amount <= MAX_COUNT or amount != int(amount):
+        return None
+    return int(amount)
+
+
+def instant(value: Json) -> float | None:
+    """Unix seconds of a timestamp: RFC 3339 in any precision from the hour on, with or without
+    offset (then UTC), or a Unix number in seconds (milliseconds where it can only be those)."""
+    if isinstance(value, str):
+        match = _INSTANT.fullmatch(value.strip()[:80])
+        if match is not None:
+            return _of_parts(match) if match[2] else None
+    unix = number(value)
+    if unix is None or not 0 < unix < END_OF_TIME * 1000:
+        return None
+    seconds = float(unix if unix < _FIRST_MILLISECONDS else unix / Decimal(1000))
+    return seconds if seconds < END_OF_TIME else None
+
+
+def is_day(value: str) -> bool:
+    """Whether a bucket is a whole day: a date without an hour."""
+    match = _INSTANT.fullmatch(value.strip()[:80])
+    return match is not None and match[2] is None
+
+
+def _of_parts(match: re.Match[str]) -> float | None:
+    date, hour, minute, second, fraction, offset = match.groups()
+    micros = (fraction or ".")[1:7].ljust(6, "0")
+    spelled = f"{date}T{hour}:{minute or '00'}:{second or '00'}.{micros}"
+    zone = "+00:00" if offset is None or offset in "Zz" else offset
+    try:
+        seconds = datetime.fromisoformat(f"{spelled}{zone}").timestamp()
+    except (ValueError, OverflowError):
+        return None
+    return seconds if 0 < seconds < END_OF_TIME else None
+
+
+def rfc3339(seconds: float) -> str:
+    """A Unix time as `2026-05-21T14:08:11.123Z`; no fraction where it is whole."""
+    millis = int(seconds * 1000)
+    whole = datetime.fromtimestamp(millis // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{whole}.{millis % 1000:03}Z" if millis % 1000 else f"{whole}Z"
+
+
+def masked_text(value: str) -> str:
+    """A key's masked form as the gateway gave it; masked here if it is a whole key."""
+    is_masked = any(sign in value for sign in ("…", "...", "*"))
+    is_key = value.startswith("sk-") and len(value) >= _SHORTEST_KEY and not is_masked
+    return Secret(value).masked() if is_key else value
+
+
+def key_ref(value: Json, own: KeyRef) -> KeyRef:
+    """How a row names its key (contract §3a): object, masked form, id, or absent (`own`).
+
+    Raises ValueError for anything else.
+    """
+    if value is None or value in ("", {}):
+        return own
+    if isinstance(value, dict):
+        masked = text(value.get("masked"))
+        name = text(value.get("name"))
+        ref = KeyRef(
+            identifier(value.get("id")),
+            masked and masked_text(masked),
+            name and masked_text(name),
+        )
+        return own if ref == KeyRef() else ref
+    given = identifier(value)
+    if given is None:
+        raise ValueError("api_key is neither an object, a masked form nor an id")
+    if isinstance(value, int) or (given.isascii() and given.isdigit()):
+        return KeyRef(gateway_id=given)
+    return KeyRef(masked=masked_text(given))

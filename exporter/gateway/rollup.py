@@ -1,0 +1,88 @@
+"""Usage buckets, one per hour, model and key (contract §3b).
+
+A bucket that repeats another word for word is dropped; one that contradicts another of the same
+hour, model and key is rejected, since nothing says which of the two is true.
+"""
+
+from __future__ import annotations
+
+from exporter.errors import BadResponseError
+from exporter.gateway.fields import (
+    UNKNOWN_MODEL,
+    count,
+    instant,
+    is_day,
+    key_ref,
+    money,
+    text,
+)
+from exporter.gateway.jsontext import Json
+from exporter.gateway.listing import rejected
+from exporter.gateway.readings import KeyRef, Rejected, RollupReading, UsageBucket
+
+HOUR = 3600
+_DAY_BUCKET = "a bucket of a day, where hours were asked for"
+
+
+def read_buckets(rows: list[Json], own: KeyRef) -> RollupReading:
+    """The buckets that can be read, and those that cannot. Buckets without a key are `own`'s.
+
+    Raises BadResponseError if all are days: the gateway did not understand `group_by`.
+    """
+    good: list[UsageBucket] = []
+    bad: list[Rejected] = []
+    for place, row in enumerate(rows):
+        try:
+            good.append(_bucket(row, own))
+        except ValueError as error:
+            bad.append(rejected(row, place, "bucket", error))
+    if bad and all(entry.reason == _DAY_BUCKET for entry in bad) and not good:
+        raise BadResponseError(
+            "the gateway ignored group_by=hour and answered in days, which cannot be counted "
+            "exactly: set usage.mode to log, or have the gateway fixed"
+        )
+    return unique(good, bad)
+
+
+def unique(buckets: list[UsageBucket], bad: list[Rejected]) -> RollupReading:
+    """The buckets without repetitions; contradictions join the rejected."""
+    seen: dict[tuple[int, str, KeyRef], UsageBucket] = {}
+    for bucket in buckets:
+        known = seen.setdefault((bucket.hour, bucket.model, bucket.key), bucket)
+        if known is not bucket and known != bucket:
+            bad.append(Rejected(f"hour {bucket.hour}", "contradicts another of its hour and key"))
+    return RollupReading(tuple(seen.values()), tuple(bad))
+
+
+def hour_of(value: Json) -> int:
+    """The Unix second at which an hour bucket begins. Raises ValueError."""
+    if isinstance(value, str) and is_day(value):
+        raise ValueError(_DAY_BUCKET)
+    at = instant(value)
+    if at is None or at % HOUR:
+        raise ValueError("bucket is not the beginning of an hour")
+    return int(at)
+
+
+def _bucket(row: Json, own: KeyRef) -> UsageBucket:
+    if not isinstance(row, dict):
+        raise ValueError("the bucket is not an object")
+    cost = money(row.get("total_usd"))
+    if cost is None:
+        raise ValueError("total_usd is missing, negative or not an amount")
+    return UsageBucket(
+        hour=hour_of(row.get("bucket")),
+        model=text(row.get("model")) or UNKNOWN_MODEL,
+        key=key_ref(row.get("api_key"), own),
+        cost=cost,
+        input_tokens=_count(row, "input_tokens"),
+        output_tokens=_count(row, "output_tokens"),
+        calls=_count(row, "call_count"),
+    )
+
+
+def _count(row: dict[str, Json], name: str) -> int:
+    value = count(row.get(name))
+    if value is None:
+        raise ValueError(f"{name} is missing or not a whole number")
+    return value

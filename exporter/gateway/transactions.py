@@ -1,0 +1,55 @@
+"""Wallet movements that were not API calls (contract §4)."""
+
+from __future__ import annotations
+
+from exporter.errors import BadResponseError
+from exporter.gateway.fields import identifier, instant, money, text
+from exporter.gateway.jsontext import Json, parse
+from exporter.gateway.listing import listing, rejected
+from exporter.gateway.paging import PageFacts
+from exporter.gateway.readings import Rejected, Transaction
+
+_MAX_KIND = 64
+
+
+def read_transactions(
+    body: bytes,
+) -> tuple[tuple[Transaction, ...], tuple[Rejected, ...], PageFacts]:
+    """One page: what can be read, what cannot, and how to go on. Raises BadResponseError."""
+    page = listing(parse(body))
+    if page is None:
+        raise BadResponseError('the answer holds no list of transactions (expected "items")')
+    good: list[Transaction] = []
+    bad: list[Rejected] = []
+    for place, row in enumerate(page.rows):
+        try:
+            good.append(_transaction(row))
+        except ValueError as error:
+            bad.append(rejected(row, place, "id", error))
+    facts = PageFacts(
+        count=len(page.rows),
+        ids=[item.id for item in good],
+        times=[item.created_at for item in good],
+        total=page.total,
+        size=page.size,
+        cursor=page.cursor,
+    )
+    return tuple(good), tuple(bad), facts
+
+
+def _transaction(row: Json) -> Transaction:
+    if not isinstance(row, dict):
+        raise ValueError("the transaction is not an object")
+    ident = identifier(row.get("id"))
+    if ident is None:
+        raise ValueError("id is missing or unusable")
+    created_at = instant(row.get("created_at"))
+    if created_at is None:
+        raise ValueError("created_at is missing or not a time")
+    kind = text(row.get("kind"), _MAX_KIND)
+    if kind is None:
+        raise ValueError("kind is missing or not a text")
+    amount = money(row.get("amount_usd"), signed=True)
+    if amount is None:
+        raise ValueError("amount_usd is missing or not an amount")
+    return Transaction(ident, created_at, kind, amount)

@@ -5,7 +5,7 @@
     points.py   a snapshot's points → requests in the SDK's types, of bounded size
     http.py     one request over HTTP; grpc.py over gRPC, imported only where it is chosen
     target.py   endpoint and headers, as both send and show them
-    answers.py  what a receiver's answer means
+    answers.py  what a receiver's answer means; troubles.py why there is none
     words.py    what may be shown of foreign text
 """
 
@@ -28,9 +28,6 @@ from exporter.snapshot import Snapshot
 __all__ = ["ExportResult", "OtlpExporter"]
 
 _log = logging.getLogger(__name__)
-
-_FOREIGN_LOGGERS = ("opentelemetry", "urllib3", "requests", "grpc")
-"""They repeat each failure several times, with URLs, and once a header from the environment."""
 
 
 class Sender(Protocol):
@@ -55,8 +52,8 @@ class OtlpExporter:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`resource` is the whole resource, `service.*` included."""
-        for name in _FOREIGN_LOGGERS:
-            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+        # It repeats what `export` returns, several times, and a header that it cannot read.
+        logging.getLogger("opentelemetry").setLevel(logging.CRITICAL + 1)
         self._config = config
         self._resource = resource_of(resource)
         self._size = points_per_request

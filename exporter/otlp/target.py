@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Self
-from urllib.parse import unquote, urlsplit, urlunsplit
 
 import msgspec
 
@@ -15,8 +13,8 @@ from exporter.otlp.words import Redactor, shown_url
 class Target(msgspec.Struct, frozen=True):
     """One receiver.
 
-    `url` has no user or password: they are in `headers`, whose names are lower case. `shown` is
-    the URL as it may appear in a message; `redactor` knows the header values.
+    The names of `headers` are in lower case. `shown` is the URL as it may appear in a message;
+    `redactor` knows the header values.
     """
 
     url: str
@@ -27,14 +25,9 @@ class Target(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, otlp: Otlp) -> Self:
         """The receiver that the configuration names."""
-        parts = urlsplit(otlp.endpoint)
-        userinfo, _, address = parts.netloc.rpartition("@")
         headers = {name.lower(): value.reveal() for name, value in otlp.headers.items()}
-        if userinfo:
-            pair = base64.b64encode(unquote(userinfo).encode()).decode()
-            headers.setdefault("authorization", f"Basic {pair}")
         return cls(
-            url=urlunsplit(parts._replace(netloc=address)),
+            url=otlp.endpoint,
             shown=shown_url(otlp.endpoint),
             headers=headers,
             redactor=Redactor(headers.values()),

@@ -7,6 +7,8 @@ import binascii
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
+from exporter.redaction import redact
+
 MAX_WORDS = 200
 """No more characters than this of what a receiver says are shown."""
 
@@ -42,6 +44,7 @@ class Redactor:
         text = text[:_MAX_READ]
         for secret in self._secrets:
             text = text.replace(secret, _REDACTED)
+        text = redact(text)
         text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
         return text if len(text) <= MAX_WORDS else text[: MAX_WORDS - 1] + "…"
 

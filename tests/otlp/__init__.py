@@ -1,0 +1,1 @@
+"""Tests of the OTLP export, against real receivers on loopback."""

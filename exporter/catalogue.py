@@ -42,7 +42,7 @@ class Metric(msgspec.Struct, frozen=True):
 
 ACCOUNT = "bytespike.account.name"
 MODEL = "gen_ai.request.model"
-TOKEN_TYPE = "gen_ai.token.type"
+TOKEN_TYPE = "gen_ai.token.type"  # noqa: S105 - a token of text
 KEY_ID = "bytespike.key.id"
 KEY_NAME = "bytespike.key.name"
 KIND = "bytespike.transaction.kind"

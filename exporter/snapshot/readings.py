@@ -45,7 +45,10 @@ def _info(draft: Draft, name: str, reading: AccountReading) -> None:
 
 def _quotas(draft: Draft, name: str, models: tuple[ModelQuota, ...]) -> None:
     """A model that is listed twice counts as it stands first."""
-    for quota in {quota.model: quota for quota in reversed(models)}.values():
+    first: dict[str, ModelQuota] = {}
+    for quota in models:
+        first.setdefault(quota.model, quota)
+    for quota in first.values():
         attributes = (name, quota.model)
         draft.money(c.QUOTA_USAGE, attributes, quota.used)
         draft.money(c.QUOTA_LIMIT, attributes, quota.cap)

@@ -1,0 +1,49 @@
+# The same targets serve a developer, CI and the README. A second run does no set-up work.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+SOURCES := exporter tests benchmarks scripts
+
+.PHONY: help run test check format generate bench lock peers clean
+
+help: ## What can be made
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
+
+run: $(READY) ## Set up and start the demo
+	$(BIN)/bytespike-exporter demo
+
+test: $(READY) peers ## Set up and run every test (ARGS="-k name" for some)
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(READY) ## Lint, types, layers, sizes, generated files
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m scripts.sizes exporter
+	$(BIN)/python -m scripts.generate --check
+
+format: $(READY) ## Format, and fix what can be fixed
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+
+generate: $(READY) ## Write every generated file
+	$(BIN)/python -m scripts.generate
+
+bench: $(READY) ## The budgets beside what was measured
+	$(BIN)/python -m benchmarks
+
+lock: $(READY) ## Lock the dependencies anew (ARGS=--upgrade for newer ones)
+	scripts/lock $(ARGS)
+
+peers: ## Put the real receivers of the tests under .peers/
+	@scripts/peers
+
+clean: ## Remove everything that was set up or built
+	rm -rf .venv .peers .cache build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache \
+		.hypothesis .import_linter_cache
+
+$(READY): requirements-dev.lock pyproject.toml scripts/setup
+	PYTHON="$(PYTHON)" scripts/setup
+	@touch $@

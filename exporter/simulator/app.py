@@ -1,0 +1,166 @@
+"""The simulated gateway as an ASGI application, and the object that tests and the demo hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from exporter.clock import Clock, SystemClock
+from exporter.simulator import account_answer, control, misbehave
+from exporter.simulator.asgi import Receive, Request, Response, Scope, Send
+from exporter.simulator.cast import Key
+from exporter.simulator.faults import Fault, Faults
+from exporter.simulator.log_answer import LogAnswer
+from exporter.simulator.options import Options
+from exporter.simulator.rollup_answer import RollupAnswer
+from exporter.simulator.wire import Query, Refusal
+from exporter.simulator.world import World
+
+ROOT = "/api/v1/me"
+USAGE = f"{ROOT}/usage"
+ENDPOINTS = {
+    f"{ROOT}/account": "account",
+    USAGE: "usage",
+    f"{ROOT}/billing/transactions": "transactions",
+    f"{ROOT}/notifications": "notifications",
+    f"{ROOT}/notifications/unread-count": "notifications",
+}
+_ANSWERS: dict[str, Callable[[World, Query], bytes]] = {
+    f"{ROOT}/account": account_answer.account,
+    f"{ROOT}/billing/transactions": account_answer.transactions,
+    f"{ROOT}/notifications": account_answer.notifications,
+    f"{ROOT}/notifications/unread-count": account_answer.unread_count,
+}
+_UNFINISHED = ("hang", "stall", "close", "huge")
+_MINUTE = 60.0
+
+_NOT_FOUND = Refusal(404, "not_found_error", "no such route")
+_UNKNOWN_KEY = Refusal(401, "authentication_error", "unknown or revoked API key")
+_STATES = {
+    "revoked": _UNKNOWN_KEY,
+    "wallet_empty": Refusal(402, "insufficient_balance", "the wallet is empty"),
+    "key_cap_reached": Refusal(402, "quota_exceeded", "the key's lifetime cap is reached"),
+    "ip_denied": Refusal(403, "permission_error", "this IP address is not allowed"),
+    "org_paused": Refusal(403, "permission_error", "the key's organization is paused"),
+    "window_spent": Refusal(429, "rate_limit_error", "a rolling window is spent"),
+    "concurrency": Refusal(
+        429, "rate_limit_error", "too many requests in flight", "concurrency_limit"
+    ),
+}
+
+
+class Simulator:
+    """A gateway with one account. Use as an ASGI application; not thread-safe.
+
+    The world catches up with `clock` at each request. `control` adds the routes under
+    `/simulator/`, which are no part of the gateway (see `exporter.simulator.control`).
+    """
+
+    def __init__(
+        self,
+        options: Options | None = None,
+        *,
+        clock: Clock | None = None,
+        control: bool = False,
+    ) -> None:
+        self.clock: Clock = clock or SystemClock()
+        self.options = options or Options()
+        self.world = World(self.options, self.clock.now())
+        self.faults = Faults()
+        self.requests: dict[str, int] = {}
+        self._control = control
+        self._log = LogAnswer(self.world)
+        self._rollup = RollupAnswer(self.world)
+        self._asked: dict[int, tuple[float, int]] = {}
+
+    @property
+    def api_key(self) -> str:
+        """The key that an exporter polls with: the first one. It opens nothing real."""
+        return self.world.keys[0].secret
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        request = Request.of(scope, receive)
+        self.world.advance(self.clock.now())
+        if self._control and request.path.startswith(control.PREFIX):
+            await (await control.answer(self, request)).send(send)
+            return
+        endpoint = ENDPOINTS.get(request.path, "unknown")
+        self.requests[endpoint] = self.requests.get(endpoint, 0) + 1
+        fault = self.faults.take(endpoint)
+        key = self._key(request)
+        response = self._answer(request, key)
+        if fault is None or fault.kind == "delay":
+            if fault is not None:
+                await self.clock.sleep(fault.seconds)
+            if self.options.gzip and "gzip" in request.headers.get("accept-encoding", ""):
+                response.compress()
+            await response.send(send)
+        else:
+            await self._fail(fault, response, request, key, send)
+
+    async def _fail(
+        self, fault: Fault, right: Response, request: Request, key: Key | None, send: Send
+    ) -> None:
+        if fault.kind in _UNFINISHED:
+            await misbehave.misbehave(fault, right, request, send)
+        else:
+            await misbehave.answer(fault, right, self._envelope(key)).send(send)
+
+    def _answer(self, request: Request, key: Key | None) -> Response:
+        """The right answer: the envelope comes with it, success or failure."""
+        envelope = self._envelope(key)
+        try:
+            body = self._body(request, key)
+        except Refusal as refusal:
+            body = refusal.body(self.options.wrap_errors)
+            return Response(refusal.status, body, [*envelope, *refusal.headers])
+        return Response(200, body, self._envelope(key))
+
+    def _body(self, request: Request, key: Key | None) -> bytes:
+        if request.path not in ENDPOINTS or request.method != "GET":
+            raise _NOT_FOUND
+        if key is None:
+            raise _UNKNOWN_KEY
+        self._count(key)
+        refusal = _STATES.get(self.options.state)
+        if refusal is not None:
+            raise refusal
+        query = Query(request.query)
+        if request.path == USAGE:
+            return self._usage(query, self.world.keys.index(key))
+        return _ANSWERS[request.path](self.world, query)
+
+    def _usage(self, query: Query, asking: int) -> bytes:
+        if self.options.usage == "rollup":
+            return self._rollup.buckets(query)
+        return self._log.page(query, asking)
+
+    def _key(self, request: Request) -> Key | None:
+        """Whose key the request carries; `x-api-key` wins over `Authorization`."""
+        sent = request.headers.get("x-api-key")
+        if sent is None:
+            scheme, _, sent = request.headers.get("authorization", "").partition(" ")
+            if scheme.lower() != "bearer":
+                return None
+        return next((key for key in self.world.keys if key.secret == sent), None)
+
+    def _envelope(self, key: Key | None) -> list[tuple[str, str]]:
+        return [] if key is None else account_answer.envelope(self.world, key)
+
+    def _count(self, key: Key) -> None:
+        """Refuse what is beyond the requests a minute of this key."""
+        limit, now = self.options.rpm_limit, self.clock.monotonic()
+        began, count = self._asked.get(key.id, (now, 0))
+        if now - began >= _MINUTE:
+            began, count = now, 0
+        self._asked[key.id] = began, count + 1
+        if limit and count >= limit:
+            wait = str(int(began + _MINUTE - now) + 1)
+            raise Refusal(
+                429,
+                "rate_limit_error",
+                "too many requests a minute",
+                headers=(("retry-after", wait),),
+            )

@@ -79,7 +79,7 @@ class GrpcSender:
         try:
             exporter = self._open()
         except OSError as error:
-            return failure(f"the TLS files of otlp cannot be read: {error.strerror}")
+            return failure(f"the certificate files of otlp cannot be read: {error.strerror}")
         try:
             sent = exporter.export(data)
         finally:

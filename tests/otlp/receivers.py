@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import BinaryIO
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsPartialSuccess,
@@ -103,6 +104,42 @@ def black_hole() -> Iterator[int]:
     """The port of a server that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
+
+
+def _read_request(incoming: BinaryIO) -> bool:
+    """Read one request and forget it; False at the end of the connection."""
+    length = 0
+    while line := incoming.readline().strip().lower():
+        if line.startswith(b"content-length:"):
+            length = int(line.partition(b":")[2])
+    return len(incoming.read(length)) > 0
+
+
+@contextmanager
+def closing_after_each_answer(answers: int = 1) -> Iterator[tuple[str, list[str]]]:
+    """A receiver that, on each connection, hangs up on the request after so many answers.
+
+    Gives its URL and what became of each request.
+    """
+    requests: list[str] = []
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = server.accept()
+            except OSError:
+                return
+            with connection, connection.makefile("rb") as incoming:
+                for turn in range(answers + 1):
+                    if not _read_request(incoming):
+                        break
+                    requests.append("answered" if turn < answers else "dropped")
+                    if turn < answers:
+                        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/v1/metrics", requests
 
 
 def free_port() -> int:

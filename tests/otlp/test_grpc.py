@@ -1,0 +1,182 @@
+"""Exports over gRPC to a real server."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+import grpc  # type: ignore[import-untyped]
+import pytest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceResponse,
+)
+
+from exporter import config
+from exporter.board import ExportOutcome
+from exporter.otlp import ExportResult, OtlpExporter
+from exporter.secret import Secret
+from tests.otlp import samples
+from tests.otlp.receivers import GrpcReceiver, black_hole, free_port, rejecting
+
+TOKEN = "token-3c1f9b7a55"
+
+Answer = Callable[[grpc.ServicerContext], ExportMetricsServiceResponse]
+
+
+def exporter(url: str, **settings: object) -> OtlpExporter:
+    fields = {"timeout": 5.0, "protocol": config.Protocol.GRPC, **settings}
+    return OtlpExporter(config.Otlp(endpoint=url, **fields), samples.RESOURCE)  # type: ignore[arg-type]
+
+
+def export_to(answer: Answer) -> ExportResult:
+    with GrpcReceiver() as receiver:
+        receiver.answer = answer
+        sender = exporter(receiver.url, headers={"Authorization": Secret(TOKEN)})
+        result = sender.export(samples.snapshot())
+        sender.close()
+    return result
+
+
+def aborting(code: grpc.StatusCode, details: str = "") -> Answer:
+    def answer(context: grpc.ServicerContext) -> ExportMetricsServiceResponse:
+        context.abort(code, details)
+        raise AssertionError("abort raises")
+
+    return answer
+
+
+@pytest.mark.parametrize("compression", list(config.Compression))
+def test_points_and_headers_arrive(compression: config.Compression) -> None:
+    with GrpcReceiver() as receiver:
+        sender = exporter(
+            receiver.url, compression=compression, headers={"X-Scope-OrgID": Secret("tenant")}
+        )
+        results = [sender.export(samples.snapshot(samples.cost(2.5))) for _ in range(2)]
+        sender.close()
+    assert [result.outcome for result in results] == [ExportOutcome.SUCCESS] * 2
+    [resource] = receiver.received[0].resource_metrics
+    [metric] = resource.scope_metrics[0].metrics
+    assert (metric.name, metric.sum.data_points[0].as_double) == ("bytespike.usage.cost", 2.5)
+    assert receiver.metadata[0]["x-scope-orgid"] == "tenant"
+
+
+def test_nothing_of_the_environment_gets_into_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("", "METRICS_"):
+        monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{name}ENDPOINT", f"http://127.0.0.1:{free_port()}")
+        monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{name}HEADERS", "x-env=1")
+        monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{name}INSECURE", "false")
+        monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{name}CERTIFICATE", "/nowhere.pem")
+        monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{name}TIMEOUT", "0.001")
+    with GrpcReceiver() as receiver:
+        result = exporter(receiver.url).export(samples.snapshot())
+    assert result.outcome is ExportOutcome.SUCCESS
+    assert "x-env" not in receiver.metadata[0]
+
+
+def test_rejected_points_make_an_export_partial() -> None:
+    result = export_to(lambda _: rejecting(5, f"too old {TOKEN}"))
+    assert (result.outcome, result.data_refused) == (ExportOutcome.PARTIAL, True)
+    assert result.error == "the receiver rejected 5 points: too old …"
+
+
+def test_a_warning_with_nothing_rejected_is_success() -> None:
+    result = export_to(lambda _: rejecting(0, "use v2"))
+    assert (result.outcome, result.error, result.warning) == ("success", None, "use v2")
+
+
+@pytest.mark.parametrize(
+    ("code", "refused"),
+    [
+        (grpc.StatusCode.INVALID_ARGUMENT, True),
+        (grpc.StatusCode.UNAUTHENTICATED, False),
+        (grpc.StatusCode.PERMISSION_DENIED, False),
+        (grpc.StatusCode.UNIMPLEMENTED, False),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, False),
+        (grpc.StatusCode.UNAVAILABLE, False),
+        (grpc.StatusCode.INTERNAL, False),
+        (grpc.StatusCode.UNKNOWN, False),
+    ],
+)
+def test_an_error_is_a_failure_told_once_and_at_once(code: grpc.StatusCode, refused: bool) -> None:
+    began = time.monotonic()
+    result = export_to(aborting(code, f"because of {TOKEN}"))
+    assert time.monotonic() - began < 2.0
+    assert (result.outcome, result.data_refused) == (ExportOutcome.FAILURE, refused)
+    assert f"gRPC {code.name} from http://127.0.0.1:" in str(result.error)
+    assert "it says: because of …" in str(result.error)
+
+
+def test_an_error_is_not_tried_again() -> None:
+    with GrpcReceiver() as receiver:
+        receiver.answer = aborting(grpc.StatusCode.UNAVAILABLE)
+        exporter(receiver.url).export(samples.snapshot())
+    assert len(receiver.received) == 1
+
+
+def test_a_refused_connection_is_a_quick_failure() -> None:
+    began = time.monotonic()
+    result = exporter(f"http://127.0.0.1:{free_port()}").export(samples.snapshot())
+    assert time.monotonic() - began < 2.0
+    assert "gRPC UNAVAILABLE" in str(result.error)
+
+
+def test_a_black_hole_costs_the_timeout_and_no_more() -> None:
+    with black_hole() as port:
+        sender = exporter(f"http://127.0.0.1:{port}", timeout=0.3)
+        began = time.monotonic()
+        result = sender.export(samples.snapshot())
+        took = time.monotonic() - began
+    assert result.outcome is ExportOutcome.FAILURE
+    assert took < 1.5
+
+
+def test_the_receiver_coming_back_is_noticed() -> None:
+    with GrpcReceiver() as receiver:
+        sender = exporter(receiver.url, timeout=0.3)
+        receiver.answer = aborting(grpc.StatusCode.UNAVAILABLE)
+        down = sender.export(samples.snapshot())
+        receiver.answer = lambda _: ExportMetricsServiceResponse()
+        back = sender.export(samples.snapshot())
+    assert [down.outcome, back.outcome] == [ExportOutcome.FAILURE, ExportOutcome.SUCCESS]
+
+
+def test_close_interrupts_an_export_that_hangs() -> None:
+    hanging, release = threading.Event(), threading.Event()
+
+    def hang(_: grpc.ServicerContext) -> ExportMetricsServiceResponse:
+        hanging.set()
+        release.wait(5.0)
+        return ExportMetricsServiceResponse()
+
+    results: list[ExportResult] = []
+    with GrpcReceiver() as receiver:
+        receiver.answer = hang
+        sender = exporter(receiver.url, timeout=30.0)
+        thread = threading.Thread(target=lambda: results.append(sender.export(samples.snapshot())))
+        thread.start()
+        assert hanging.wait(5.0)
+        sender.close()
+        thread.join(5.0)
+        release.set()
+    assert not thread.is_alive()
+    assert [result.error for result in results] == [
+        "the export was given up: the exporter is stopping"
+    ]
+
+
+def test_nothing_is_sent_after_close() -> None:
+    with GrpcReceiver() as receiver:
+        sender = exporter(receiver.url)
+        sender.close()
+        assert sender.export(samples.snapshot()).outcome is ExportOutcome.FAILURE
+    assert receiver.received == []
+
+
+def test_no_log_of_any_level_holds_a_header_value(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    for code in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.UNKNOWN):
+        assert TOKEN not in repr(export_to(aborting(code, TOKEN)))
+    assert TOKEN not in caplog.text
+    assert not [record for record in caplog.records if record.name.startswith("opentelemetry")]

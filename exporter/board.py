@@ -90,8 +90,8 @@ class Histogram:
 class EndpointStatus:
     """One endpoint of one account, as its polls found it.
 
-    `up` and `last_outcome` are None before the first poll ended. Instants are Unix seconds. `interval` is the
-    configured poll interval in seconds, without jitter.
+    `up` and `last_outcome` are None before the first poll ended. Instants are Unix seconds.
+    `interval` is the configured poll interval in seconds, without jitter.
     """
 
     def __init__(self, interval: float) -> None:

@@ -1,0 +1,178 @@
+"""Routes → answers, as an ASGI application without a framework. Everything is read only."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from email.utils import formatdate
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
+
+import msgspec
+
+from exporter import __version__
+from exporter.clock import Clock
+from exporter.errors import StateError
+from exporter.ledger.totals import AccountTotals
+from exporter.web import exposition
+from exporter.web.build import build
+from exporter.web.health import Liveness, Readiness
+from exporter.web.model import Choice
+from exporter.web.page import render
+from exporter.web.style import STYLE_HASH
+from exporter.web.view import Totals, Views
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
+
+log = logging.getLogger(__name__)
+
+TOTALS_SECONDS = 5.0
+"""How long the state may take to be read before an answer does without it."""
+
+HTML = "text/html; charset=utf-8"
+JSON = "application/json"
+TEXT = "text/plain; charset=utf-8"
+
+_POLICY = (
+    f"default-src 'none'; style-src '{STYLE_HASH}'; img-src data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_SECURITY = (
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", _POLICY.encode()),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+)
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What an answer may depend on."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    accept: str
+    has_body: bool
+
+
+class Response(msgspec.Struct, frozen=True):
+    """One answer; `headers` beside those that every answer carries."""
+
+    status: int
+    content_type: str
+    body: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class App:
+    """The ASGI callable. It holds no state but that the exporter was ready once."""
+
+    def __init__(self, views: Views, totals: Totals, clock: Clock) -> None:
+        """`views` gives the objects in force, `totals` what the ledger has committed."""
+        self._views = views
+        self._totals = totals
+        self._clock = clock
+        self._readiness = Readiness()
+        self._routes: dict[str, Callable[[Request], Awaitable[Response]]] = {
+            "/": self._page,
+            "/livez": self._livez,
+            "/readyz": self._readyz,
+            "/metrics": self._metrics,
+        }
+
+    async def __call__(
+        self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
+    ) -> None:
+        """Answer one request. A request body is never read."""
+        if scope["type"] != "http":
+            raise RuntimeError("only HTTP is served here")
+        request = _request(scope["method"], scope["path"], scope["query_string"], scope["headers"])
+        response = await self.answer(request)
+        headers = _headers(request, response, self._clock.now())
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        await send({"type": "http.response.body", "body": response.body, "more_body": False})
+
+    async def answer(self, request: Request) -> Response:
+        """The answer to one request; a defect of ours costs this answer only."""
+        route = self._routes.get(request.path)
+        if route is None:
+            return Response(404, TEXT, b"not found: try /, /metrics, /livez or /readyz\n")
+        if request.method not in {"GET", "HEAD"}:
+            return Response(405, TEXT, b"only GET and HEAD\n", ((b"allow", b"GET, HEAD"),))
+        try:
+            return await route(request)
+        except Exception:
+            log.exception("%s could not be answered: this is a defect", request.path)
+            return Response(500, TEXT, b"internal error: see the exporter's log\n")
+
+    async def _livez(self, request: Request) -> Response:
+        uptime = max(0.0, self._clock.now() - self._views().board.started_at)
+        return _json(200, Liveness("ok", __version__, round(uptime, 3)))
+
+    async def _readyz(self, request: Request) -> Response:
+        body = self._readiness.check(self._views().board)
+        return _json(200 if body.ready else 503, body)
+
+    async def _metrics(self, request: Request) -> Response:
+        totals = await self._read_totals()
+        if isinstance(totals, str):
+            return Response(503, TEXT, f"{totals}\n".encode("utf-8", "replace"))
+        content_type, body = exposition.expose(
+            self._views().board, totals, self._clock.now(), request.accept
+        )
+        return Response(200, content_type, body)
+
+    async def _page(self, request: Request) -> Response:
+        totals = await self._read_totals()
+        choice = Choice(
+            account=request.query.get("account"),
+            page=_whole(request.query.get("page", "")),
+            refresh=request.query.get("refresh") != "off",
+        )
+        model = build(self._views(), totals, self._clock.now(), choice)
+        status = 404 if model.missing is not None else 200
+        return Response(status, HTML, render(model).encode("utf-8", "replace"))
+
+    async def _read_totals(self) -> Mapping[str, AccountTotals] | str:
+        """The totals, or in words why they are not to be had."""
+        try:
+            async with asyncio.timeout(TOTALS_SECONDS):
+                return await self._totals()
+        except TimeoutError:
+            return f"the state did not answer within {TOTALS_SECONDS:.0f} s"
+        except StateError as error:
+            return str(error)
+
+
+def _request(method: str, path: str, query: bytes, headers: object) -> Request:
+    found = dict(headers) if isinstance(headers, list) else {}
+    fields = parse_qs(query.decode("ascii", "replace"), errors="replace", max_num_fields=None)
+    return Request(
+        method=method,
+        path=path,
+        query={name: values[-1] for name, values in fields.items()},
+        accept=found.get(b"accept", b"").decode("latin-1"),
+        has_body=b"transfer-encoding" in found or found.get(b"content-length", b"0") != b"0",
+    )
+
+
+def _headers(request: Request, response: Response, now: float) -> list[tuple[bytes, bytes]]:
+    headers = [
+        (b"date", formatdate(now, usegmt=True).encode()),
+        (b"content-type", response.content_type.encode()),
+        (b"content-length", str(len(response.body)).encode()),
+        *_SECURITY,
+        *response.headers,
+    ]
+    # A body that nobody reads would be taken for the next request.
+    return [*headers, (b"connection", b"close")] if request.has_body else headers
+
+
+def _whole(digits: str) -> int:
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 6 else 1
+
+
+def _json(status: int, body: msgspec.Struct) -> Response:
+    return Response(status, JSON, msgspec.json.format(msgspec.json.encode(body)) + b"\n")

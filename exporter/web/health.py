@@ -1,0 +1,111 @@
+"""`/livez` and `/readyz`.
+
+Ready means: the state is writable, and every enabled endpoint of some account has answered
+once. The second half is remembered: later outages of the gateway or of the receiver do not
+take it back, because a sidecar must never take its application down. The first half is not
+remembered: what cannot be written is not counted, and only an operator can change that.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from exporter.board import AccountBoard, Board, EndpointStatus
+from exporter.gateway.readings import Endpoint
+
+MAX_LISTED = 20
+"""Accounts that the body of `/readyz` lists: a probe's answer stays small."""
+
+
+class Liveness(msgspec.Struct, frozen=True):
+    """The body of `/livez`."""
+
+    status: str
+    version: str
+    uptime_seconds: float
+
+
+class StateHealth(msgspec.Struct, frozen=True):
+    """Whether what is counted can be kept, and if not, why."""
+
+    writable: bool
+    error: str | None
+
+
+class EndpointHealth(msgspec.Struct, frozen=True):
+    """One endpoint. `last_success` is in Unix seconds; `error` is that of its last poll."""
+
+    answered: bool
+    last_success: float | None
+    error: str | None
+
+
+class ReadinessBody(msgspec.Struct, frozen=True):
+    """The body of `/readyz`.
+
+    `waiting_for` has one line for each thing that readiness still needs. `accounts` holds the
+    first `MAX_LISTED` of `accounts_total` accounts.
+    """
+
+    status: str
+    waiting_for: tuple[str, ...]
+    state: StateHealth
+    accounts_total: int
+    accounts: dict[str, dict[Endpoint, EndpointHealth]]
+
+    @property
+    def ready(self) -> bool:
+        """Whether the answer is 200."""
+        return not self.waiting_for
+
+
+class Readiness:
+    """Remembers that some account has been read completely once."""
+
+    def __init__(self) -> None:
+        self._answered = False
+
+    def check(self, board: Board) -> ReadinessBody:
+        """How things stand now."""
+        accounts = tuple(board.accounts.values())
+        self._answered = self._answered or any(map(_complete, accounts))
+        waiting = [] if self._answered else _missing(accounts)
+        if not board.state_writable:
+            waiting.insert(0, f"the state to be writable: {board.state_error or 'no reason known'}")
+        return ReadinessBody(
+            status="waiting" if waiting else "ready",
+            waiting_for=tuple(waiting),
+            state=StateHealth(board.state_writable, board.state_error),
+            accounts_total=len(accounts),
+            accounts={account.name: _endpoints(account) for account in accounts[:MAX_LISTED]},
+        )
+
+
+def _complete(account: AccountBoard) -> bool:
+    return all(status.last_success is not None for status in account.endpoints.values())
+
+
+def _endpoints(account: AccountBoard) -> dict[Endpoint, EndpointHealth]:
+    return {
+        endpoint: EndpointHealth(
+            status.last_success is not None, status.last_success, status.last_error
+        )
+        for endpoint, status in account.endpoints.items()
+    }
+
+
+def _missing(accounts: tuple[AccountBoard, ...]) -> list[str]:
+    """What the account that is closest to complete still waits for."""
+    if not accounts:
+        return ["an account"]
+    open_endpoints = [
+        (account.name, [(e, s) for e, s in account.endpoints.items() if s.last_success is None])
+        for account in accounts
+    ]
+    name, missing = min(open_endpoints, key=lambda item: len(item[1]))
+    return [_line(name, endpoint, status) for endpoint, status in missing]
+
+
+def _line(account: str, endpoint: Endpoint, status: EndpointStatus) -> str:
+    outcome = status.last_error or "not polled yet"
+    return f"{account}: a first answer of {endpoint}: {outcome}"

@@ -156,11 +156,15 @@ class Ledger:
         self._totals.clear()
 
     def totals(self) -> Mapping[str, AccountTotals]:
-        """What is committed, by account name. What did not change is not read again."""
-        for name, account in self._ids.items():
-            if name not in self._totals:
-                self._totals[name] = read_totals(self._store.db, account, self.rules.runway_window)
-        return dict(self._totals)
+        """What is committed, by account name."""
+        return {name: self.totals_of(name) for name in self._ids}
+
+    def totals_of(self, name: str) -> AccountTotals:
+        """What is committed for one account; not read again while nothing changed."""
+        if name not in self._totals:
+            account = self._ids[name]
+            self._totals[name] = read_totals(self._store.db, account, self.rules.runway_window)
+        return self._totals[name]
 
     def _cells(self, db: sqlite3.Connection, name: str, cursor: Cursor) -> Cells:
         return Cells(db, self._ids[name], self.rules.max_series, cursor.polled_ns)

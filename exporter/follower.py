@@ -1,0 +1,142 @@
+"""Follows a stream: which slice to read next, and when to sweep.
+
+A round reads what is new up to now, oldest first, and then, if a sweep is due, the settle window
+again. It ends after about one poll interval and goes on in the next round where it stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from exporter.clock import Clock
+from exporter.errors import ResponseTooLargeError
+from exporter.gateway.readings import UsageShape
+from exporter.ledger.cursor import (
+    FIRST_SPAN,
+    HOUR,
+    LONGEST_SPAN,
+    Cursor,
+    Slice,
+    next_slice,
+    next_sweep_slice,
+)
+from exporter.ledger.ledger import Ledger
+from exporter.ledger.worker import Worker
+from exporter.streams import Reader
+
+_FEW_ROWS = 200
+_MANY_ROWS = 10_000
+
+
+class DriftAlarm:
+    """Asks for a sweep when drift says that usage was missed, and not again for the same drift.
+
+    A sweep that finds nothing makes the next one wait twice as long, up to `longest` seconds.
+    """
+
+    def __init__(self, shortest: float, longest: float) -> None:
+        self._shortest = shortest
+        self._longest = longest
+        self._wait = shortest
+        self._not_before = 0.0
+        self._known = 0
+
+    def due(self, drift: int | None, now: float) -> bool:
+        """Whether `drift` (nano-USD) is more than the last sweep could not explain."""
+        return drift is not None and drift > self._known and now >= self._not_before
+
+    def swept(self, drift: int | None, found: bool, now: float) -> None:
+        """A sweep ended and left this drift; `found`: it counted something."""
+        self._known = max(drift or 0, 0)
+        self._wait = self._shortest if found else min(self._wait * 2, self._longest)
+        self._not_before = now + self._wait
+
+
+class Follower:
+    """One stream of one account."""
+
+    def __init__(
+        self, name: str, reader: Reader, ledger: Ledger, worker: Worker, clock: Clock, interval: float
+    ) -> None:
+        """`name`: the account's; `interval`: seconds between polls."""
+        self._name = name
+        self._reader = reader
+        self._ledger = ledger
+        self._worker = worker
+        self._clock = clock
+        self._interval = interval
+        self._span = FIRST_SPAN
+        self._found = 0
+        self._alarm = DriftAlarm(interval, ledger.window.sweep_every)
+
+    async def round(self) -> bool:
+        """Read what there is. Returns whether more waits to be read at once.
+
+        Raises GatewayError and StateError; what was committed before stays.
+        """
+        now = self._clock.now()
+        patience = self._clock.monotonic() + self._interval
+        while not (await self._read_next(now)).tail:
+            if self._clock.monotonic() >= patience:
+                return True
+        if await self._sweep_due(now):
+            await self._sweep(now, patience)
+        return False
+
+    async def _sweep(self, now: float, patience: float) -> None:
+        """Sweep until done or out of patience: the tail comes first in every round."""
+        while not (await self._read_swept(now)).tail:
+            if self._clock.monotonic() >= patience:
+                return
+        self._alarm.swept(await self._drift(), self._found > 0, now)
+        self._found = 0
+
+    async def _sweep_due(self, now: float) -> bool:
+        cursor = await self._cursor()
+        if cursor.sweep_from is not None:
+            return True
+        late = now - cursor.swept_at >= self._ledger.window.sweep_every
+        if not late and not self._alarm.due(await self._drift(), now):
+            return False
+        await self._worker.do(self._ledger.begin_sweep, self._name, self._reader.stream, now)
+        return True
+
+    async def _drift(self) -> int | None:
+        if self._reader.stream != "usage":
+            return None
+        totals = await self._worker.do(self._ledger.totals_of, self._name)
+        return totals.drift
+
+    async def _cursor(self) -> Cursor:
+        return await self._worker.do(self._ledger.cursor, self._name, self._reader.stream)
+
+    async def _read_next(self, now: float) -> Slice:
+        cursor = await self._cursor()
+        aligned = cursor.shape == UsageShape.ROLLUP or (
+            cursor.shape is None and self._reader.stream == "usage"
+        )
+        return await self._fit(lambda: next_slice(cursor, now, self._span, aligned), now)
+
+    async def _read_swept(self, now: float) -> Slice:
+        sweep_from = (await self._cursor()).sweep_from
+        begin = now if sweep_from is None else sweep_from
+        return await self._fit(lambda: next_sweep_slice(begin, now, self._span), now)
+
+    async def _fit(self, plan: Callable[[], Slice], now: float) -> Slice:
+        """Read the planned slice; shorter ones where the gateway's answer is too large."""
+        while True:
+            span = plan()
+            try:
+                read = await self._reader.read(span, now)
+            except ResponseTooLargeError:
+                if self._span <= HOUR:
+                    raise
+                self._span = max(HOUR, self._span / 4 // HOUR * HOUR)
+                continue
+            if span.sweep:
+                self._found += read.counted
+            if read.rows <= _FEW_ROWS and not span.tail:
+                self._span = min(self._span * 2, LONGEST_SPAN)
+            elif read.rows > _MANY_ROWS:
+                self._span = max(HOUR, self._span / 2 // HOUR * HOUR)
+            return span

@@ -14,6 +14,7 @@ import logging
 import sys
 import threading
 from datetime import UTC, datetime
+from math import isfinite
 from types import TracebackType
 from typing import TextIO
 
@@ -103,8 +104,8 @@ def _extras(record: logging.LogRecord) -> dict[str, str | int | float | bool | N
     extras: dict[str, str | int | float | bool | None] = {}
     for name, value in record.__dict__.items():
         if name not in _STANDARD:
-            plain = value is None or type(value) in (int, float, bool)
-            extras[name] = value if plain else redact(str(value))
+            number = type(value) in (int, bool) or (type(value) is float and isfinite(value))
+            extras[name] = value if value is None or number else redact(str(value))
     return extras
 
 

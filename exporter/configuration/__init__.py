@@ -4,8 +4,8 @@
 
     text ─ tree ─┬─ walk ─ settings, values ─┐
                  └─ accounts ────────────────┼─ Config ─┬─ caveats
-    environ ─ otel ──────────────────────────┘          ├─ describe
-                                                        └─ document (docs/configuration.md)
+    environ ─ otel ──────────────────────────┘          └─ describe
 
-Whatever goes wrong on the way is collected in `problems`.
+`exporter.config_doc` makes `docs/configuration.md` from the same tables. Whatever goes
+wrong on the way is collected in `problems`.
 """

@@ -9,11 +9,11 @@ from pathlib import Path
 from exporter.config import Account
 from exporter.configuration.problems import Problems, quoted
 from exporter.configuration.settings import ACCOUNT_KEYS
-from exporter.configuration.tree import KEY_IN_FILE, Mapping, Node, Scalar, Sequence
-from exporter.configuration.walk import ACCOUNTS, read_scalar, refuse_unknown
+from exporter.configuration.tree import Mapping, Node, Scalar, Sequence
+from exporter.configuration.walk import ACCOUNTS, names_key, read_scalar, refuse_unknown
 
-REFUSED_KEY = "api_key"
-_EXAMPLE = "write  - name: prod  and below it  api_key_env: BYTESPIKE_API_KEY"
+_ENTRY = "{name: prod, api_key_env: BYTESPIKE_API_KEY}"
+_LIST = f"write accounts: [{_ENTRY}]"
 _SHOWN_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
 _SENDABLE = re.compile(r"[!-~]+")
 
@@ -24,13 +24,13 @@ def read_accounts(
     """The accounts, each with a name of its own. `base_url` is for those that give none."""
     node = root.entries.get(ACCOUNTS)
     if node is None or (isinstance(node, Scalar) and node.null):
-        problems.add(ACCOUNTS, f"is missing; {_EXAMPLE}", node.line if node else 0)
+        problems.add(ACCOUNTS, f"is missing; {_LIST}", node.line if node else 0)
         return ()
     if not isinstance(node, Sequence):
-        problems.add(ACCOUNTS, f"is not a list; {_EXAMPLE}", node.line)
+        problems.add(ACCOUNTS, f"is not a list; {_LIST}", node.line)
         return ()
     if not node.items:
-        problems.add(ACCOUNTS, f"is empty; {_EXAMPLE}", node.line)
+        problems.add(ACCOUNTS, f"is empty; {_LIST}", node.line)
     accounts: list[Account] = []
     names: dict[str, str] = {}
     for index, item in enumerate(node.items):
@@ -52,11 +52,10 @@ def _account(
     """One account; None where it has no usable name."""
     if not isinstance(node, Mapping):
         if not (isinstance(node, Scalar) and node.refused):
-            problems.add(path, f"is not an account; {_EXAMPLE}", node.line)
+            problems.add(path, f"is not an account; write {_ENTRY}", node.line)
         return None
     known = tuple(key.key for key in ACCOUNT_KEYS)
-    _refuse_key_itself(path, node, problems)
-    refuse_unknown(node, path, (*known, REFUSED_KEY), problems)
+    refuse_unknown(node, path, known, problems)
     found: dict[str, object] = {}
     for key in ACCOUNT_KEYS:
         if key.key in node.entries:
@@ -76,11 +75,6 @@ def _account(
     )
 
 
-def _refuse_key_itself(path: str, node: Mapping, problems: Problems) -> None:
-    if REFUSED_KEY in node.entries:
-        problems.add(f"{path}.{REFUSED_KEY}", KEY_IN_FILE, node.lines[REFUSED_KEY])
-
-
 def _check_key_source(
     path: str,
     node: Mapping,
@@ -90,7 +84,7 @@ def _check_key_source(
 ) -> None:
     """Exactly one of the two sources; and a variable holds a key that can be sent."""
     sources = [key for key in ("api_key_env", "api_key_file") if key in node.entries]
-    if not sources and REFUSED_KEY not in node.entries:
+    if not sources and not any(names_key(key) for key in node.entries):
         problems.add(path, "has no key; give api_key_env or api_key_file", node.line)
     if len(sources) > 1:
         problems.add(path, "has both api_key_env and api_key_file; give one of them", node.line)

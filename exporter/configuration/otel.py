@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
-from exporter.configuration import values
 from exporter.config import Compression, Protocol
+from exporter.configuration import values
 from exporter.configuration.problems import Problems, quoted
 from exporter.configuration.settings import (
     DEFAULTS,
@@ -164,8 +164,21 @@ class Environment:
 
 
 def complete(given: Values, environ: Mapping[str, str], problems: Problems) -> None:
-    """Fill what the file leaves out of `given`, and make the endpoint the URL that is used."""
+    """Fill what the file leaves out of `given`, and make the endpoint the URL that is used.
+
+    An exporter that sends nothing does not care for the variables of the OTLP exporter.
+    """
     environment = Environment(environ, problems)
+    if given.get(ENDPOINT.place) != "":
+        _complete_otlp(given, environment, problems)
+    attributes = dict(environment.pairs(ATTRIBUTES, attribute))
+    service = environment.find(SERVICE_NAME)
+    if service:
+        attributes["service.name"] = service[1]
+    _add(given, ATTRIBUTES.place, attributes)
+
+
+def _complete_otlp(given: Values, environment: Environment, problems: Problems) -> None:
     for variable in _SIMPLE:
         if variable.place not in given and variable.parse is not None:
             value = environment.read(variable, variable.parse)
@@ -174,11 +187,6 @@ def complete(given: Values, environ: Mapping[str, str], problems: Problems) -> N
     protocol = given.get(PROTOCOL.place, DEFAULTS.otlp.protocol)
     given[ENDPOINT.place] = _endpoint(given, protocol is Protocol.GRPC, environment, problems)
     _add(given, HEADERS.place, dict(environment.pairs(HEADERS, header)))
-    attributes = dict(environment.pairs(ATTRIBUTES, attribute))
-    service = environment.find(SERVICE_NAME)
-    if service:
-        attributes["service.name"] = service[1]
-    _add(given, ATTRIBUTES.place, attributes)
 
 
 def _add(given: Values, place: str, from_environment: dict[str, object]) -> None:
@@ -214,7 +222,7 @@ def _from_file(address: str, grpc: bool, problems: Problems) -> str:
     path = urlsplit(address).path
     if grpc and path:
         problems.add(ENDPOINT.place, "has a path, which gRPC does not use; leave it out")
-    return address if grpc or path or not address else address + METRICS_PATH
+    return address if grpc or path else address + METRICS_PATH
 
 
 def _without_path(address: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from exporter.errors import ConfigError
 from exporter.redaction import redact
 
@@ -10,6 +12,7 @@ FILE = "configuration"
 
 _LIMIT = 100
 _LONGEST_QUOTE = 40
+_OPAQUE = re.compile(r"(?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{20,}")
 
 
 def printable(text: str) -> str:
@@ -20,8 +23,11 @@ def printable(text: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """A value of the file for a message: printable, shortened, in quotes."""
-    shown = printable(text)
+    """A value of the file for a message: printable, shortened, in quotes.
+
+    A long word with digits in it may be a credential that was put in the wrong place.
+    """
+    shown = _OPAQUE.sub("…", printable(text))
     return f'"{shown if len(shown) <= _LONGEST_QUOTE else shown[:_LONGEST_QUOTE] + "…"}"'
 
 

@@ -6,6 +6,7 @@ Defaults are those of the types in `exporter.config`.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,8 +14,8 @@ from enum import StrEnum
 from functools import partial
 from typing import Any
 
-from exporter.configuration import values
 from exporter.config import Compression, Config, Protocol, UsageMode
+from exporter.configuration import values
 from exporter.configuration.problems import quoted
 from exporter.secret import Secret
 
@@ -24,6 +25,15 @@ _MAX_TEXT = 1000
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 _HEADER_VALUE = re.compile(r"[!-~]([ -~]{0,8190}[!-~])?")
 _FRAMING = frozenset(("content-type", "content-encoding", "content-length", "transfer-encoding"))
+_SIMPLE = re.compile(r"(?![Nn]ull$|NULL$)-?[A-Za-z0-9_./]([A-Za-z0-9_./:-]*[A-Za-z0-9_./-])?")
+
+HIDDEN = "(hidden)"
+"""Stands for a secret."""
+
+
+def quote(text: str) -> str:
+    """`text` as a YAML scalar, in quotes where YAML may want them."""
+    return text if _SIMPLE.fullmatch(text) else json.dumps(text, ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +89,19 @@ class Setting:
         for name in self.place.split("."):
             value = getattr(value, name)
         return value
+
+    def text(self, config: Config) -> str | None:
+        """That value as it stands in a file, secrets hidden; None where no text says it."""
+        value = self.of(config)
+        if isinstance(self.kind, Pairs):
+            assert isinstance(value, dict)
+            hide = self.kind.secret
+            pairs = (f"{quote(k)}: {HIDDEN if hide else quote(str(v))}" for k, v in value.items())
+            return f"{{{', '.join(pairs)}}}"
+        if value is None and self.default is None:
+            return None
+        text = self.kind.show(value)
+        return text if self.kind.bare or text == '""' else quote(text)
 
 
 def _duration(shortest: float, longest: float) -> Kind:

@@ -22,7 +22,7 @@ _MAX_NODES = 100_000
 _MAX_KEY = 60
 _NULLS = frozenset(("", "~", "null", "Null", "NULL"))
 _UNWANTED = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_QUOTES = re.compile(r"(['\"])(?:(?!\1).){4,}\1")
+_QUOTES = re.compile(r"(['\"])(?! or )(?:(?!\1).){4,}\1")
 _LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 KEY_IN_FILE = (
@@ -43,7 +43,7 @@ class Scalar:
     @property
     def null(self) -> bool:
         """Whether nothing is written there, or YAML's word for it."""
-        return not self.quoted and self.text in _NULLS
+        return not (self.quoted or self.refused) and self.text in _NULLS
 
 
 @dataclass(slots=True)
@@ -123,8 +123,8 @@ class _Builder:
                 self._refuse_extras(event, line)
                 self._place(Scalar(line, "", refused=True))
             case yaml.ScalarEvent():
-                self._refuse_extras(event, line)
-                self._place(self._scalar(event, line))
+                plain = self._refuse_extras(event, line)
+                self._place(self._scalar(event, line, plain))
             case yaml.MappingStartEvent():
                 self._refuse_extras(event, line)
                 self._open(Mapping(line))
@@ -134,19 +134,21 @@ class _Builder:
             case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
                 self._frames.pop()
 
-    def _refuse_extras(self, event: yaml.Event, line: int) -> None:
-        """Report anchors, aliases and tags."""
+    def _refuse_extras(self, event: yaml.Event, line: int) -> bool:
+        """Report anchors, aliases and tags. Returns whether there are none."""
         self._nodes += 1
         if self._nodes > _MAX_NODES:
             raise _TooMuchError
+        problem = None
         if getattr(event, "anchor", None) is not None:
-            self._problems.add(
-                self._path(), "anchors and aliases are not supported; write the value out", line
-            )
-        if getattr(event, "tag", None) is not None:
-            self._problems.add(self._path(), "YAML tags are not supported; leave it out", line)
+            problem = "anchors and aliases are not supported; write the value out"
+        elif getattr(event, "tag", None) is not None:
+            problem = "YAML tags are not supported; leave it out"
+        if problem is not None:
+            self._problems.add(self._path(), problem, line)
+        return problem is None
 
-    def _scalar(self, event: yaml.ScalarEvent, line: int) -> Scalar:
+    def _scalar(self, event: yaml.ScalarEvent, line: int, plain: bool) -> Scalar:
         text = str(event.value)
         problem = None
         if looks_like_key(text):
@@ -156,7 +158,8 @@ class _Builder:
             problem = "holds a line break or another control character"
         if problem is not None:
             self._problems.add(self._path(), problem, line)
-        return Scalar(line, text, quoted=bool(event.style), refused=problem is not None)
+        refused = problem is not None or not plain
+        return Scalar(line, text, quoted=bool(event.style), refused=refused)
 
     def _path(self) -> str:
         """Where the next node belongs."""

@@ -20,7 +20,8 @@ from exporter.configuration.tree import unwanted
 DURATIONS = "250ms, 30s, 5m, 6h or 2d"
 DAY = 86_400.0
 MAX_BACK = 90 * DAY
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY}
+_MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_SHOWN_FROM = {"d": 2, "h": 1, "m": 2, "s": 1, "ms": 0}
 _DURATION = re.compile(r"([0-9]{1,12})(ms|s|m|h|d)")
 _WHOLE = re.compile(r"-?(0|[1-9][0-9_]{0,14})(\.0+)?([eE]\+?[0-9]{1,2})?")
 _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
@@ -37,7 +38,7 @@ def duration(text: str) -> float:
     """Seconds of `250ms`, `30s`, `5m`, `6h` or `2d`."""
     match = _DURATION.fullmatch(text)
     if match:
-        return int(match[1]) * _UNITS[match[2]]
+        return int(match[1]) * _MILLISECONDS[match[2]] / 1000
     if re.fullmatch(r"[0-9]{1,12}", text):
         raise ValueError(f"{quoted(text)} has no unit; write {text}s, or one of {DURATIONS}")
     raise ValueError(f"{quoted(text)} is not a duration; write {DURATIONS}")
@@ -54,12 +55,13 @@ def bounded_duration(text: str, shortest: float, longest: float) -> float:
 
 
 def show_duration(seconds: float) -> str:
-    """In the largest unit of which there are at least two: `60s`, `5m`, `2d`."""
-    for unit, size in reversed(_UNITS.items()):
-        count = round(seconds / size)
-        if count >= 2 and abs(count * size - seconds) < 1e-9:
+    """In the largest unit that reads well: `60s`, `5m`, `1h`, `24h`, `2d`."""
+    milliseconds = round(seconds * 1000)
+    for unit, least in _SHOWN_FROM.items():
+        count, rest = divmod(milliseconds, _MILLISECONDS[unit])
+        if count >= least and not rest:
             return f"{count}{unit}"
-    return f"{round(seconds * 1000)}ms"
+    return f"{milliseconds}ms"
 
 
 def whole(text: str, least: int, most: int) -> int:

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 from exporter.configuration.problems import FILE, Problems
 from exporter.configuration.settings import SETTINGS, Kind, Pairs, Setting
-from exporter.configuration.tree import Mapping, Node, Scalar, join
+from exporter.configuration.tree import KEY_IN_FILE, Mapping, Node, Scalar, join
 
 Values = dict[str, object]
 """Values that were given, by their place in `Config`."""
@@ -75,9 +75,11 @@ def read_scalar(kind: Kind, path: str, node: Node, problems: Problems) -> Iterab
         problems.add(path, f"is a {shape}; write one value ({kind.name})", node.line)
     elif node.null:
         problems.add(path, "has no value; write one, or leave the key out", node.line)
+    elif node.refused:
+        return ()
     elif node.quoted and kind.bare:
         problems.add(path, f"is a text; take the quotes away ({kind.name})", node.line)
-    elif not node.refused:
+    else:
         try:
             return (kind.parse(node.text),)
         except ValueError as error:
@@ -113,6 +115,14 @@ def refuse_unknown(node: Mapping, path: str, known: Iterable[str], problems: Pro
     for key in node.entries:
         if key in words:
             continue
+        if names_key(key):
+            problems.add(join(path, key), KEY_IN_FILE, node.lines[key])
+            continue
         close = [] if problems.full else get_close_matches(key, words, n=1)
         hint = f"; did you mean {close[0]}?" if close else f"; known are {', '.join(words)}"
         problems.add(join(path, key) or FILE, f"is not a setting{hint}", node.lines[key])
+
+
+def names_key(key: str) -> bool:
+    """Whether a setting of this name would hold an API key itself."""
+    return key.lower().replace("-", "").replace("_", "") == "apikey"

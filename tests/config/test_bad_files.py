@@ -1,0 +1,104 @@
+"""One bad file for each rule, with its exact message beside it."""
+
+from pathlib import Path
+
+import pytest
+
+from exporter.config_file import load, parse
+from exporter.configuration.problems import Problems
+from exporter.errors import ConfigError
+
+BAD = sorted((Path(__file__).parent / "bad").glob("*.yaml"))
+KEY = "sk-byts-0123456789abcdef"
+ENVIRON = {"BYTESPIKE_API_KEY": KEY, "EMPTY_KEY": " ", "BROKEN_KEY": "two SECRET-MARKS"}
+ACCOUNTS = "accounts: [{name: prod, api_key_env: BYTESPIKE_API_KEY}]\n"
+
+
+def problems_of(text: str) -> tuple[str, ...]:
+    with pytest.raises(ConfigError) as caught:
+        parse(text, ENVIRON)
+    return caught.value.problems
+
+
+@pytest.mark.parametrize("path", BAD, ids=lambda path: path.stem)
+def test_each_mistake_has_its_message(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(Path(__file__).parents[2])
+    with pytest.raises(ConfigError) as caught:
+        load(path, ENVIRON)
+    assert str(caught.value) == path.with_suffix(".txt").read_text(encoding="utf-8").rstrip("\n")
+    assert "SECRET-MARK" not in str(caught.value)
+
+
+def test_every_bad_file_has_a_message_and_the_other_way_round() -> None:
+    messages = (Path(__file__).parent / "bad").glob("*.txt")
+    assert {path.stem for path in BAD} == {path.stem for path in messages}
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "none.yaml"
+    with pytest.raises(ConfigError, match=r"none\.yaml: cannot be read: No such file"):
+        load(path, ENVIRON)
+
+
+def test_a_directory_is_not_a_configuration(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
+        load(tmp_path, ENVIRON)
+
+
+def test_a_huge_file_is_refused_without_being_parsed(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_bytes(b"[" * (1 << 20) + b"[")
+    with pytest.raises(ConfigError, match="larger than 1 MiB"):
+        load(path, ENVIRON)
+
+
+@pytest.mark.parametrize("opening", ["[", "{a: ", "- "])
+def test_deep_nesting_is_refused_and_not_followed(opening: str) -> None:
+    assert problems_of(opening * 100_000)[0].startswith("configuration: ")
+
+
+def test_a_file_that_is_not_utf_8_is_refused_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_bytes(b"# one\n# caf\xe9 SECRET-MARK\n")
+    with pytest.raises(ConfigError) as caught:
+        load(path, ENVIRON)
+    assert str(caught.value).endswith("config.yaml: is not UTF-8 (line 2)")
+    assert caught.value.__cause__ is None
+
+
+def test_a_byte_order_mark_is_harmless(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(ACCOUNTS, encoding="utf-8-sig")
+    assert load(path, ENVIRON) == parse("\ufeff" + ACCOUNTS, ENVIRON) == parse(ACCOUNTS, ENVIRON)
+
+
+@pytest.mark.parametrize("text", ["a: \ud800", 'a: "\\ud800"', "a: \0", 'state: {path: "a\\0"}'])
+def test_what_is_not_a_character_is_a_problem_and_no_crash(text: str) -> None:
+    assert problems_of(text)
+
+
+def test_thousands_of_mistakes_give_a_hundred_lines() -> None:
+    lines = problems_of(ACCOUNTS + "".join(f"key{number}: 1\n" for number in range(5000)))
+    assert len(lines) == 101
+    assert lines[-1] == "configuration: 4900 further problems"
+
+
+def test_unfolding_aliases_are_never_unfolded() -> None:
+    layers = "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 30))
+    lines = problems_of("a0: &a0 [x]\n" + layers)
+    assert "a0: anchors and aliases are not supported; write the value out (line 1)" in lines
+
+
+def test_problems_come_in_the_order_of_the_file_and_the_environment_last() -> None:
+    problems = Problems()
+    problems.add("OTEL_X", "third")
+    problems.add("b", "second", 9)
+    problems.add("a", "first", 2)
+    assert problems.error().problems == ("a: first (line 2)", "b: second (line 9)", "OTEL_X: third")
+
+
+def test_a_problem_is_one_line_without_a_key_whatever_is_put_in() -> None:
+    problems = Problems()
+    problems.add("a\nb", f"holds\r\x1b[31m{KEY}")
+    (line,) = problems.error().problems
+    assert line == "a\\nb: holds\\r\\x1b[31msk-byts-…"

@@ -1,0 +1,206 @@
+"""What a file may say, what it means, and how it is shown again."""
+
+from pathlib import Path
+
+import pytest
+
+from exporter.config import (
+    Account,
+    Compression,
+    Config,
+    Gateway,
+    Listen,
+    Otlp,
+    Poll,
+    Protocol,
+    Usage,
+    UsageMode,
+    UsageStart,
+)
+from exporter.config_doc import markdown
+from exporter.config_file import describe, load, parse
+from exporter.configuration.settings import SETTINGS, Pairs
+from exporter.secret import Secret
+
+ROOT = Path(__file__).parents[2]
+ENVIRON = {"BYTESPIKE_API_KEY": "sk-byts-0123456789abcdef"}
+LEAST = "accounts: [{name: prod, api_key_env: BYTESPIKE_API_KEY}]\n"
+PROD = Account("prod", "https://llm.bytespike.ai", api_key_env="BYTESPIKE_API_KEY")
+
+
+def with_settings(text: str) -> Config:
+    return parse(LEAST + text, ENVIRON)
+
+
+def test_everything_but_the_accounts_has_the_default_of_the_types() -> None:
+    assert parse(LEAST, ENVIRON) == Config(accounts=(PROD,))
+
+
+def test_the_example_file_says_the_defaults() -> None:
+    config = load(ROOT / "config.yaml", ENVIRON)
+    assert config == Config(accounts=(PROD,))
+    assert config.warnings == ()
+
+
+def test_the_example_file_names_every_setting() -> None:
+    text = (ROOT / "config.yaml").read_text(encoding="utf-8")
+    assert [s.path for s in SETTINGS if s.key not in text] == []
+
+
+def test_every_setting_reaches_its_place(tmp_path: Path) -> None:
+    pem = tmp_path / "file.pem"
+    pem.write_text("-----BEGIN CERTIFICATE-----\n")
+    config = parse(
+        f"""
+gateway: {{base_url: "https://gw.example:8443/spike/", timeout: 250ms, max_requests_per_minute: 7}}
+accounts:
+  - {{name: no, api_key_env: BYTESPIKE_API_KEY}}
+  - {{name: "2", api_key_file: {pem}, base_url: "https://[::1]:9"}}
+poll: {{account: 1s, usage: 2m, transactions: 3h}}
+usage:
+  enabled: false
+  mode: rollup
+  start: 2026-05-01T02:00:00+02:00
+  settle_window: 3d
+  credits_per_usd: 1e+06
+  max_series: 1_000
+transactions: {{enabled: No}}
+runway: {{window: 1h}}
+otlp:
+  protocol: grpc
+  endpoint: https://otlp.example:4317/
+  headers: {{X-Team: 17, authorization: Bearer abc}}
+  compression: none
+  interval: 1s
+  timeout: 2s
+  certificate: {pem}
+  client_certificate: {pem}
+  client_key: {pem}
+state: {{path: /var/lib/state.db}}
+http: {{listen: "[::1]:0"}}
+log: {{level: debug, format: json}}
+resource_attributes: {{deployment.environment: yes, team: Grün}}
+""",
+        ENVIRON,
+    )
+    gateway = "https://gw.example:8443/spike"
+    assert config == Config(
+        accounts=(
+            Account("no", gateway, api_key_env="BYTESPIKE_API_KEY"),
+            Account("2", "https://[::1]:9", api_key_file=pem),
+        ),
+        gateway=Gateway(0.25, 7, gateway),
+        poll=Poll(1.0, 120.0, 10_800.0),
+        usage=Usage(
+            enabled=False,
+            mode=UsageMode.ROLLUP,
+            start=UsageStart(at=1_777_593_600.0),
+            settle_window=259_200.0,
+            credits_per_usd=1_000_000,
+            max_series=1000,
+        ),
+        transactions_enabled=False,
+        runway_window=3600.0,
+        otlp=Otlp(
+            protocol=Protocol.GRPC,
+            endpoint="https://otlp.example:4317",
+            headers={"x-team": Secret("17"), "authorization": Secret("Bearer abc")},
+            compression=Compression.NONE,
+            interval=1.0,
+            timeout=2.0,
+            certificate=pem,
+            client_certificate=pem,
+            client_key=pem,
+        ),
+        state_path=Path("/var/lib/state.db"),
+        http_listen=Listen("::1", 0),
+        log=config.log,
+        resource_attributes={"deployment.environment": "yes", "team": "Grün"},
+    )
+    assert (config.log.level, config.log.format) == ("debug", "json")
+
+
+def test_a_section_with_nothing_in_it_leaves_everything_out() -> None:
+    assert with_settings("poll:\nusage: {}\notlp: ~\nresource_attributes:\n") == parse(
+        LEAST, ENVIRON
+    )
+
+
+def test_an_empty_listener_and_an_empty_endpoint_turn_them_off() -> None:
+    config = with_settings('http: {listen: ""}\notlp: {endpoint: ""}\n')
+    assert config.http_listen is None
+    assert config.otlp.endpoint == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "start"),
+    [
+        ("now", UsageStart()),
+        ("-24h", UsageStart(back=86_400.0)),
+        ("2026-05-01", UsageStart(at=1_777_593_600.0)),
+        ("2026-05-01 00:00:00", UsageStart(at=1_777_593_600.0)),
+        ('"2026-05-01T00:00:00Z"', UsageStart(at=1_777_593_600.0)),
+    ],
+)
+def test_a_start_is_now_a_way_back_or_a_time_in_utc(text: str, start: UsageStart) -> None:
+    assert with_settings(f"usage: {{start: {text}}}\n").usage.start == start
+
+
+def test_a_start_is_never_later_than_now() -> None:
+    assert UsageStart().instant(1000.0) == 1000.0
+    assert UsageStart(back=60.0).instant(1000.0) == 940.0
+    assert UsageStart(at=500.0).instant(1000.0) == 500.0
+    assert UsageStart(at=2000.0).instant(1000.0) == 1000.0
+
+
+def test_doubtful_settings_are_warned_about(tmp_path: Path) -> None:
+    config = parse(
+        f"""
+gateway: {{base_url: "http://gw.example", max_requests_per_minute: 60}}
+accounts:
+  - {{name: a, api_key_file: {tmp_path}/later}}
+  - {{name: b, api_key_env: BYTESPIKE_API_KEY, base_url: "http://10.0.0.1"}}
+poll: {{account: 500ms}}
+otlp: {{endpoint: "http://otlp.example:4317", headers: {{a: b}}}}
+""",
+        ENVIRON,
+    )
+    assert config.warnings == (
+        "gateway.base_url: is not https, so keys cross the network in clear",
+        f"accounts[0].api_key_file: {tmp_path}/later is not there yet; polls of a fail until it is",
+        "accounts[1].base_url: is not https, so the key crosses the network in clear",
+        "poll: asks for 121 requests a minute, more than gateway.max_requests_per_minute allows; "
+        "polls will come later than configured",
+        "otlp.endpoint: is not https, so otlp.headers cross the network in clear",
+        "otlp.endpoint: port 4317 is usually for grpc, and otlp.protocol is http/protobuf",
+    )
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.5", "[::1]", "gw.localhost"])
+def test_plain_http_on_this_machine_is_fine(host: str) -> None:
+    assert with_settings(f'gateway: {{base_url: "http://{host}:1"}}\n').warnings == ()
+
+
+def test_the_description_reads_back_as_the_same_configuration() -> None:
+    config = with_settings(
+        'resource_attributes: {"a: b": \'"no"\', e: "{é}"}\nhttp: {listen: ""}\n'
+        "poll: {usage: 1500ms}\nusage: {start: -90m}\nlog: {level: debug}\n"
+    )
+    assert parse(describe(config), ENVIRON) == config
+
+
+def test_the_description_hides_headers() -> None:
+    shown = describe(with_settings("otlp: {headers: {authorization: SECRET-MARK}}\n"))
+    assert "  headers: {authorization: (hidden)}\n" in shown
+    assert "SECRET-MARK" not in shown
+
+
+def test_the_reference_is_the_one_in_the_repository() -> None:
+    assert markdown() == (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+
+
+def test_each_default_can_be_written_in_the_file() -> None:
+    for setting in SETTINGS:
+        text = setting.text(parse(LEAST, ENVIRON))
+        if text is not None and not isinstance(setting.kind, Pairs):
+            assert setting.kind.parse(text.strip('"')) == setting.default, setting.path

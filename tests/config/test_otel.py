@@ -1,0 +1,136 @@
+"""The standard variables fill what the file leaves out."""
+
+import pytest
+
+from exporter.config import Compression, Config, Protocol
+from exporter.config_file import parse
+from exporter.errors import ConfigError
+from exporter.secret import Secret
+
+KEY = {"BYTESPIKE_API_KEY": "sk-byts-0123456789abcdef"}
+LEAST = "accounts: [{name: prod, api_key_env: BYTESPIKE_API_KEY}]\n"
+GENERAL = "OTEL_EXPORTER_OTLP_"
+METRICS = "OTEL_EXPORTER_OTLP_METRICS_"
+
+
+def config(text: str = "", **environ: str) -> Config:
+    return parse(LEAST + text, KEY | environ)
+
+
+def problems(text: str = "", **environ: str) -> tuple[str, ...]:
+    with pytest.raises(ConfigError) as caught:
+        config(text, **environ)
+    return caught.value.problems
+
+
+def endpoint(text: str = "", **environ: str) -> str:
+    return config(text, **environ).otlp.endpoint
+
+
+def test_the_general_endpoint_is_a_base() -> None:
+    assert endpoint(OTEL_EXPORTER_OTLP_ENDPOINT="http://c:4318") == "http://c:4318/v1/metrics"
+    assert endpoint(OTEL_EXPORTER_OTLP_ENDPOINT="http://c/otlp/") == "http://c/otlp/v1/metrics"
+
+
+def test_the_endpoint_for_metrics_is_used_as_it_is_and_wins() -> None:
+    general = {GENERAL + "ENDPOINT": "http://other:4318"}
+    assert endpoint(**general, **{METRICS + "ENDPOINT": "http://c/x/"}) == "http://c/x/"
+    assert endpoint(**general, **{METRICS + "ENDPOINT": "http://c:4318"}) == "http://c:4318/"
+
+
+def test_the_file_wins_over_the_environment() -> None:
+    environ = {METRICS + "ENDPOINT": "http://c/x", GENERAL + "PROTOCOL": "grpc"}
+    text = "otlp: {endpoint: 'https://f.example', protocol: http/protobuf}\n"
+    assert endpoint(text, **environ) == "https://f.example/v1/metrics"
+    assert endpoint("otlp: {endpoint: 'http://f/in'}\n", OTEL_EXPORTER_OTLP_ENDPOINT="?") == (
+        "http://f/in"
+    )
+
+
+def test_an_empty_variable_counts_as_unset() -> None:
+    environ = {METRICS + "ENDPOINT": "", GENERAL + "ENDPOINT": "http://c", GENERAL + "TIMEOUT": " "}
+    assert endpoint(**environ) == "http://c/v1/metrics"
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, "http://localhost:4317"),
+        ({GENERAL + "ENDPOINT": "http://c:4317/ignored"}, "http://c:4317"),
+        ({GENERAL + "ENDPOINT": "c:4317"}, "https://c:4317"),
+        ({GENERAL + "ENDPOINT": "c:4317", GENERAL + "INSECURE": "TRUE"}, "http://c:4317"),
+        ({METRICS + "ENDPOINT": "c:1", METRICS + "INSECURE": "false"}, "https://c:1"),
+        ({GENERAL + "ENDPOINT": "https://c:1", GENERAL + "INSECURE": "true"}, "https://c:1"),
+    ],
+)
+def test_a_grpc_endpoint_has_a_scheme_and_no_path(environ: dict[str, str], expected: str) -> None:
+    assert endpoint(OTEL_EXPORTER_OTLP_PROTOCOL="grpc", **environ) == expected
+
+
+def test_times_are_milliseconds() -> None:
+    otlp = config(OTEL_EXPORTER_OTLP_TIMEOUT="2500", OTEL_METRIC_EXPORT_INTERVAL="60000").otlp
+    assert (otlp.timeout, otlp.interval) == (2.5, 60.0)
+
+
+def test_words_are_read_in_any_case() -> None:
+    otlp = config(OTEL_EXPORTER_OTLP_PROTOCOL="GRPC", OTEL_EXPORTER_OTLP_COMPRESSION="None").otlp
+    assert (otlp.protocol, otlp.compression) == (Protocol.GRPC, Compression.NONE)
+
+
+def test_headers_are_decoded_and_those_of_the_file_win() -> None:
+    otlp = config(
+        "otlp: {headers: {X-Team: file}}\n",
+        OTEL_EXPORTER_OTLP_HEADERS="x-team=env, Authorization = Basic%20a%3Db==,,",
+    ).otlp
+    assert otlp.headers == {"x-team": Secret("file"), "authorization": Secret("Basic a=b==")}
+
+
+def test_the_headers_for_metrics_replace_the_general_ones() -> None:
+    environ = {GENERAL + "HEADERS": "a=1", METRICS + "HEADERS": "b=2"}
+    assert config(**environ).otlp.headers == {"b": Secret("2")}
+
+
+def test_resource_attributes_come_from_variables_service_name_and_file() -> None:
+    got = config(
+        "resource_attributes: {team: file}\n",
+        OTEL_RESOURCE_ATTRIBUTES="team=env,service.name=a,zone=eu%20west",
+        OTEL_SERVICE_NAME="b",
+    ).resource_attributes
+    assert got == {"team": "file", "service.name": "b", "zone": "eu west"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        (GENERAL + "PROTOCOL", "http/json", '"http/json" is not one of http/protobuf, grpc'),
+        (METRICS + "COMPRESSION", "zstd", '"zstd" is not one of gzip, none'),
+        (GENERAL + "TIMEOUT", "10s", '"10s" is not a whole number of milliseconds'),
+        (GENERAL + "TIMEOUT", "0", '"0ms" is too short; at least 100ms'),
+        ("OTEL_METRIC_EXPORT_INTERVAL", "-1", '"-1" is not a whole number of milliseconds'),
+        (GENERAL + "ENDPOINT", "c:4318", "is not a URL; it begins with http:// or https://"),
+        (METRICS + "CERTIFICATE", "no/ca.pem", '"no/ca.pem" is not a file'),
+        (GENERAL + "HEADERS", "a=1,SECRET-MARK", "member 2 is not name=value"),
+        (
+            GENERAL + "HEADERS",
+            "authorization=SECRET-MARK%0A",
+            "member 1 is not name=value",
+        ),
+        ("OTEL_RESOURCE_ATTRIBUTES", "a=", "member 1 needs a name and a value"),
+        ("OTEL_SERVICE_NAME", "a\udcff", "holds a control character or is not UTF-8"),
+    ],
+)
+def test_a_useless_variable_is_a_problem_under_its_name(
+    name: str, value: str, message: str
+) -> None:
+    assert problems(**{name: value}) == (f"{name}: {message}",)
+
+
+def test_a_certificate_without_its_key_is_a_problem() -> None:
+    path = "tests/config/client.pem"
+    environ = {GENERAL + "CLIENT_CERTIFICATE": path}
+    assert problems(**environ) == ("otlp.client_certificate: needs otlp.client_key beside it",)
+
+
+def test_an_exporter_that_sends_nothing_does_not_care_for_otlp_variables() -> None:
+    got = config("otlp: {endpoint: ''}\n", OTEL_EXPORTER_OTLP_PROTOCOL="http/json")
+    assert got.otlp.endpoint == ""

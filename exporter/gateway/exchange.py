@@ -12,6 +12,7 @@ import logging
 import socket
 import ssl
 import zlib
+from collections.abc import AsyncIterable
 from http.cookiejar import CookieJar
 from typing import Final, NoReturn
 
@@ -181,10 +182,16 @@ async def _body(response: httpx.Response, headers: dict[bytes, bytes]) -> bytes:
         return b""
 
 
+def _parts(response: httpx.Response) -> AsyncIterable[bytes]:
+    # As received: httpx's own decoding would unfold a part in full, whatever its size.
+    assert isinstance(response.stream, httpx.AsyncByteStream)
+    return response.stream
+
+
 async def _plain(response: httpx.Response) -> bytes:
     parts: list[bytes] = []
     size = 0
-    async for part in response.aiter_raw():
+    async for part in _parts(response):
         size += len(part)
         if size > MAX_BODY:
             _too_large()
@@ -198,7 +205,7 @@ async def _inflated(response: httpx.Response) -> bytes:
     parts: list[bytes] = []
     room = MAX_BODY
     broken = False
-    async for part in response.aiter_raw():
+    async for part in _parts(response):
         try:
             piece = inflater.decompress(part, room + 1)
         except zlib.error:

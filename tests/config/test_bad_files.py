@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from exporter.config_file import load, parse
+from exporter.configuration import tree
 from exporter.configuration.problems import Problems
 from exporter.errors import ConfigError
 
@@ -102,3 +104,27 @@ def test_a_problem_is_one_line_without_a_key_whatever_is_put_in() -> None:
     problems.add("a\nb", f"holds\r\x1b[31m{KEY}")
     (line,) = problems.error().problems
     assert line == "a\\nb: holds\\r\\x1b[31msk-byts-…"
+
+
+@pytest.mark.parametrize("loader", ["CSafeLoader", "SafeLoader"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: !SECRETMARK!b c",
+        "%SECRETMARK x\na: [",
+        'a: "\\S SECRETMARK"',
+        "a: 'SECRETMARK\n",
+        "a: @SECRETMARK",
+        "a: *SECRETMARK!\n",
+        "SECRETMARK\nSECRETMARK: b: c",
+    ],
+)
+def test_a_syntax_error_does_not_quote_the_file(
+    loader: str, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not hasattr(yaml, loader):
+        pytest.skip("this PyYAML was built without libyaml")
+    monkeypatch.setattr(tree, "_LOADER", getattr(yaml, loader))
+    (line,) = problems_of(text)
+    assert line.startswith("configuration: is not YAML: ")
+    assert "SECRETMARK" not in line

@@ -164,7 +164,8 @@ def test_no_url_and_no_header_of_a_request_is_logged_even_at_debug() -> None:
     logging.getLogger("opentelemetry.exporter.otlp").error("reason: SECRETMARK")
     with socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))
-        pool = urllib3.HTTPConnectionPool(*deaf.getsockname(), retries=urllib3.Retry(1))
+        port = deaf.getsockname()[1]
+        pool = urllib3.HTTPConnectionPool("127.0.0.1", port, retries=urllib3.Retry(1))
         with pool, pytest.raises(urllib3.exceptions.MaxRetryError):
             pool.request("GET", "/?q=SECRETMARK")
     assert stream.getvalue() == ""

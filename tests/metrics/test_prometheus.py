@@ -121,6 +121,18 @@ def test_zero_points_are_not_for_scrapes() -> None:
     assert render(taken, openmetrics=True) == render(without, openmetrics=True)
 
 
+@pytest.mark.parametrize(
+    "value",
+    ["\\", "\n", '"', "\\n", '\\"', "a\\", '"} 1\n# EOF\n', "\r", "\t", "\x00", "\u2028", "…"],
+)
+def test_no_label_value_can_break_out_of_its_quotes(value: str) -> None:
+    point = Point(catalogue.WALLET_BALANCE, (value,), 1.0, 1)
+    wanted = {("bytespike_wallet_balance_USD", frozenset({("bytespike_account_name", value)})): 1.0}
+    taken = Snapshot(1, (point,))
+    assert _samples(_read_text(render(taken, openmetrics=False).decode())) == wanted
+    assert _samples(_read_openmetrics(render(taken, openmetrics=True).decode())) == wanted
+
+
 def test_a_label_that_cannot_be_written_in_utf_8_costs_its_character_only() -> None:
     point = Point(catalogue.WALLET_BALANCE, ("a\ud800b",), 1.0, 1)
     text = render(Snapshot(1, (point,)), openmetrics=False)

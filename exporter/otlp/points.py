@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import cast
 
 from opentelemetry.sdk.metrics.export import (
     AggregationTemporality,
@@ -31,7 +32,7 @@ from exporter.snapshot import Point, Snapshot
 
 SCOPE = InstrumentationScope("bytespike-exporter", __version__)
 
-POINTS_PER_REQUEST = 1000
+POINTS_PER_REQUEST = 500
 """A request is encoded whole, so this bounds the memory that an export takes."""
 
 _DOUBLE_UNITS = frozenset({"USD", "s", "1"})
@@ -108,29 +109,30 @@ class _Batch:
 
 def _sdk_metric(metric: Metric, points: list[_SdkPoint]) -> SdkMetric:
     cumulative = AggregationTemporality.CUMULATIVE
-    numbers = [point for point in points if isinstance(point, NumberDataPoint)]
     data: Gauge | Sum | SdkHistogram
     if metric.kind is Kind.GAUGE:
-        data = Gauge(numbers)
+        data = Gauge(cast("list[NumberDataPoint]", points))
     elif metric.kind is Kind.COUNTER:
-        data = Sum(numbers, cumulative, is_monotonic=True)
+        data = Sum(cast("list[NumberDataPoint]", points), cumulative, is_monotonic=True)
     else:
-        durations = [point for point in points if isinstance(point, HistogramDataPoint)]
-        data = SdkHistogram(durations, cumulative)
+        data = SdkHistogram(cast("list[HistogramDataPoint]", points), cumulative)
     return SdkMetric(metric.name, metric.description, metric.unit, data)
 
 
 def _sdk_point(point: Point) -> _SdkPoint | None:
+    metric, value = point.metric, point.value
     attributes = {
-        name: text(value)
-        for name, value in zip(point.metric.attributes, point.attributes, strict=True)
+        name: value if value.isascii() else text(value)
+        for name, value in zip(metric.attributes, point.attributes, strict=True)
         if value is not None
     }
     start, time = _nanos(point.start_ns), _nanos(point.time_ns)
-    if isinstance(point.value, Histogram):
-        return _histogram_point(point.value, attributes, start, time)
-    value = _number(point.metric, point.value)
-    return None if value is None else NumberDataPoint(attributes, start, time, value)
+    if isinstance(value, Histogram):
+        if metric.kind is not Kind.HISTOGRAM:
+            return None
+        return _histogram_point(value, attributes, start, time)
+    number = _number(metric, value)
+    return None if number is None else NumberDataPoint(attributes, start, time, number)
 
 
 def _histogram_point(
@@ -150,18 +152,19 @@ def _histogram_point(
     )
 
 
-def _number(metric: Metric, value: int | float | Histogram) -> int | float | None:
+def _number(metric: Metric, value: int | float) -> int | float | None:
     """Doubles for money, seconds and shares, integers for what is counted; None if neither.
 
     The type hangs on the unit alone, so that a stream never changes from one to the other.
     """
-    if isinstance(value, Histogram) or not math.isfinite(value):
+    if metric.kind is Kind.HISTOGRAM or not math.isfinite(value):
         return None
     if metric.unit in _DOUBLE_UNITS:
         return float(value)
-    return max(-_MAX_INT, min(int(value), _MAX_INT))
+    whole = int(value)
+    return whole if -_MAX_INT <= whole <= _MAX_INT else max(-_MAX_INT, min(whole, _MAX_INT))
 
 
 def _nanos(value: int) -> int:
     """An instant that OTLP's unsigned 64 bits can carry."""
-    return max(0, min(value, _MAX_NANOS))
+    return value if 0 <= value <= _MAX_NANOS else 0 if value < 0 else _MAX_NANOS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporter.web.markup import Html, join, name, tag
+from exporter.web.markup import Html, clip, join, name, tag
 from exporter.web.model import (
     Bar,
     Detail,
@@ -15,8 +15,10 @@ from exporter.web.model import (
     SpendTable,
     Tone,
 )
-from exporter.web.parts import badge, bar, cell, figure, limits, panel, row_name, table
+from exporter.web.parts import badge, bar, cell, figure, limits, panel, reported, row_name, table
 from exporter.web.words import count, money, percent, plural, short
+
+LONGEST_WHO = 160
 
 NOT_YET = (
     "Nothing has been read yet. The first polls are on their way; this page renews itself, "
@@ -52,7 +54,7 @@ def _heading(detail: Detail) -> Html:
         "div",
         tag("h1", name(summary.name)),
         badge(summary.tone, summary.state),
-        tag("p", detail.who, class_="who") if detail.who else None,
+        tag("p", clip(detail.who, LONGEST_WHO), class_="who") if detail.who else None,
         class_="heading",
     )
 
@@ -122,7 +124,7 @@ def _spend_row(row: SpendRow) -> Html:
         "tr",
         row_name([name(row.name), key]),
         cell(money(row.cost), "num"),
-        cell([bar(shown), tag("small", percent(row.share))], "share"),
+        cell(tag("div", bar(shown), tag("small", percent(row.share))), "share"),
         tag("td", short(row.requests), class_="num", title=count(row.requests)),
         tag("td", short(tokens), class_="num wide", title=exact),
     )
@@ -167,7 +169,7 @@ def _endpoint(row: EndpointRow) -> list[Html]:
     )
     if row.error is None:
         return [line]
-    return [line, tag("tr", tag("td", row.error, colspan="5", class_="error"))]
+    return [line, tag("tr", tag("td", reported(row.error, "error"), colspan="5", class_="errors"))]
 
 
 def _movements(rows: tuple[MovementRow, ...]) -> Html | None:

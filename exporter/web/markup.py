@@ -61,7 +61,12 @@ def _attribute(key: str, value: str | bool | None) -> str:
     return f" {name}" if value is True else f' {name}="{text(value)}"'
 
 
+def clip(value: str, longest: int) -> str:
+    """`value`, or its beginning and an ellipsis: at most `longest` characters."""
+    return value if len(value) <= longest else value[: longest - 1] + "…"
+
+
 def name(value: str) -> Html:
     """A name that somebody else chose, isolated from the direction of the text around it."""
-    shown = value if len(value) <= _LONGEST else value[: _LONGEST - 1] + "…"
+    shown = clip(value, _LONGEST)
     return tag("bdi", shown or "(no name)", class_="name", title=shown)

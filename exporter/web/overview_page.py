@@ -43,22 +43,28 @@ def _tiles(overview: Overview) -> Html:
 
 def _accounts(overview: Overview) -> Html:
     head = (
-        ("Account", ""), ("State", ""), ("Balance", "num"), ("", "share"),
-        ("Runway", ""), ("Spent", "num wide"), ("Answered", "wide"),
+        ("Account", ""), ("State", "wide"), ("Balance", "num"), ("Against threshold", "share wide"),
+        ("Runway", "when"), ("Spent", "num wide"), ("Answered", "wide"),
     )  # fmt: skip
     rows = [_account(row) for row in overview.rows]
     body = table(head, rows, "Accounts, the most urgent first")
-    return tag("section", tag("h2", "Most urgent first"), body, _pages(overview), class_="panel")
+    return tag(
+        "section", tag("h2", "Most urgent first"), body, _pages(overview), class_="panel accounts"
+    )
 
 
 def _account(row: Summary) -> Html:
+    state = badge(row.tone, None if row.tone is Tone.OK else row.state)
     return tag(
         "tr",
-        row_name(account_link(row.name)),
-        cell(badge(row.tone, None if row.tone is Tone.OK else row.state)),
+        row_name([account_link(row.name), tag("span", badge(row.tone), class_="narrow")]),
+        cell(state, "wide"),
         cell(figure(row.balance), "num"),
-        cell(bar(row.bar), "share"),
-        cell(row.runway.text or tag("span", "unknown", class_="unknown", title=row.runway.why)),
+        cell(bar(row.bar), "share wide"),
+        cell(
+            row.runway.text or tag("span", "unknown", class_="unknown", title=row.runway.why),
+            "when",
+        ),
         cell(row.spent.text or "unknown", "num wide"),
         cell(row.answered, "wide"),
     )

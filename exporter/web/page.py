@@ -8,7 +8,7 @@ from exporter.web.detail_page import detail_page
 from exporter.web.markup import Html, join, name, tag
 from exporter.web.model import About, Choice, Exports, Page, Problem, Tone
 from exporter.web.overview_page import overview_page
-from exporter.web.parts import account_link, badge, panel
+from exporter.web.parts import account_link, badge, panel, reported
 from exporter.web.style import STYLE
 from exporter.web.words import count
 
@@ -68,13 +68,13 @@ def _content(page: Page) -> Html:
 
 def _top(page: Page) -> Html:
     bolt = tag("svg", tag("path", d=_BOLT), class_="bolt", viewBox="0 0 16 16", aria_hidden="true")
-    every = f"every {REFRESH_SECONDS} s" if page.choice.refresh else "stands still"
+    every = f"renewed every {REFRESH_SECONDS} s" if page.choice.refresh else "not renewed"
     up = tag("a", "All accounts", href="/") if page.many and page.overview is None else None
     return tag(
         "header",
         tag("a", bolt, "ByteSpike exporter", href="/", class_="brand"),
         up,
-        tag("span", f"{page.about.made_at}, {every} ", _switch(page.choice), class_="clock"),
+        tag("span", f"{page.about.made_at} · {every} · ", _switch(page.choice), class_="clock"),
     )
 
 
@@ -103,7 +103,7 @@ def _problem(problem: Problem, many: bool) -> Html:
         tag("h3", problem.title),
         whose,
         tag("p", problem.advice),
-        tag("p", problem.detail, class_="detail") if problem.detail else None,
+        reported(problem.detail, "detail") if problem.detail else None,
         class_=f"problem {problem.tone}",
     )
 
@@ -121,7 +121,7 @@ def _exports(exports: Exports) -> Html:
         [tag("dt", "Last success"), tag("dd", exports.last_success)],
         [tag("dt", "Exports"), tag("dd", counts)],
     ]
-    error = tag("p", exports.error, class_="error") if exports.error else None
+    error = reported(exports.error, "error") if exports.error else None
     return panel("OTLP export", badge(exports.tone, exports.state), tag("dl", facts), error)
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from urllib.parse import quote
 
-from exporter.web.markup import Child, Html, name, tag
+from exporter.web.markup import Child, Html, clip, name, tag
 from exporter.web.model import Bar, Figure, LimitRow, Tone
 
-WORDS = {Tone.BAD: "Broken", Tone.WARN: "Look", Tone.WAIT: "Waiting", Tone.OK: "Fine"}
+LONGEST_REPORT = 400
+"""Characters of an error that the page shows."""
+
+WORDS = {Tone.BAD: "Broken", Tone.WARN: "To look at", Tone.WAIT: "Waiting", Tone.OK: "Fine"}
 """What a tone is called where colour alone would have to say it."""
 
 
@@ -72,6 +75,11 @@ def cell(content: Child, class_: str | None = None) -> Html:
 def row_name(content: Child) -> Html:
     """The cell that names its row."""
     return tag("th", content, scope="row")
+
+
+def reported(words: str, class_: str) -> Html:
+    """What somebody else's program said, cut where it goes on and on."""
+    return tag("p", clip(words, LONGEST_REPORT), class_=class_)
 
 
 def account_link(account: str) -> Html:

@@ -75,7 +75,11 @@ def grouped(problems: Iterable[Problem]) -> tuple[Problem, ...]:
 
 def _merged(same: list[Problem]) -> Problem:
     accounts = dict.fromkeys(name for problem in same for name in problem.accounts)
-    return msgspec.structs.replace(same[0], accounts=tuple(accounts))
+    first = same[0]
+    detail = first.detail
+    if detail is not None and len(accounts) > 1:
+        detail = f"for example {first.accounts[0]}: {detail}"
+    return msgspec.structs.replace(first, accounts=tuple(accounts), detail=detail)
 
 
 def _order(problem: Problem) -> int:
@@ -152,7 +156,7 @@ def _money_problems(subject: Subject) -> list[Problem]:
         found.append(Problem(Tone.WARN, "The balance is low", advice))
     runway = subject.totals.runway if subject.totals else None
     if runway is not None and runway < RUNWAY_ALARM:
-        advice = "Top up, or find out below which key or model spends so much."
+        advice = "Top up, or find out which key or model spends so much."
         detail = f"{about(runway)} at the present rate"
         found.append(Problem(Tone.WARN, "The balance will not last long", advice, detail))
     return found

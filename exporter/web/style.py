@@ -88,12 +88,17 @@ th:last-child,td:last-child{padding-right:0}
 thead th{border-top:0;padding-top:0;color:var(--soft);font-weight:500;font-size:.8125rem;
 white-space:nowrap}
 tbody th{font-weight:500;max-width:0;width:40%}
+.accounts tbody th{width:28%}
+.when{white-space:nowrap}
+.narrow{display:none}
+.badge{max-width:100%;overflow:hidden;text-overflow:ellipsis;vertical-align:middle}
 .num{text-align:right;white-space:nowrap}
-.share{min-width:7.5rem}
-td.share{display:flex;gap:.5rem;align-items:center}
+.share{min-width:8rem;padding-right:1rem}
+td.share div{display:flex;gap:.5rem;align-items:center}
 td.share .bar{flex:1;min-width:2rem;margin:.4375rem 0}
 td.share small{min-width:2.75rem;text-align:right}
-.error{border-top:0;padding-top:0}
+.errors{border-top:0;padding-top:0}
+.errors .error{margin-top:0}
 .name{display:inline-block;max-width:100%;overflow:hidden;text-overflow:ellipsis;
 white-space:nowrap;vertical-align:bottom;line-height:1.5}
 h1 .name{white-space:normal;display:-webkit-box;-webkit-box-orient:vertical;
@@ -116,9 +121,11 @@ footer{display:flex;flex-wrap:wrap;gap:.25rem 1.5rem;justify-content:space-betwe
 color:var(--soft);font-size:.8125rem;overflow-wrap:anywhere}
 footer a{margin-right:.75rem}
 footer p{min-width:0}
-@media(max-width:40rem){body{padding:0 .875rem 1.5rem}.wide.num,td.wide,th.wide{display:none}
+@media(max-width:40rem){body{padding:0 .875rem 1.5rem}td.wide,th.wide{display:none}
+.narrow{display:block}
 .clock{margin-left:0}.tiles,.tiles.small{gap:.625rem;margin-bottom:.625rem}
-.panel,.tile{padding:.875rem}.big{font-size:2rem}.share{min-width:4.25rem}td.share small{display:none}
+.panel,.tile{padding:.875rem}.big{font-size:2rem}.share{min-width:4.25rem}
+td.share small{display:none}
 .limits .much{max-width:11rem}th,td{padding-right:.5rem}}
 """
 

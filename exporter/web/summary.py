@@ -16,9 +16,6 @@ from exporter.web.words import about, ago, money, percent, span
 COMFORT = 4
 """The balance bar is full at this many times the low-balance threshold."""
 
-RUNWAY_WARN = 24 * 3600.0
-"""A shorter runway (s) is worth a colour."""
-
 
 class Subject(msgspec.Struct, frozen=True):
     """One account as it stands at `now`. `totals` None: the state could not be read."""

@@ -135,7 +135,11 @@ def totals() -> AccountTotals:
             BillingTotal(2, "refund", "credit", start, False, usd(0.37), 4),
             BillingTotal(3, "admin_debit", "debit", start, False, usd(1.5), 1),
         ),
-        last_transactions=(("topup", NOW - 200_000), ("refund", NOW - 9_000)),
+        last_transactions=(
+            ("topup", NOW - 200_000),
+            ("refund", NOW - 9_000),
+            ("admin_debit", NOW - 90_000),
+        ),
         topup=usd(250),
         spent=usd(218.6),
         wallet_start_ns=1_767_510_660 * 10**9,

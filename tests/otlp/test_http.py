@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 import time
 
 import pytest
@@ -286,6 +287,23 @@ def test_nothing_is_sent_after_close() -> None:
     assert result.outcome is ExportOutcome.FAILURE
     assert "the exporter is stopping" in str(result.error)
     assert len(receiver.received) == 1
+
+
+def test_close_does_not_wait_for_an_export_that_hangs() -> None:
+    results: list[ExportResult] = []
+    with black_hole() as port:
+        sender = exporter(f"http://127.0.0.1:{port}/v1/metrics", timeout=1.0)
+        thread = threading.Thread(target=lambda: results.append(sender.export(samples.snapshot())))
+        thread.start()
+        time.sleep(0.2)
+        began = time.monotonic()
+        sender.close()
+        took = time.monotonic() - began
+        thread.join(5.0)
+    assert took < 0.5
+    assert [result.error for result in results] == [
+        "the export was given up: the exporter is stopping"
+    ]
 
 
 def test_a_header_that_cannot_be_sent_is_not_told() -> None:

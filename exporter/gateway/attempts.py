@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, TypeVar
 from urllib.parse import urlencode
 
 from exporter.clock import Clock
@@ -27,6 +27,8 @@ from exporter.gateway.keys import KeySource
 from exporter.gateway.readings import Envelope
 from exporter.secret import Secret
 
+T = TypeVar("T")
+
 MAX_ATTEMPTS: Final = 4
 FIRST_BACKOFF: Final = 1.0
 LONGEST_SERVER_WAIT: Final = 30.0
@@ -35,6 +37,7 @@ LONGEST_SERVER_WAIT: Final = 30.0
 CONCURRENCY_WAITS: Final = 2
 LONGEST_CONCURRENCY_WAIT: Final = 5.0
 
+_SHORTEST_REDACTED: Final = 8
 _RETRIED: Final = frozenset({500, 502, 503, 504})
 _CODE: Final = re.compile(r"[a-z_]{1,40}")
 _KNOWN_TYPES: Final = frozenset(
@@ -69,17 +72,25 @@ class Asker:
         self._keys = keys
         self._budget = RequestBudget(gateway.max_requests_per_minute, clock)
 
-    async def ask(self, path: str, params: Mapping[str, str] | None = None) -> bytes:
-        """The body of a successful `GET path`. Raises GatewayError.
+    async def ask(self, path: str, params: Mapping[str, str], read: Callable[[bytes], T]) -> T:
+        """What `read` makes of the body of a successful `GET path`. Raises GatewayError.
 
         A 500, 502, 503 or 504 is tried `MAX_ATTEMPTS` times with exponential backoff, full up
         too many requests in flight `CONCURRENCY_WAITS` times more, and a connection that broke
         before any answer once more at once. Timeouts and other network errors end the poll:
         trying again would only make an outage longer to notice.
         """
-        url = f"{self._base}{path}"
-        if params:
-            url = f"{url}?{urlencode(params)}"
+        query = f"?{urlencode(params)}" if params else ""
+        answer = await self._answer(path, f"{self._base}{path}{query}")
+        try:
+            return read(answer.body)
+        except BadResponseError as error:
+            problem = error
+        what = f"GET {path} answered 200 with {shown_type(answer.headers)}"
+        raise BadResponseError(f"{what}, but {problem}")
+
+    async def _answer(self, path: str, url: str) -> Answer:
+        """The first successful answer, after the attempts and waits that `ask` describes."""
         waits = _Waits()
         while True:
             try:
@@ -91,7 +102,7 @@ class Asker:
             except GatewayError as error:
                 raise _named(path, error) from None
             if answer.status == 200:
-                return answer.body
+                return answer
             delay = waits.after(answer, self._clock.now())
             if delay is None:
                 raise self._failure(path, answer)
@@ -201,13 +212,18 @@ def _codes(body: bytes) -> list[str]:
 
 
 def redacted(body: bytes, key: Secret) -> bytes:
-    """The body with the key that asked replaced by its masked form, should it be echoed."""
+    """The body with the key that asked replaced by its masked form, should it be echoed.
+
+    A shorter key than any real one is left: it may be a word of the answer's own.
+    """
     secret = key.reveal().encode("ascii")
-    return body.replace(secret, key.masked().encode()) if secret in body else body
+    if len(secret) < _SHORTEST_REDACTED or secret not in body:
+        return body
+    return body.replace(secret, key.masked().encode())
 
 
 def shown_type(headers: Mapping[bytes, bytes]) -> str:
     """The content type for an error message, if it is one of the usual ones."""
     raw = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
     name = raw.decode("latin-1")
-    return name if name in _KNOWN_TYPES else "an unusual content type"
+    return name if name in _KNOWN_TYPES else "an unusual type"

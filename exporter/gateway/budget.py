@@ -25,7 +25,7 @@ class RequestBudget:
         """Return when one more request is allowed, and count it."""
         while True:
             now = self._clock.monotonic()
-            while self._taken and self._taken[0] + WINDOW <= now:
+            while self._taken and now - self._taken[0] >= WINDOW:
                 self._taken.popleft()
             if len(self._taken) < self._limit:
                 self._taken.append(now)

@@ -76,8 +76,9 @@ class GatewayClient:
 
     async def account(self) -> AccountReading:
         """`GET /me/account` (contract §2). Raises GatewayError."""
-        body = await self._asker.ask(ACCOUNT_PATH)
-        return read_account(body, self._clock.now())
+        return await self._asker.ask(
+            ACCOUNT_PATH, {}, lambda body: read_account(body, self._clock.now())
+        )
 
     async def usage(self, since: float, until: float) -> AsyncIterator[LogPage | RollupReading]:
         """Usage with `since` ≤ time < `until` (Unix s), in whichever shape the gateway answers.
@@ -118,8 +119,8 @@ class GatewayClient:
         pager = Pager(since, PAGE_SIZE)
         step: dict[str, str] | None = {"page": "1"}
         while step is not None:
-            items, rejected, facts = read_transactions(
-                await self._asker.ask(TRANSACTIONS_PATH, params | step)
+            items, rejected, facts = await self._asker.ask(
+                TRANSACTIONS_PATH, params | step, read_transactions
             )
             step = pager.after(facts)
             if pager.repeated:
@@ -128,8 +129,7 @@ class GatewayClient:
             yield TransactionsPage(within, rejected, last=step is None)
 
     async def _first_answer(self, since: float, until: float) -> tuple[Dialect, _Answer]:
-        """The first page, and the dialect that got it: the one that worked last time, or the
-        first that is not refused."""
+        """The first page, and the dialect that got it."""
         dialect, answer = await self._negotiated(since, until)
         self._dialect = dialect
         if isinstance(answer, RollupReading) or self._tried_larger_pages:
@@ -139,6 +139,7 @@ class GatewayClient:
         return await self._with_larger_pages(dialect, answer, since, until)
 
     async def _negotiated(self, since: float, until: float) -> tuple[Dialect, _Answer]:
+        """Use the dialect that worked last time, or the first that is not refused."""
         known = self._dialect
         candidates = [dialect for dialect in DIALECTS[self._mode] if dialect != known]
         refusal: BadRequestError | None = None
@@ -172,8 +173,12 @@ class GatewayClient:
     async def _ask_usage(
         self, dialect: Dialect, since: float, until: float, step: Mapping[str, str] | None = None
     ) -> _Answer:
-        body = await self._asker.ask(USAGE_PATH, dialect.params(since, until) | dict(step or {}))
-        answer = self._decoder.read(body, KeyRef(masked=self.masked_key))
+        params = dialect.params(since, until) | dict(step or {})
+        answer = await self._asker.ask(
+            USAGE_PATH,
+            params,
+            lambda body: self._decoder.read(body, KeyRef(masked=self.masked_key)),
+        )
         if self._mode is UsageMode.LOG and isinstance(answer, RollupReading):
             raise _other_shape("log", "rollup")
         if self._mode is UsageMode.ROLLUP and isinstance(answer, LogAnswer):

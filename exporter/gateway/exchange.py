@@ -113,29 +113,25 @@ def open_http(timeout: float = 10.0, transport: httpx.AsyncBaseTransport | None 
     )
 
 
-async def exchange(http: Http, url: str, key: Secret, timeout: float) -> Answer:
-    """GET `url` and read the whole answer, of any status, within `timeout` seconds.
+async def exchange(http: Http, url: str, key: Secret, seconds: float) -> Answer:
+    """GET `url` and read the whole answer, of any status, within so many `seconds`.
 
     Raises GatewayTimeoutError, NetworkError (ConnectionLostError where trying again at once may
     help), BadResponseError for a body that cannot be decoded, ResponseTooLargeError.
     """
     problem: GatewayError
     try:
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(seconds):
             return await _exchange(http, _request(url, key))
     except (TimeoutError, httpx.TimeoutException):
         problem = GatewayTimeoutError(
-            f"no complete answer within {timeout:g} s: the gateway or the way to it is slow; "
+            f"no complete answer within {seconds:g} s: the gateway or the way to it is slow; "
             "raise gateway.timeout if this is usual"
         )
     except httpx.InvalidURL:
         problem = BadRequestError("the request has no usable URL: check the account's base_url")
     except (httpx.HTTPError, httpx.StreamError, OSError) as error:
         problem = _network_error(error)
-    _raise(problem)
-
-
-def _raise(problem: GatewayError) -> NoReturn:
     raise problem
 
 

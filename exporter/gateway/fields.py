@@ -107,8 +107,11 @@ def count(value: Json) -> int | None:
 
 
 def instant(value: Json) -> float | None:
-    """Unix seconds of a timestamp: RFC 3339 in any precision from the hour on, with or without
-    offset (then UTC), or a Unix number in seconds (milliseconds where it can only be those)."""
+    """Unix seconds of a timestamp.
+
+    RFC 3339 in any precision from the hour on, with or without an offset (then UTC), or a Unix
+    number in seconds (in milliseconds where it can only be those).
+    """
     if isinstance(value, str):
         match = _INSTANT.fullmatch(value.strip()[:80])
         if match is not None:

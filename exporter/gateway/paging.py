@@ -32,16 +32,20 @@ _MAX_EMPTY: Final = 10
 class PageFacts(msgspec.Struct, frozen=True):
     """What paging needs to know of one page.
 
-    `count` is all rows, rejected ones included; `ids` and `times` (Unix s) are those of the rows
-    that could be read, in their order. `total`, `size` and `cursor` as the answer says, or None.
+    `ids` are those of all rows, rejected ones included; `times` (Unix s) those of the rows that
+    could be read, in their order. `total`, `size` and `cursor` as the answer says, or None.
     """
 
-    count: int
     ids: list[str]
     times: list[float]
     total: int | None = None
     size: int | None = None
     cursor: str | None = None
+
+    @property
+    def count(self) -> int:
+        """How many rows the page had."""
+        return len(self.ids)
 
 
 class Pager:

@@ -27,8 +27,7 @@ def read_transactions(
         except ValueError as error:
             bad.append(rejected(row, place, "id", error))
     facts = PageFacts(
-        count=len(page.rows),
-        ids=[item.id for item in good],
+        ids=[item.id for item in good] + [entry.row_id for entry in bad],
         times=[item.created_at for item in good],
         total=page.total,
         size=page.size,

@@ -7,6 +7,7 @@ by row and leniently, by `log` and `rollup`.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated
@@ -98,10 +99,9 @@ class UsageDecoder:
 
     def read(self, body: bytes, own: KeyRef) -> LogAnswer | RollupReading:
         """A page of the log, or the whole rollup. Raises BadResponseError."""
-        try:
+        with suppress(msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError):
             return self._documented(_DECODER.decode(body), own)
-        except (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError):
-            return self._lenient(body, own)
+        return self._lenient(body, own)
 
     def _documented(self, answer: _Answer, own: KeyRef) -> LogAnswer | RollupReading:
         """Raises ValueError where something is not as documented after all."""
@@ -137,7 +137,7 @@ class UsageDecoder:
             (),
             _facts(
                 rows,
-                len(rows),
+                (),
                 answer.total,
                 size if size and size > 0 else None,
                 cursor_text(answer.next_cursor),
@@ -155,7 +155,7 @@ class UsageDecoder:
                 'or "usage"): is base_url the gateway\'s?'
             )
         rows, bad = read_rows(page.rows, own, self._credits_per_usd)
-        facts = _facts(rows, len(page.rows), page.total, page.size, page.cursor)
+        facts = _facts(rows, bad, page.total, page.size, page.cursor)
         return LogAnswer(rows, bad, facts)
 
 
@@ -206,10 +206,10 @@ def _buckets(rows: list[_Bucket], keys: _Keys) -> list[UsageBucket]:
 
 def _facts(
     rows: tuple[UsageRow, ...],
-    count: int,
+    bad: tuple[Rejected, ...],
     total: int | None,
     size: int | None,
     cursor: str | None,
 ) -> PageFacts:
-    ids = [row.request_id for row in rows]
-    return PageFacts(count, ids, [row.created_at for row in rows], total, size, cursor)
+    ids = [row.request_id for row in rows] + [entry.row_id for entry in bad]
+    return PageFacts(ids, [row.created_at for row in rows], total, size, cursor)

@@ -1,0 +1,1 @@
+"""The gateway client, against functions handed to `httpx.MockTransport`."""

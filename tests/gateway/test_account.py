@@ -1,0 +1,118 @@
+"""`GET /me/account`, field by field (contract §2)."""
+
+from __future__ import annotations
+
+import pytest
+
+from exporter.errors import BadResponseError
+from exporter.gateway.account import read_account
+from exporter.gateway.readings import ModelQuota, Organization
+from tests.gateway.fakes import KEY, NOW, Bench, raw, reply
+
+DOCUMENTED = {
+    "user": {
+        "id": 88,
+        "username": "ada",
+        "email": "ada@example.org",
+        "created_at": "2026-01-04T07:11:00Z",
+        "tier": "individual",
+    },
+    "balance": {
+        "available_usd": 31.40,
+        "lifetime_topup_usd": 250.00,
+        "lifetime_spent_usd": 218.60,
+        "low_balance_threshold_usd": 5.00,
+        "low_balance_flagged": False,
+    },
+    "allowed_models": [
+        {"id": "claude-sonnet-4-6", "quota_used_usd": 64.04, "quota_cap_usd": None},
+        {"id": "gpt-5-4", "quota_used_usd": 18.22, "quota_cap_usd": 50.00},
+    ],
+    "org": {"id": 1, "name": "Example AI", "role": "admin"},
+}
+
+
+def test_the_documented_answer_is_read_exactly() -> None:
+    bench = Bench(reply(DOCUMENTED))
+    reading = bench.account()
+    assert reading.observed_at == NOW
+    assert (reading.user_id, reading.created_at, reading.tier) == ("88", 1767510660.0, "individual")
+    assert reading.available == 31_400_000_000
+    assert reading.lifetime_topup == 250_000_000_000
+    assert reading.lifetime_spent == 218_600_000_000
+    assert reading.low_balance_threshold == 5_000_000_000
+    assert reading.low_balance_flagged is False
+    assert reading.models == (
+        ModelQuota("claude-sonnet-4-6", 64_040_000_000, None),
+        ModelQuota("gpt-5-4", 18_220_000_000, 50_000_000_000),
+    )
+    assert reading.organization == Organization("1", "Example AI", "admin")
+    assert str(bench.requests[0].url) == "https://gateway.test/api/v1/me/account"
+    assert bench.requests[0].headers["authorization"] == f"Bearer {KEY}"
+
+
+@pytest.mark.parametrize("spelled", [b"31.40", b'"31.40"', b"3.14e1"])
+def test_balance_may_be_a_bare_number(spelled: bytes) -> None:
+    reading = Bench(raw(b'{"balance": ' + spelled + b"}")).account()
+    assert reading.available == 31_400_000_000
+    assert reading.lifetime_spent is None
+
+
+def test_no_binary_float_stands_between_text_and_nanos() -> None:
+    reading = read_account(b'{"balance": 1234567.123456789}', NOW)
+    assert reading.available == 1_234_567_123_456_789
+
+
+@pytest.mark.parametrize(
+    "bad", ["NaN", "Infinity", "-Infinity", "1e400", "9" * 5000, '"many"', "[]", "true", "{}"]
+)
+def test_a_wrong_field_is_unknown_and_costs_only_itself(bad: str) -> None:
+    body = f'{{"balance": {{"available_usd": {bad}, "lifetime_spent_usd": 2}}}}'
+    reading = read_account(body.encode(), NOW)
+    assert reading.available is None
+    assert reading.lifetime_spent == 2_000_000_000
+
+
+def test_only_the_available_balance_may_be_negative() -> None:
+    balance = {"available_usd": -0.5, "lifetime_spent_usd": -1, "lifetime_topup_usd": -1}
+    models = [{"id": "m", "quota_used_usd": -1, "quota_cap_usd": -1}]
+    reading = Bench(reply({"balance": balance, "allowed_models": models})).account()
+    assert reading.available == -500_000_000
+    assert reading.lifetime_spent is None
+    assert reading.lifetime_topup is None
+    assert reading.models == (ModelQuota("m", None, None),)
+
+
+def test_each_model_counts_once_and_bad_entries_are_skipped() -> None:
+    models = [None, 3, {"id": None}, {"id": "a", "quota_used_usd": 1}, {"id": "a"}, {"id": "b"}]
+    reading = Bench(reply({"allowed_models": models})).account()
+    assert reading.models == (ModelQuota("a", 1_000_000_000, None), ModelQuota("b", None, None))
+
+
+def test_unicode_is_kept_and_lone_surrogates_cannot_break_utf_8() -> None:
+    body = rb'{"user": {"tier": "\ud800x"}, "org": {"id": 1, "name": "\u00c5\ud83d\ude00"}}'
+    reading = read_account(body, NOW)
+    assert reading.tier is not None
+    assert reading.tier.encode("utf-8").endswith(b"x")
+    assert reading.organization is not None
+    assert reading.organization.name == "Å😀"
+
+
+def test_a_string_without_end_is_cut() -> None:
+    reading = Bench(reply({"user": {"tier": "x" * 100_000}})).account()
+    assert reading.tier == "x" * 256
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"<html>", b"[]", b"null", b"{}", b'{"balance": "soon"}', b'{"balance": 3', b'{"org":1}'],
+)
+def test_an_answer_that_says_nothing_of_the_account_is_bad(body: bytes) -> None:
+    with pytest.raises(BadResponseError):
+        Bench(raw(body)).account()
+
+
+@pytest.mark.parametrize("opening", [b"[", b'{"user":', b'{"balance":['])
+def test_bottomless_nesting_is_a_bad_response(opening: bytes) -> None:
+    with pytest.raises(BadResponseError, match="nested too deeply"):
+        Bench(raw(opening * 200_000)).account()

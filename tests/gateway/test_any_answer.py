@@ -1,0 +1,135 @@
+"""Whatever the gateway answers, only readings or a GatewayError come out."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from decimal import ROUND_HALF_EVEN, Decimal, localcontext
+from fractions import Fraction
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exporter.errors import GatewayError
+from exporter.gateway.account import read_account
+from exporter.gateway.fields import credits_to_nanos, instant, rfc3339
+from exporter.gateway.readings import KeyRef, RollupReading
+from exporter.gateway.transactions import read_transactions
+from exporter.gateway.usage import UsageDecoder
+from exporter.money import MAX_USD, to_nanos
+from tests.gateway.fakes import NOW, Bench, bucket, raw, row, transaction
+
+OWN = KeyRef(masked="sk-byts-…9f3c")
+NAMES = sorted({*row(0), *bucket(), *transaction(0), "user", "balance", "allowed_models", "org"})
+TOP = ["items", "data", "rows", "usage", "buckets", "total", "page_size", "next_cursor", *NAMES]
+
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(["2026-05-21T14:00:00Z", "2026-05-21", "sk-byts-…9f3c", "\ud800", "1e999"])
+)
+values = st.recursive(
+    scalars,
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(TOP) | st.text(max_size=3), inner, max_size=8)
+    ),
+    max_leaves=30,
+)
+
+
+def spoilt(documented: dict[str, object]) -> st.SearchStrategy[dict[str, object]]:
+    """A documented row with any of its fields replaced by anything."""
+    changes = st.dictionaries(st.sampled_from(sorted(documented)), values, max_size=3)
+    return changes.map(lambda change: documented | change)
+
+
+lists = st.one_of(
+    st.lists(spoilt(row(1)), max_size=4),
+    st.lists(spoilt(bucket()), max_size=4),
+    st.lists(spoilt(transaction(1)), max_size=4),
+)
+bodies = st.one_of(
+    st.binary(max_size=60),
+    values.map(lambda value: json.dumps(value).encode()),
+    st.dictionaries(st.sampled_from(TOP), lists | scalars, min_size=1, max_size=5).map(
+        lambda value: json.dumps(value).encode()
+    ),
+)
+
+
+def read_all(body: bytes) -> list[object]:
+    readings: list[object] = []
+    with suppress(GatewayError):
+        readings.append(read_account(body, NOW))
+    with suppress(GatewayError):
+        readings.append(read_transactions(body))
+    for per_usd in (1_000_000, 1, 7):
+        with suppress(GatewayError):
+            readings.append(UsageDecoder(per_usd).read(body, OWN))
+    return readings
+
+
+@given(bodies)
+@settings(max_examples=400)
+def test_any_body_gives_readings_or_a_gateway_error(body: bytes) -> None:
+    # What was read can be written: every text is UTF-8, every number finite.
+    for reading in read_all(body):
+        msgspec.json.encode(reading)
+
+
+@given(bodies)
+@settings(max_examples=50)
+def test_any_answer_ends_every_poll(body: bytes) -> None:
+    bench = Bench(raw(body))
+    for poll in (bench.account, bench.usage, bench.transactions):
+        with suppress(GatewayError):
+            poll()
+    assert len(bench.requests) < 60
+
+
+@given(st.lists(spoilt(row(1)), max_size=5))
+def test_fast_and_lenient_decoding_agree_on_the_log(rows: list[dict[str, object]]) -> None:
+    decoder = UsageDecoder(1_000_000)
+    plain = decoder.read(json.dumps(rows).encode(), OWN)
+    wrapped = decoder.read(json.dumps({"items": rows}).encode(), OWN)
+    # A total that is no number sends the same page down the lenient way.
+    lenient = decoder.read(json.dumps({"items": rows, "total": "?"}).encode(), OWN)
+    assert not isinstance(plain, RollupReading)
+    assert not isinstance(wrapped, RollupReading)
+    assert not isinstance(lenient, RollupReading)
+    assert plain.rows == wrapped.rows == lenient.rows
+    assert plain.rejected == wrapped.rejected == lenient.rejected
+    assert len(plain.rows) + len(plain.rejected) == len(rows)
+
+
+def as_exact(credits: int | Decimal, per_usd: int) -> int:
+    return round(Fraction(credits) * 1_000_000_000 / per_usd)
+
+
+@given(
+    st.integers(0, 10**15) | st.decimals(0, 10**12, allow_nan=False, allow_infinity=False),
+    st.sampled_from([1, 3, 7, 100, 1000, 1_000_000, 12_345]),
+)
+def test_credits_become_the_nearest_nanos(credits: int | Decimal, per_usd: int) -> None:
+    if credits > MAX_USD * per_usd:
+        return
+    assert credits_to_nanos(credits, per_usd) == as_exact(credits, per_usd)
+
+
+@given(st.decimals(-MAX_USD, MAX_USD, allow_nan=False, allow_infinity=False))
+def test_usd_become_the_nearest_nanos(usd: Decimal) -> None:
+    with localcontext(prec=200):
+        expected = int((usd * 1_000_000_000).to_integral_value(ROUND_HALF_EVEN))
+    assert to_nanos(usd) == expected
+
+
+@given(st.integers(1, 7_000_000_000_000))
+def test_an_instant_that_is_sent_is_read_back_to_the_millisecond(millis: int) -> None:
+    read = instant(rfc3339(millis / 1000))
+    assert read is not None
+    assert abs(read * 1000 - millis) <= 1

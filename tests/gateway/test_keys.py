@@ -1,0 +1,116 @@
+"""Where the key comes from, and what an operator is told when it cannot be had."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import httpx
+import pytest
+
+from exporter.errors import AuthError
+from tests.gateway.fakes import KEY, MASKED, Bench, reply, script
+
+FINE = reply({"balance": 1})
+SECOND = "sk-byts-fedcba98765432101234"
+
+
+def sent(bench: Bench) -> list[str]:
+    return [request.headers["authorization"].removeprefix("Bearer ") for request in bench.requests]
+
+
+def test_whitespace_around_the_key_is_no_part_of_it(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text(f"\ufeff  {KEY}\r\n\n")
+    for bench in (
+        Bench(FINE, key_file=file),
+        Bench(FINE, environ={"BYTESPIKE_API_KEY": f" {KEY}\n"}),
+    ):
+        bench.account()
+        assert sent(bench) == [KEY]
+        assert bench.client.masked_key == MASKED
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "is empty"),
+        (" \n", "is empty"),
+        ("a\nb", "more than one line"),
+        ("sk byts", "cannot be part of a key"),
+        ("schlüssel", "cannot be part of a key"),
+        ("a\x00b", "cannot be part of a key"),
+        ("k" * 5000, "which is no key"),
+    ],
+)
+def test_an_unusable_key_is_not_sent_and_the_message_says_what_to_do(
+    tmp_path: Path, text: str, problem: str
+) -> None:
+    file = tmp_path / "key"
+    file.write_text(text)
+    bench = Bench(FINE, key_file=file)
+    with pytest.raises(AuthError, match=f"api_key_file .*{problem}.*put the API key there"):
+        bench.account()
+    assert bench.requests == []
+    assert bench.client.masked_key is None
+
+
+def test_a_missing_key_names_the_variable_or_the_file(tmp_path: Path) -> None:
+    with pytest.raises(AuthError, match=r"'BYTESPIKE_API_KEY' .* is not set"):
+        Bench(FINE, environ={}).account()
+    with pytest.raises(AuthError, match="does not exist"):
+        Bench(FINE, key_file=tmp_path / "none").account()
+    with pytest.raises(AuthError, match="cannot be read"):
+        Bench(FINE, key_file=tmp_path).account()
+
+
+def test_a_key_that_is_put_right_is_noticed(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    bench = Bench(FINE, key_file=file)
+    with pytest.raises(AuthError):
+        bench.account()
+    file.write_text(KEY)
+    bench.account()
+    file.write_text(SECOND)
+    bench.account()
+    assert sent(bench) == [KEY, SECOND]
+
+
+def test_a_swapped_symlink_is_noticed(tmp_path: Path) -> None:
+    for name, key in (("..old", KEY), ("..new", KEY[:-1] + "x")):
+        (tmp_path / name).write_text(key)
+        os.utime(tmp_path / name, (1, 1))
+    link = tmp_path / "key"
+    link.symlink_to("..old")
+    bench = Bench(FINE, key_file=link)
+    bench.account()
+    swap = tmp_path / "swap"
+    swap.symlink_to("..new")
+    swap.replace(link)
+    bench.account()
+    assert sent(bench) == [KEY, KEY[:-1] + "x"]
+
+
+def test_an_unchanged_file_is_not_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "key"
+    file.write_text(KEY)
+    bench = Bench(FINE, key_file=file)
+    bench.account()
+    monkeypatch.setattr(Path, "open", lambda *args: pytest.fail("read again"))
+    bench.account()
+
+
+def test_a_refused_key_is_read_again_even_if_the_file_looks_the_same(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text(KEY)
+    os.utime(file, (1, 1))
+    refused = lambda request: httpx.Response(401)  # noqa: E731
+    bench = Bench(script(refused, FINE), key_file=file)
+    with pytest.raises(AuthError, match="check api_key_file"):
+        bench.account()
+    file.write_text(KEY[:-1] + "x")
+    os.utime(file, (1, 1))
+    bench.account()
+    assert sent(bench)[-1] == KEY[:-1] + "x"

@@ -1,0 +1,111 @@
+"""The usage rollup (contract §3b)."""
+
+from __future__ import annotations
+
+import pytest
+
+from exporter.errors import BadResponseError
+from exporter.gateway.readings import KeyRef, RollupReading, UsageBucket
+from tests.gateway.fakes import MASKED, NOW, Bench, bucket, reply
+
+HOUR = 1779372000
+
+
+def reading_of(*buckets: object) -> RollupReading:
+    [reading] = Bench(reply({"buckets": list(buckets), "totals": {}})).usage()
+    assert isinstance(reading, RollupReading)
+    return reading
+
+
+def test_a_documented_bucket_is_read_exactly() -> None:
+    key = KeyRef(masked="sk-byts-…9f3c")
+    expected = UsageBucket(HOUR, "claude-sonnet-4-6", key, 2_100_000_000, 88000, 11200, 142)
+    assert reading_of(bucket()) == RollupReading((expected,), ())
+
+
+def test_no_bucket_is_an_empty_reading() -> None:
+    assert reading_of() == RollupReading((), ())
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        "2026-05-21T14:00:00Z",
+        "2026-05-21T14:00Z",
+        "2026-05-21T14:00",
+        "2026-05-21T14",
+        "2026-05-21T14Z",
+        "2026-05-21 14:00:00",
+        "2026-05-21 14",
+        "2026-05-21T16:00:00+02:00",
+        "2026-05-21T14:00:00.000000Z",
+    ],
+)
+@pytest.mark.parametrize("spoilt", [False, True], ids=["fast", "lenient"])
+def test_an_hour_may_be_written_in_many_ways(spelled: str, spoilt: bool) -> None:
+    reading = reading_of(bucket(bucket=spelled), *([None] if spoilt else []))
+    assert [entry.hour for entry in reading.buckets] == [HOUR]
+
+
+@pytest.mark.parametrize(
+    ("spelled", "expected"),
+    [
+        ("sk-byts-…1111", KeyRef(masked="sk-byts-…1111")),
+        (17, KeyRef(gateway_id="17")),
+        ({"id": 17, "name": "n", "masked": "m"}, KeyRef("17", "m", "n")),
+        (None, KeyRef(masked=MASKED)),
+    ],
+)
+def test_a_bucket_names_its_key_in_any_form(spelled: object, expected: KeyRef) -> None:
+    assert reading_of(bucket(api_key=spelled)).buckets[0].key == expected
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"bucket": "2026-05-21T14:30:00Z"},
+        {"bucket": "2026-05-21"},
+        {"bucket": None},
+        {"total_usd": -0.01},
+        {"total_usd": None},
+        {"total_usd": "?"},
+        {"input_tokens": None},
+        {"output_tokens": -1},
+        {"call_count": 1.5},
+    ],
+)
+def test_a_bad_bucket_costs_one_bucket(change: dict[str, object]) -> None:
+    reading = reading_of(bucket(), bucket(model="other", **change))
+    assert [entry.model for entry in reading.buckets] == ["claude-sonnet-4-6"]
+    assert len(reading.rejected) == 1
+
+
+def test_days_in_place_of_hours_are_a_bad_response() -> None:
+    with pytest.raises(BadResponseError, match="ignored group_by=hour"):
+        reading_of(bucket(bucket="2026-05-21"), bucket(bucket="2026-05-20"))
+
+
+def test_a_repeated_bucket_counts_once_and_a_contradiction_is_rejected() -> None:
+    reading = reading_of(bucket(), bucket(), bucket(total_usd=3))
+    assert [entry.cost for entry in reading.buckets] == [2_100_000_000]
+    assert len(reading.rejected) == 1
+
+
+def test_the_range_begins_with_a_whole_hour() -> None:
+    bench = Bench(reply({"buckets": []}))
+    bench.usage(NOW - 3600, NOW + 0.125)
+    assert bench.queries == [
+        {
+            "since": "2026-05-21T13:00:00Z",
+            "until": "2026-05-21T14:08:11.125Z",
+            "group_by": "hour,model,api_key",
+            "limit": "200",
+        }
+    ]
+
+
+def test_hours_outside_of_the_range_are_left_out() -> None:
+    spelled = ["11", "12", "13", "14", "15"]
+    buckets = [bucket(bucket=f"2026-05-21T{hour}:00Z", model=hour) for hour in spelled]
+    [reading] = Bench(reply({"buckets": buckets})).usage(NOW - 3600, NOW)
+    assert [entry.model for entry in reading.buckets] == ["13", "14"]

@@ -211,7 +211,7 @@ def _notes(subject: Subject, totals: AccountTotals) -> tuple[Note, ...]:
         notes.append(Note("Overcount", money(totals.overcount), meaning))
     if totals.folded:
         meaning = 'counted under "other", because usage.max_series is reached'
-        notes.append(Note("Folded", plural(totals.folded, "key or model"), meaning))
+        notes.append(Note("Folded", f"{count(totals.folded)} keys or models", meaning))
     if rejected:
         meaning = "not understood and not counted; the log names each once"
         notes.append(Note("Rejected", plural(rejected, "usage row"), meaning))

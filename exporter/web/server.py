@@ -24,6 +24,10 @@ STOP_SECONDS = 0.4
 """How long an answer that is under way may take when the server stops."""
 
 
+_ACCEPTING = 3
+"""Rounds of the event loop from accepting a connection to handing it over."""
+
+
 class WebServer:
     """Serves an `App` on one address."""
 
@@ -56,6 +60,11 @@ class WebServer:
         host, port = self._server.sockets[0].getsockname()[:2]
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
+    @property
+    def open_connections(self) -> int:
+        """How many connections are open."""
+        return len(self._state.connections)
+
     async def start(self) -> None:
         """Bind and serve. Raises ListenError, which says what to change."""
         # What a client does wrong is no business of this process's log.
@@ -78,17 +87,17 @@ class WebServer:
         if self._server is None:
             return
         self._server.close()
-        connections = [c for c in self._state.connections if isinstance(c, BoundedProtocol)]
-        for connection in connections:
-            connection.shutdown()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(STOP_SECONDS):
-                for connection in connections:
-                    await connection.closed.wait()
-        for connection in connections:
-            connection.abort()
-        await self._cancel_answers()
         self._server = None
+        for connection in self._connections():
+            connection.shutdown()
+        await _closed(self._connections())
+        for _ in range(_ACCEPTING):
+            await asyncio.sleep(0)
+        late = self._connections()
+        for connection in late:
+            connection.abort()
+        await _closed(late)
+        await self._cancel_answers()
 
     async def _cancel_answers(self) -> None:
         tasks = tuple(self._state.tasks)
@@ -97,8 +106,19 @@ class WebServer:
         if tasks:
             await asyncio.wait(tasks, timeout=STOP_SECONDS)
 
+    def _connections(self) -> list[BoundedProtocol]:
+        return [c for c in self._state.connections if isinstance(c, BoundedProtocol)]
+
     def _connection(self) -> BoundedProtocol:
         return self._protocol(config=self._uvicorn, server_state=self._state, app_state={})
+
+
+async def _closed(connections: list[BoundedProtocol]) -> None:
+    """Wait until all of them are closed, for `STOP_SECONDS` at most."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(STOP_SECONDS):
+            for connection in connections:
+                await connection.closed.wait()
 
 
 def _reason(error: Exception) -> str:

@@ -1,0 +1,343 @@
+"""The server over real sockets: answers, bounds, and a quick end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from exporter.config import Listen
+from exporter.errors import ListenError, StateError
+from exporter.ledger.totals import AccountTotals
+from exporter.web.app import App
+from exporter.web.protocol import BoundedProtocol
+from exporter.web.server import MAX_HEADER_BYTES, WebServer
+from exporter.web.view import Totals, View
+from tests.web.fakes import INSTANCE, NOW, FakeClock, config, empty_board, healthy
+
+pytestmark = pytest.mark.anyio
+
+LOOPBACK = Listen("127.0.0.1", 0)
+
+
+class Impatient(BoundedProtocol):
+    """Bounds that a test can wait for."""
+
+    request_seconds = 0.2
+    max_connections = 4
+
+
+def serving(view: View, totals: Totals) -> App:
+    return App(lambda: view, totals, FakeClock())
+
+
+def known(totals: Mapping[str, AccountTotals]) -> Totals:
+    async def read() -> Mapping[str, AccountTotals]:
+        return totals
+
+    return read
+
+
+@asynccontextmanager
+async def running(
+    app: App | None = None, protocol: type[BoundedProtocol] = BoundedProtocol
+) -> AsyncIterator[WebServer]:
+    if app is None:
+        view, totals = healthy("prod")
+        app = serving(view, known(totals))
+    server = WebServer(LOOPBACK, app, protocol)
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop()
+
+
+async def get(server: WebServer, path: str, method: str = "GET", **more: str) -> httpx.Response:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        return await client.request(method, f"http://{server.address}{path}", headers=more)
+
+
+async def connect(server: WebServer) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    host, port = server.address.rsplit(":", 1)
+    return await asyncio.open_connection(host, int(port))
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    for _ in range(3000):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it did not come about within 30 s")
+
+
+async def ended(reader: asyncio.StreamReader) -> bytes:
+    """All that comes until the server closes."""
+    async with asyncio.timeout(5):
+        try:
+            return await reader.read()
+        except ConnectionResetError:
+            return b""
+
+
+async def test_livez_says_that_the_process_works() -> None:
+    async with running() as server:
+        response = await get(server, "/livez")
+    body = response.json()
+    assert response.status_code == 200
+    assert body["status"] == "ok"
+    assert body["uptime_seconds"] == 11_520
+
+
+async def test_readyz_is_503_until_everything_has_answered_once() -> None:
+    view = View(empty_board("prod"), config("prod"), INSTANCE)
+    async with running(serving(view, known({}))) as server:
+        before = await get(server, "/readyz")
+        view.board.accounts = healthy("prod")[0].board.accounts
+        after = await get(server, "/readyz")
+    assert (before.status_code, before.json()["status"]) == (503, "waiting")
+    assert (after.status_code, after.json()["status"]) == (200, "ready")
+    assert after.json()["accounts"]["prod"]["usage"]["answered"] is True
+
+
+async def test_metrics_are_the_snapshot_as_prometheus_text() -> None:
+    async with running() as server:
+        response = await get(server, "/metrics")
+    families = {family.name: family for family in text_string_to_metric_families(response.text)}
+    (balance,) = families["bytespike_wallet_balance_USD"].samples
+    assert balance.value == 31.4
+    assert balance.labels == {"bytespike_account_name": "prod"}
+    assert response.headers["content-type"].startswith("text/plain; version=0.0.4")
+
+
+async def test_a_scraper_that_asks_for_openmetrics_gets_it() -> None:
+    async with running() as server:
+        response = await get(server, "/metrics", accept="application/openmetrics-text")
+    assert response.headers["content-type"].startswith("application/openmetrics-text")
+    assert response.text.endswith("# EOF\n")
+
+
+async def test_the_page_carries_its_security_headers() -> None:
+    async with running() as server:
+        response = await get(server, "/")
+    policy = response.headers["content-security-policy"]
+    assert response.status_code == 200
+    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert "unsafe" not in policy
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert response.headers["referrer-policy"] == "no-referrer"
+    assert response.headers["cache-control"] == "no-store"
+    assert "server" not in response.headers
+    assert "$31.40" in response.text
+
+
+async def test_head_answers_the_headers_of_get_and_no_body() -> None:
+    async with running() as server:
+        got, head = await get(server, "/"), await get(server, "/", "HEAD")
+    assert head.content == b""
+    assert head.headers["content-length"] == got.headers["content-length"]
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"])
+async def test_nothing_can_be_written(method: str) -> None:
+    async with running() as server:
+        response = await get(server, "/metrics", method)
+    assert response.status_code == 405
+    assert response.headers["allow"] == "GET, HEAD"
+
+
+async def test_other_paths_and_accounts_are_not_found() -> None:
+    async with running() as server:
+        assert (await get(server, "/favicon.ico")).status_code == 404
+        assert (await get(server, "//metrics")).status_code == 404
+        assert (await get(server, "/?account=nobody")).status_code == 404
+        assert (await get(server, "/?account=prod&page=x&refresh=off")).status_code == 200
+        assert (await get(server, "/?account=%ff%00%3Cscript%3E")).status_code == 404
+
+
+async def test_a_state_that_fails_or_hangs_is_told_and_the_page_still_comes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("exporter.web.app.TOTALS_SECONDS", 0.01)
+
+    async def broken() -> Mapping[str, AccountTotals]:
+        raise StateError("the disk is gone: repair it")
+
+    async def hanging() -> Mapping[str, AccountTotals]:
+        await asyncio.Event().wait()
+        return {}
+
+    view, _ = healthy("prod")
+    async with running(serving(view, broken)) as server:
+        metrics, page = await get(server, "/metrics"), await get(server, "/")
+        assert (metrics.status_code, metrics.text) == (503, "the disk is gone: repair it\n")
+        assert (page.status_code, "The state cannot be read" in page.text) == (200, True)
+    async with running(serving(view, hanging)) as server:
+        assert (await get(server, "/metrics")).status_code == 503
+        assert (await get(server, "/livez")).status_code == 200
+
+
+async def test_a_defect_of_ours_is_logged_and_costs_one_answer(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def defective() -> Mapping[str, AccountTotals]:
+        raise ZeroDivisionError
+
+    async with running(serving(healthy("prod")[0], defective)) as server:
+        assert (await get(server, "/metrics")).status_code == 500
+        assert (await get(server, "/livez")).status_code == 200
+    assert "/metrics could not be answered" in caplog.text
+
+
+async def test_a_busy_port_is_a_clear_error() -> None:
+    async with running() as server:
+        host, port = server.address.rsplit(":", 1)
+        view, totals = healthy("prod")
+        second = WebServer(Listen(host, int(port)), serving(view, known(totals)))
+        with pytest.raises(ListenError, match=rf"cannot listen on {server.address} .*http\.listen"):
+            await second.start()
+        await second.stop()
+
+
+async def test_an_address_of_another_machine_is_a_clear_error() -> None:
+    view, totals = healthy("prod")
+    server = WebServer(Listen("192.0.2.1", 0), serving(view, known(totals)))
+    with pytest.raises(ListenError, match=r"192\.0\.2\.1"):
+        await server.start()
+
+
+async def test_a_request_that_never_ends_is_cut_off() -> None:
+    async with running(protocol=Impatient) as server:
+        reader, writer = await connect(server)
+        for piece in (b"GET / HTTP/1.1\r\n", b"host: x\r\n", b"x-slow: "):
+            writer.write(piece)
+            await writer.drain()
+        assert await ended(reader) == b""
+        assert (await get(server, "/livez")).status_code == 200
+        writer.close()
+
+
+async def test_a_client_that_does_not_read_its_answer_is_cut_off() -> None:
+    view, totals = healthy("prod")
+    app = serving(view, known(totals))
+    async with running(app, Impatient) as server:
+        host, port = server.address.split(":")
+        with socket.create_connection((host, int(port))) as deaf:
+            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            deaf.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n" * 1000)
+            await until(lambda: server.open_connections == 1)
+            await until(lambda: server.open_connections == 0)
+
+
+async def test_a_flood_of_silent_connections_does_not_keep_a_probe_out() -> None:
+    async with running(protocol=Impatient) as server:
+        silent = [await connect(server) for _ in range(12)]
+        assert (await get(server, "/livez")).status_code == 200
+        assert server.open_connections <= Impatient.max_connections
+        for _, writer in silent:
+            writer.close()
+
+
+async def test_a_header_that_is_too_large_is_refused() -> None:
+    async with running() as server:
+        reader, writer = await connect(server)
+        writer.write(b"GET / HTTP/1.1\r\nhost: x\r\nx: " + b"a" * (2 * MAX_HEADER_BYTES))
+        assert (await ended(reader)).startswith(b"HTTP/1.1 400")
+        writer.close()
+
+
+async def test_garbage_is_refused_without_a_word_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        async with running() as server:
+            reader, writer = await connect(server)
+            writer.write(b"\x16\x03\x01\x02\x00 not http\r\n\r\n")
+            assert (await ended(reader)).startswith(b"HTTP/1.1 400")
+            writer.close()
+    assert not [record for record in caplog.records if record.name.startswith("uvicorn")]
+
+
+async def test_a_body_that_goes_wrong_after_the_answer_ends_only_its_connection(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with running() as server:
+        reader, writer = await connect(server)
+        writer.write(b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n")
+        assert (await reader.readline()).startswith(b"HTTP/1.1 405")
+        writer.write(b"this is no chunk\r\n")
+        await ended(reader)
+        assert (await get(server, "/livez")).status_code == 200
+        writer.close()
+    assert "Fatal error" not in caplog.text
+
+
+async def test_a_kept_connection_serves_request_after_request() -> None:
+    async with (
+        running(protocol=Impatient) as server,
+        httpx.AsyncClient(base_url=f"http://{server.address}", trust_env=False) as client,
+    ):
+        for path in ("/livez", "/readyz", "/", "/metrics"):
+            assert (await client.get(path)).status_code == 200
+        assert server.open_connections == 1
+
+
+async def test_it_stops_within_a_second_whatever_is_open() -> None:
+    async def hanging() -> Mapping[str, AccountTotals]:
+        await asyncio.Event().wait()
+        return {}
+
+    server = WebServer(LOOPBACK, serving(healthy("prod")[0], hanging))
+    await server.start()
+    idle, stuck, partial = [await connect(server) for _ in range(3)]
+    idle[1].write(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n")
+    await idle[0].readline()
+    stuck[1].write(b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n")
+    partial[1].write(b"GET /")
+    await asyncio.sleep(0.05)
+    began = time.monotonic()
+    await server.stop()
+    assert time.monotonic() - began < 1
+    for reader, writer in (idle, stuck, partial):
+        await ended(reader)
+        writer.close()
+    with pytest.raises(RuntimeError):
+        _ = server.address
+
+
+async def test_an_answer_under_way_is_finished_when_the_server_stops() -> None:
+    asked, release = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> Mapping[str, AccountTotals]:
+        asked.set()
+        await release.wait()
+        return healthy("prod")[1]
+
+    server = WebServer(LOOPBACK, serving(healthy("prod")[0], slow))
+    await server.start()
+    answer = asyncio.create_task(get(server, "/metrics"))
+    await asked.wait()
+    stopping = asyncio.create_task(server.stop())
+    await asyncio.sleep(0)
+    release.set()
+    assert (await answer).status_code == 200
+    await stopping
+
+
+async def test_the_answers_parse_as_what_they_claim_to_be() -> None:
+    async with running() as server:
+        for path in ("/livez", "/readyz"):
+            response = await get(server, path)
+            assert response.headers["content-type"] == "application/json"
+            assert json.loads(response.text)
+            assert len(response.content) < 2000
+        assert response.headers["date"] == "Thu, 21 May 2026 14:00:00 GMT"
+    assert NOW == 1_779_372_000

@@ -7,7 +7,7 @@ from bisect import bisect_left
 import msgspec
 
 from exporter.simulator.options import Options
-from exporter.simulator.rows import Row
+from exporter.simulator.rows import Row, request_id
 from exporter.simulator.wire import Query, bad_request, quoted, timestamp_ms, usd
 from exporter.simulator.world import World
 
@@ -83,11 +83,9 @@ class LogAnswer:
     def _slice(self, places: range | list[int], start: int, size: int) -> list[Row]:
         """Rows `start` to `start + size` in the order of the answer."""
         if self._world.options.order == "oldest":
-            chosen = places[start : start + size]
-        else:
-            high = max(0, len(places) - start)
-            chosen = places[max(0, high - size) : high][::-1]
-        return [self._world.rows[index] for index in chosen]
+            return self._world.rows.take(places[start : start + size])
+        high = max(0, len(places) - start)
+        return self._world.rows.take(places[max(0, high - size) : high])[::-1]
 
     def _cursor(self, row: Row) -> str:
         return f'"{row.created}.{row.serial}"'
@@ -95,12 +93,13 @@ class LogAnswer:
     def _rows(self, page: list[Row]) -> list[str]:
         """Each row as JSON text."""
         options, models = self._world.options, self._world.models
-        keys = {row.key: self._key(row.key) for row in page}
-        names = {row.model: quoted(models[row.model].id) for row in page}
+        keys = {key: self._key(key) for key in {row.key for row in page}}
+        names = {model: quoted(models[model].id) for model in {row.model for row in page}}
         extra = _EXTRA if options.extra_fields else ""
         credits = usd if options.credits == "usd" else str
         return [
-            f'{{"request_id":"{row.request_id}","created_at":"{timestamp_ms(row.created)}"'
+            f'{{"request_id":"{request_id(row.created, row.serial)}"'
+            f',"created_at":"{timestamp_ms(row.created)}"'
             f',"model":{names[row.model]}{keys[row.key]},"prompt_tokens":{row.prompt}'
             f',"completion_tokens":{row.completion},"credits":{credits(row.credits)}{extra}}}'
             for row in page

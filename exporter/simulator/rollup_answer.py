@@ -64,14 +64,14 @@ class RollupAnswer:
         return sums
 
     def _range(self, query: Query) -> tuple[float, float]:
-        """The asked range in Unix s; the last 30 days unless the query says."""
+        """The asked range in Unix s; the last 30 days and whatever is there unless it says."""
         until = query.instant("until")
         end = self._world.now if until is None else until / 1000
         since = query.instant("since")
         start = end - _DEFAULT_DAYS * _DAY if since is None else since / 1000
         if end - start > MAX_DAYS * _DAY:
             raise bad_request(f"since, until: at most {MAX_DAYS} days")
-        return start, end
+        return start, end + _DAY if until is None else end
 
     def _keys(self, wanted: str | None) -> set[int]:
         """Indexes of the keys with this id or masked form."""

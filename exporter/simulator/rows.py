@@ -69,6 +69,13 @@ class RowStore:
     def __getitem__(self, index: int) -> Row:
         return Row(*[column[index] for column in self._columns])
 
+    def take(self, places: range | list[int]) -> list[Row]:
+        """The rows at ascending `places`, in their order."""
+        if isinstance(places, range):
+            columns = [column[places.start : places.stop] for column in self._columns]
+            return list(map(Row, *columns))
+        return [self[index] for index in places]
+
     def add(self, row: Row) -> None:
         """Insert one row after all that were created no later."""
         values = (

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from random import Random
 
 from exporter.simulator.cast import Model
@@ -46,16 +47,23 @@ class Traffic:
         self._rng = rng
         self._burst_until = 0.0
         self._quiet_until = 0.0
+        self._keys = keys
+        self._models = list(models)
+
+    @cached_property
+    def table(self) -> list[Call]:
+        """The calls to draw from, made when the first is drawn: a quiet world needs none."""
         size = 1 << TABLE_BITS
-        pairs = [(key, model) for key in range(keys) for model in range(len(models))]
+        models = self._models
+        pairs = [(key, model) for key in range(self._keys) for model in range(len(models))]
         weights = [
             (0.1 if models[model].video else 1.0) / (key + 1) / (model + 1) for key, model in pairs
         ]
-        drawn = rng.choices(pairs, weights, k=size)
+        drawn = self._rng.choices(pairs, weights, k=size)
         # Every pair once, so that a world of many series has all of them.
         cover = pairs[: size // 2]
         drawn[: len(cover)] = cover
-        self.table = [self._call(key, model, models[model]) for key, model in drawn]
+        return [self._call(key, model, models[model]) for key, model in drawn]
 
     def _call(self, key: int, index: int, model: Model) -> Call:
         if model.video:

@@ -78,15 +78,14 @@ def money(credits: int) -> msgspec.Raw:
 
 
 @lru_cache(maxsize=4096)
-def _hour_prefix(hour: int) -> str:
-    return (_EPOCH + timedelta(hours=hour)).strftime("%Y-%m-%dT%H:")
+def _minute_prefix(minute: int) -> str:
+    return (_EPOCH + timedelta(minutes=minute)).strftime("%Y-%m-%dT%H:%M:")
 
 
 def timestamp_ms(instant: int) -> str:
     """Unix ms as `2026-05-21T14:08:11.123Z`."""
-    hour, rest = divmod(instant, 3_600_000)
-    minute, rest = divmod(rest, 60_000)
-    return f"{_hour_prefix(hour)}{minute:02d}:{rest // 1000:02d}.{rest % 1000:03d}Z"
+    minute, rest = divmod(instant, 60_000)
+    return f"{_minute_prefix(minute)}{rest // 1000:02d}.{rest % 1000:03d}Z"
 
 
 def timestamp(instant: int) -> str:

@@ -277,7 +277,7 @@ class World:
             cell.add(Sums(row.credits, row.prompt, row.completion, 1))
         for row, sums in self.rebates:
             if low <= row.created < high:
-                cells[hour, row.key, row.model].add(sums, -1)
+                cells.setdefault((hour, row.key, row.model), Sums()).add(sums, -1)
         yield from cells.items()
 
     def truth(self, since: float | None = None) -> Truth:

@@ -1,0 +1,70 @@
+"""A clock that stands still, and a client that asks a simulator in the same process."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import httpx
+
+from exporter.simulator import Simulator
+
+NOW = 1_779_372_491.0
+"""2026-05-21T14:08:11Z."""
+
+HOUR = 1_779_372_000
+"""2026-05-21T14:00:00Z."""
+
+
+class StillClock:
+    """Time moves only when somebody sleeps or sets it."""
+
+    def __init__(self, now: float = NOW) -> None:
+        self.time = now
+
+    def now(self) -> float:
+        return self.time
+
+    def monotonic(self) -> float:
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        self.time += seconds
+
+
+def ask(
+    simulator: Simulator,
+    path: str,
+    params: Mapping[str, str | int] | None = None,
+    *,
+    headers: Mapping[str, str] | None = None,
+    method: str = "GET",
+    body: object = None,
+) -> httpx.Response:
+    """One request, with the simulator's own key unless `headers` are given."""
+    if headers is None:
+        headers = {"x-api-key": simulator.api_key}
+
+    async def asking() -> httpx.Response:
+        transport = httpx.ASGITransport(app=simulator)
+        async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+            content = None if body is None else json.dumps(body).encode()
+            where = path if path.startswith("/simulator/") else f"/api/v1/me/{path}"
+            return await client.request(
+                method, where, params=params, headers=headers, content=content
+            )
+
+    return asyncio.run(asking())
+
+
+def answer(response: httpx.Response) -> Any:
+    """The JSON body, its numbers exact."""
+    return json.loads(response.content, parse_float=Decimal)
+
+
+def credits(amount: Decimal | int) -> int:
+    """USD on the wire as credits; fails if it is not a whole number of them."""
+    scaled = Decimal(amount) * 1_000_000
+    assert scaled == int(scaled)
+    return int(scaled)

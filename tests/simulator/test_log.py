@@ -1,0 +1,245 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exporter.simulator import Simulator, quiet
+from tests.simulator.fakes import NOW, StillClock, answer, ask, credits
+
+
+def simulator(**options: bool | int | float | str) -> Simulator:
+    return Simulator(quiet(**options), clock=StillClock())
+
+
+def billed(count: int, **options: bool | int | float | str) -> Simulator:
+    """`count` calls, one a second, the newest now; three of them in the same instant."""
+    made = simulator(**options)
+    for number in range(count):
+        back = max(0, count - number - 3)
+        made.world.bill(credits=number + 1, at=NOW - back)
+    return made
+
+
+def read_by_page(made: Simulator, size: int) -> list[str]:
+    ids: list[str] = []
+    for page in range(1, 1000):
+        items = answer(ask(made, "usage", {"limit": size, "page": page}))["items"]
+        if not items:
+            return ids
+        ids += [row["request_id"] for row in items]
+    raise AssertionError("endless")
+
+
+def read_by_cursor(made: Simulator, size: int, between: bool = False) -> list[str]:
+    ids: list[str] = []
+    params: dict[str, str | int] = {"limit": size}
+    while True:
+        body = answer(ask(made, "usage", params))
+        ids += [row["request_id"] for row in body["items"]]
+        if body["next_cursor"] is None:
+            return ids
+        params["cursor"] = body["next_cursor"]
+        if between:
+            made.world.bill()
+
+
+def test_a_row_looks_like_the_one_in_the_contract() -> None:
+    made = simulator()
+    made.world.bill(at=NOW + 0.123)
+    response = ask(made, "usage")
+    body = answer(response)
+    assert response.headers["content-type"] == "application/json"
+    assert list(body) == ["items", "total", "page", "page_size"]
+    assert (body["total"], body["page"], body["page_size"]) == (1, 1, 20)
+    (row,) = body["items"]
+    key = made.world.keys[0]
+    assert row.pop("request_id").startswith("req_01J")
+    assert row == {
+        "created_at": "2026-05-21T14:08:11.123Z",
+        "model": "claude-sonnet-4-6",
+        "api_key": {"id": 17, "name": "prod-vision", "masked": f"sk-byts-…{key.secret[-4:]}"},
+        "prompt_tokens": 1820,
+        "completion_tokens": 244,
+        "credits": 9120,
+    }
+
+
+@pytest.mark.parametrize("name", ["items", "data", "rows", "usage"])
+def test_the_list_has_the_name_that_was_chosen(name: str) -> None:
+    assert len(answer(ask(billed(2, list_name=name), "usage"))[name]) == 2
+
+
+def test_a_row_names_its_key_in_the_chosen_form() -> None:
+    made = billed(1)
+    seen = {}
+    for form in ("object", "masked", "id", "absent"):
+        made.options.set({"api_key": form})
+        seen[form] = answer(ask(made, "usage"))["items"][0].get("api_key")
+    assert seen == {
+        "object": {"id": 17, "name": "prod-vision", "masked": made.world.keys[0].masked},
+        "masked": made.world.keys[0].masked,
+        "id": 17,
+        "absent": None,
+    }
+
+
+def test_rows_without_a_key_are_those_of_the_key_that_asks() -> None:
+    made = simulator(api_key="absent")
+    for number in range(9):
+        made.world.bill(key=17 + number % 3, credits=number)
+    other = {"x-api-key": made.world.keys[1].secret}
+    assert [row["credits"] for row in answer(ask(made, "usage"))["items"]] == [6, 3, 0]
+    body = answer(ask(made, "usage", {"limit": 2, "page": 2}, headers=other))
+    assert [row["credits"] for row in body["items"]] == [1]
+    assert body["total"] == 3
+
+
+def test_credits_in_usd_are_exact() -> None:
+    made = simulator(credits="usd")
+    for amount in (9120, 1, 2_500_000, 0):
+        made.world.bill(credits=amount)
+    rows = answer(ask(made, "usage"))["items"]
+    assert [credits(row["credits"]) for row in rows] == [0, 2_500_000, 1, 9120]
+    assert '"credits":0.00912' in ask(made, "usage").text
+
+
+def test_odd_names_arrive_as_they_are() -> None:
+    made = simulator(odd_names=True, keys=6)
+    for key in made.world.keys:
+        made.world.bill(key=key.id)
+    names = [row["api_key"]["name"] for row in answer(ask(made, "usage"))["items"]]
+    assert names == [key.name for key in reversed(made.world.keys)]
+    assert any("\n" in name for name in names)
+
+
+def test_two_keys_can_share_a_masked_form() -> None:
+    keys = simulator(colliding_keys=True).world.keys
+    assert keys[1].masked == keys[2].masked
+    assert keys[1].secret != keys[2].secret
+    assert len({key.masked for key in simulator().world.keys}) == 4
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 30), st.integers(1, 12))
+def test_pages_give_every_row_once_newest_first(count: int, size: int) -> None:
+    made = billed(count, rpm_limit=0)
+    expected = [row.request_id for row in made.world.rows_between(0, 1e11)][::-1]
+    assert read_by_page(made, size) == expected
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 30), st.integers(1, 12), st.sampled_from(["newest", "oldest"]))
+def test_cursors_give_every_row_once(count: int, size: int, order: str) -> None:
+    made = billed(count, rpm_limit=0, paging="cursor", order=order)
+    expected = [row.request_id for row in made.world.rows_between(0, 1e11)]
+    assert read_by_cursor(made, size) == (expected if order == "oldest" else expected[::-1])
+
+
+@settings(max_examples=30)
+@given(st.integers(1, 30), st.integers(1, 12))
+def test_cursors_stay_where_they_are_while_rows_arrive(count: int, size: int) -> None:
+    made = billed(count, rpm_limit=0, paging="cursor")
+    expected = [row.request_id for row in made.world.rows_between(0, 1e11)][::-1]
+    assert read_by_cursor(made, size, between=True) == expected
+
+
+def test_pages_shift_and_lose_nothing_when_rows_arrive() -> None:
+    made = billed(10)
+    first = answer(ask(made, "usage", {"limit": 5}))["items"]
+    made.world.bill()
+    second = answer(ask(made, "usage", {"limit": 5, "page": 2}))["items"]
+    assert first[-1] == second[0]
+
+
+def test_since_is_inclusive_and_until_exclusive() -> None:
+    made = simulator()
+    for at in (NOW, NOW + 0.001, NOW + 1):
+        made.world.bill(at=at)
+    asked = {"since": "2026-05-21T14:08:11.001Z", "until": "2026-05-21T14:08:12Z"}
+    rows = answer(ask(made, "usage", asked))["items"]
+    assert [row["created_at"] for row in rows] == ["2026-05-21T14:08:11.001Z"]
+    plus = {"since": "2026-05-21T16:08:12+02:00"}
+    assert len(answer(ask(made, "usage", plus))["items"]) == 1
+    assert answer(ask(made, "usage", {"since": "2026-05-22"}))["items"] == []
+    assert len(answer(ask(made, "usage", {"since": "2026-05-21"}))["items"]) == 3
+
+
+def test_a_late_row_is_found_where_it_belongs() -> None:
+    made = billed(5)
+    late = made.world.settle_late(NOW - 1.5)
+    ids = [row["request_id"] for row in answer(ask(made, "usage"))["items"]]
+    assert ids.index(late) == 4
+    assert answer(ask(made, "usage"))["items"][4]["model"] == "veo-3-1"
+
+
+def test_a_row_is_found_by_its_request_id() -> None:
+    made = billed(50)
+    wanted = made.world.rows[20].request_id
+    rows = answer(ask(made, "usage", {"request_id": wanted}))["items"]
+    assert [row["request_id"] for row in rows] == [wanted]
+    for unknown in ("req_x", "", wanted[:-1], "req_01J" + "F" * 60):
+        assert answer(ask(made, "usage", {"request_id": unknown}))["items"] == []
+
+
+def test_a_page_has_at_most_so_many_rows_and_says_so() -> None:
+    made = billed(210)
+    body = answer(ask(made, "usage", {"limit": 5000}))
+    assert (len(body["items"]), body["page_size"]) == (200, 200)
+    made.options.set({"max_page_size": 50})
+    assert len(answer(ask(made, "usage", {"limit": 200}))["items"]) == 50
+
+
+def test_only_the_chosen_size_parameter_counts() -> None:
+    made = billed(30)
+    for known, sizes in (("both", (5, 5)), ("limit", (5, 20)), ("page_size", (20, 5))):
+        made.options.set({"size_parameter": known})
+        got = tuple(
+            len(answer(ask(made, "usage", {name: 5}))["items"]) for name in ("limit", "page_size")
+        )
+        assert got == sizes
+
+
+def test_unknown_parameters_are_ignored_or_refused() -> None:
+    made = billed(1)
+    asked = {"group_by": "hour"}
+    assert ask(made, "usage", asked).status_code == 200
+    made.options.set({"strict_parameters": True})
+    response = ask(made, "usage", asked)
+    assert response.status_code == 400
+    assert answer(response)["error"]["type"] == "invalid_request_error"
+    assert ask(made, "usage", {"limit": 5, "page": 1, "since": "2026-05-21"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"since": "yesterday"},
+        {"until": "1779372491"},
+        {"limit": 0},
+        {"limit": "many"},
+        {"page": -1},
+        {"page": "٣"},
+    ],
+)
+def test_a_parameter_that_makes_no_sense_is_refused(params: dict[str, str | int]) -> None:
+    assert ask(billed(1), "usage", params).status_code == 400
+
+
+def test_a_cursor_that_is_not_ours_is_refused() -> None:
+    assert ask(billed(1, paging="cursor"), "usage", {"cursor": "abc"}).status_code == 400
+    far = "9" * 40 + ".1"
+    assert ask(billed(1, paging="cursor"), "usage", {"cursor": far}).status_code == 200
+
+
+def test_the_total_can_lie() -> None:
+    made = billed(30)
+    seen = {}
+    for how in ("honest", "zero", "page", "huge", "absent"):
+        made.options.set({"total": how})
+        seen[how] = answer(ask(made, "usage")).get("total")
+    assert seen == {"honest": 30, "zero": 0, "page": 20, "huge": 10**12, "absent": None}
+
+
+def test_extra_fields_come_with_everything() -> None:
+    made = billed(1, extra_fields=True)
+    assert answer(ask(made, "usage"))["items"][0]["trace"]["hops"][1] is None
+    assert "plan" in answer(ask(made, "account"))

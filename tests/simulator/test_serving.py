@@ -1,0 +1,205 @@
+"""A real server on loopback: faults on the wire, control routes, the command."""
+
+import argparse
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import httpx
+import pytest
+
+from exporter.simulator import Fault, Simulator, cli, quiet, running
+from tests.simulator.fakes import StillClock, answer, ask
+
+pytestmark = pytest.mark.anyio
+
+COMMAND = """
+import argparse, asyncio, sys
+from exporter.simulator import cli
+parser = argparse.ArgumentParser()
+cli.add_arguments(parser)
+sys.exit(asyncio.run(cli.serve(parser.parse_args())))
+"""
+
+
+def faulty(kind: str, **more: object) -> Simulator:
+    made = Simulator(quiet(caps=True), clock=StillClock())
+    for _ in range(20):
+        made.world.bill()
+    made.faults.add(Fault(kind=kind, **more))  # type: ignore[arg-type]
+    return made
+
+
+async def fetch(made: Simulator, patience: float = 5.0) -> httpx.Response:
+    async with running(made) as url, httpx.AsyncClient(timeout=patience) as client:
+        headers = {"x-api-key": made.api_key}
+        return await client.get(f"{url}/api/v1/me/usage", headers=headers)
+
+
+def has_rows(response: httpx.Response) -> bool:
+    try:
+        return "items" in response.json()
+    except ValueError:
+        return False
+
+
+async def test_a_served_answer_is_the_right_one() -> None:
+    made = Simulator(quiet(), clock=StillClock())
+    request = made.world.bill()
+    (row,) = (await fetch(made)).json()["items"]
+    assert row["request_id"] == request
+
+
+async def test_a_connection_can_break_in_the_middle_of_an_answer() -> None:
+    with pytest.raises(httpx.RemoteProtocolError):
+        await fetch(faulty("close"))
+
+
+@pytest.mark.parametrize("kind", ["hang", "stall"])
+async def test_an_answer_can_stay_away(kind: str) -> None:
+    with pytest.raises(httpx.ReadTimeout):
+        await fetch(faulty(kind), patience=0.05)
+
+
+async def test_a_body_can_be_huge() -> None:
+    response = await fetch(faulty("huge", size=300_000))
+    assert len(response.content) == 300_010
+
+
+async def test_a_small_answer_can_unpack_to_a_large_one() -> None:
+    response = await fetch(faulty("bomb", size=1_000_000))
+    assert len(response.content) == 1_000_010
+    assert int(response.headers["content-length"]) < 10_000
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "enveloped"),
+    [
+        ("status", 503, True),
+        ("proxy", 503, False),
+        ("html", 200, False),
+        ("empty", 503, False),
+        ("truncated", 200, True),
+        ("body", 503, True),
+    ],
+)
+def test_a_fault_answers_with_its_status_and_perhaps_the_envelope(
+    kind: str, status: int, enveloped: bool
+) -> None:
+    made = faulty(kind, times=1)
+    response = ask(made, "usage")
+    assert response.status_code == status
+    assert ("x-ratelimit-limit" in response.headers) is enveloped
+    assert not has_rows(response)
+    assert ask(made, "usage").status_code == 200
+
+
+def test_a_fault_hits_its_endpoint_as_often_as_asked() -> None:
+    made = faulty("status", endpoint="usage", status=500, times=2, retry_after="7")
+    assert ask(made, "account").status_code == 200
+    assert ask(made, "usage").headers["retry-after"] == "7"
+    assert [ask(made, "usage").status_code for _ in range(2)] == [500, 200]
+
+
+def test_a_redirect_points_where_it_was_told() -> None:
+    response = ask(faulty("redirect", status=302, location="http://x.invalid/"), "usage")
+    assert (response.status_code, response.headers["location"]) == (302, "http://x.invalid/")
+
+
+def test_a_late_answer_is_the_right_one() -> None:
+    made = faulty("delay", seconds=9.0)
+    before = made.clock.now()
+    assert len(answer(ask(made, "usage"))["items"]) == 20
+    assert made.clock.now() == before + 9
+
+
+def test_control_routes_do_what_they_say() -> None:
+    made = Simulator(quiet(), clock=StillClock(), control=True)
+
+    def do(name: str, **body: object) -> httpx.Response:
+        return ask(made, f"/simulator/{name}", method="POST", body=body)
+
+    ids = do("bill", credits=5, count=3).json()["request_ids"]
+    assert do("rebate", request_id=ids[0]).status_code == 200
+    assert len(do("topup", usd=50, bonus=5).json()["ids"]) == 2
+    assert do("transaction", kind="voucher", amount=-3).status_code == 200
+    assert do("shape", usage="rollup").status_code == 200
+    assert "buckets" in answer(ask(made, "usage"))
+    truth = ask(made, "/simulator/truth", {"since": "0"}).json()
+    assert truth["usage"][0]["credits"] == 15
+    assert truth["usage"][0]["rebated_calls"] == 1
+    assert {movement["kind"] for movement in truth["billing"]} == {"refund", "topup", "voucher"}
+    assert do("fault", kind="status").status_code == 200
+    assert ask(made, "account").status_code == 503
+    assert do("faults/clear").status_code == 200
+    assert do("traffic", on=True).status_code == 200
+    assert ask(made, "/simulator/requests").json() == {"usage": 1, "account": 1}
+    assert ask(made, "/simulator/options").json()["usage"] == "rollup"
+
+
+def test_control_routes_refuse_what_they_do_not_understand() -> None:
+    made = Simulator(quiet(), clock=StillClock(), control=True)
+    for name, body in (
+        ("bill", {"key": 99}),
+        ("bill", {"colour": 1}),
+        ("shape", {"usage": "x"}),
+        ("fault", {"kind": "x"}),
+        ("options", {"keys": "x"}),
+        ("rebate", {"request_id": "x"}),
+    ):
+        response = ask(made, f"/simulator/{name}", method="POST", body=body)
+        assert response.status_code == 400, name
+    assert ask(made, "/simulator/x", method="POST", body={}).status_code == 404
+    assert ask(made, "/simulator/truth", {"since": "x"}).status_code == 400
+
+
+async def test_an_address_that_is_taken_is_an_error() -> None:
+    made = Simulator(quiet())
+    async with running(made) as url:
+        port = int(url.rpartition(":")[2])
+        with pytest.raises(OSError, match="in use"):
+            async with running(made, port=port):
+                pass
+
+
+def test_every_option_has_a_flag() -> None:
+    parser = argparse.ArgumentParser()
+    cli.add_arguments(parser)
+    chosen = parser.parse_args(
+        ["--usage", "rollup", "--history", "2d", "--no-gzip", "--listen", "[::1]:0", "--rate", "5"]
+    )
+    assert (chosen.usage, chosen.history, chosen.gzip) == ("rollup", 172_800.0, False)
+    assert (chosen.listen, chosen.rate) == (("::1", 0), 5.0)
+    assert "calls per minute" in parser.format_help()
+
+
+async def test_the_command_serves_and_ends_at_sigterm() -> None:
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(  # noqa: ASYNC220  the test waits for its first line anyway
+        [sys.executable, "-c", COMMAND, "--listen", "127.0.0.1:0", "--history", "1h", "--control"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+    ) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().split()[-1]
+        key = process.stdout.readline().split()[-1]
+        async with httpx.AsyncClient(base_url=url) as client:
+            headers = {"authorization": f"Bearer {key}"}
+            response = await client.get("/api/v1/me/account", headers=headers)
+            fault = {"kind": "hang"}
+            await client.post("/simulator/fault", json=fault)
+            hanging = asyncio.create_task(client.get("/api/v1/me/account", headers=headers))
+            await asyncio.sleep(0.05)
+            began = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            code = await asyncio.to_thread(process.wait, 10)
+            assert time.monotonic() - began < 8
+            await asyncio.wait([hanging], timeout=5)
+            assert hanging.done()
+            hanging.exception()
+    assert response.status_code == 200
+    assert code == 0

@@ -1,0 +1,262 @@
+from collections import Counter
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exporter.simulator import Options, World, quiet, showcase
+from exporter.simulator.rollup import Sums
+from exporter.simulator.truth import Truth
+from exporter.simulator.wallet import CREDITS
+from tests.simulator.fakes import HOUR, NOW
+
+
+def lively(seed: int = 1, keys: int = 4, models: int = 6) -> Options:
+    return Options(seed=seed, keys=keys, models=models, history=7200.0, rate=1.0, speed=20.0)
+
+
+def total(parts: list[Sums]) -> tuple[int, int, int, int]:
+    whole = Sums()
+    for part in parts:
+        whole.add(part)
+    return whole.credits, whole.prompt, whole.completion, whole.calls
+
+
+def assert_consistent(world: World) -> None:
+    truth = world.truth()
+    wallet = truth.wallet
+    assert wallet.balance == wallet.topup + wallet.other - wallet.spent
+    assert wallet.available == wallet.balance - wallet.held
+    assert wallet.held >= 0
+    assert (wallet.held > 0) == (truth.in_flight > 0)
+    rows = list(world.rows_between(0, 1e11))
+    assert len(rows) == truth.rows
+    assert [row.created for row in rows] == sorted(row.created for row in rows)
+    logged = Counter[tuple[int, str]]()
+    for row in rows:
+        logged[world.keys[row.key].id, world.models[row.model].id] += row.credits
+    assert logged == {(u.key_id, u.model): u.credits for u in truth.usage}
+    assert truth.credits == sum(row.credits for row in rows)
+    net = total([sums for _, sums in world.sums(0, 1e11)])
+    assert net[0] == truth.credits - truth.rebated
+    assert net[3] == len(rows) - sum(usage.rebated_calls for usage in truth.usage)
+
+
+@settings(max_examples=15)
+@given(
+    seed=st.integers(0, 1000),
+    steps=st.lists(st.floats(1, 3000), max_size=5),
+    keys=st.integers(1, 6),
+    models=st.integers(1, 9),
+)
+def test_log_rollup_wallet_and_truth_always_agree(
+    seed: int, steps: list[float], keys: int, models: int
+) -> None:
+    world = World(lively(seed, keys, models), NOW)
+    assert_consistent(world)
+    for step in steps:
+        world.advance(world.now + step)
+        assert_consistent(world)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["bill", "topup", "rebate", "admin_debit", "voucher"]),
+            st.integers(1, 10**7),
+            st.integers(0, 400_000),
+        ),
+        max_size=20,
+    )
+)
+def test_what_a_test_makes_happen_is_what_the_truth_tells(
+    deeds: list[tuple[str, int, int]],
+) -> None:
+    world = World(quiet(), NOW)
+    requests: list[str] = []
+    expected = 100 * CREDITS
+    for kind, amount, back in deeds:
+        world.advance(world.now + 1)
+        if kind == "bill":
+            requests.append(world.bill(credits=amount, at=world.now - back))
+            expected -= amount
+        elif kind == "topup":
+            world.topup(amount / CREDITS)
+            expected += amount
+        elif kind == "rebate" and requests:
+            expected += world.rebate(requests.pop()).amount
+        elif kind != "rebate":
+            signed = -amount if kind == "admin_debit" else amount
+            world.transaction(kind, signed)
+            expected += signed
+    assert world.wallet.available == expected
+    assert_consistent(world)
+
+
+def test_the_same_seed_and_instants_make_the_same_world() -> None:
+    def life(seed: int) -> Truth:
+        world = World(Options(seed=seed, history=3600.0), NOW)
+        world.advance(NOW + 1000)
+        return world.truth()
+
+    assert life(3) == life(3)
+    assert life(3) != life(4)
+
+
+def test_every_balance_after_follows_from_the_movements_and_the_calls_before() -> None:
+    world = World(lively(), NOW)
+    world.advance(NOW + 3000)
+    for _ in range(3):
+        before = world.wallet.balance
+        spent = world.wallet.spent
+        movement = world.transaction("admin_credit", 7)
+        assert movement.balance_after == before + 7
+        world.advance(world.now + 300)
+        assert world.wallet.spent >= spent
+    assert min(movement.balance_after for movement in world.wallet.movements) > 0
+
+
+def test_a_history_has_exactly_the_rows_asked_for_all_before_now() -> None:
+    world = World(Options(history_rows=12_345, traffic=False), NOW)
+    assert len(world.rows) == 12_345
+    rows = list(world.rows_between(NOW - 86_400, NOW))
+    assert len(rows) == 12_345
+    assert len({row.request_id for row in rows}) == 12_345
+
+
+def test_a_history_without_length_is_empty() -> None:
+    assert len(World(Options(history=0.0, traffic=False), NOW).rows) == 0
+
+
+def test_a_call_in_flight_holds_money_and_shows_nowhere_else() -> None:
+    world = World(quiet(), NOW)
+    call = next(call for call in world.traffic.table if call.hold > 0)
+    assert world.life.begin(call)
+    assert world.wallet.available == 100 * CREDITS - call.hold
+    assert world.wallet.balance == 100 * CREDITS
+    assert len(world.rows) == 0
+    world.advance(NOW + 7 * 86_400)
+    assert world.wallet.held == 0
+
+
+def test_a_row_bears_the_instant_at_which_its_call_began() -> None:
+    world = World(quiet(models=4), NOW)
+    video = next(call for call in world.traffic.table if world.models[call.model].video)
+    for _ in range(5):
+        world.life.begin(video)
+    world.advance(NOW + video.seconds - 1)
+    assert len(world.rows) == 0
+    world.advance(NOW + video.seconds + 1)
+    assert [row.created for row in world.rows_between(0, 1e11)] == [NOW * 1000] * len(world.rows)
+    assert len(world.rows) > 0
+
+
+def test_a_rebate_leaves_the_log_and_lifetime_spend_and_lowers_the_closed_bucket() -> None:
+    world = World(quiet(), NOW)
+    request = world.bill(credits=500, prompt_tokens=30, completion_tokens=4, at=HOUR - 3600.0)
+    world.bill(credits=70, at=HOUR - 3600.0)
+    movement = world.rebate(request)
+    assert (movement.kind, movement.amount) == ("refund", 500)
+    assert world.wallet.spent == 570
+    assert world.wallet.balance == 100 * CREDITS - 70
+    assert len(world.rows) == 2
+    assert total([sums for _, sums in world.sums(HOUR - 3600, HOUR)]) == (70, 1820, 244, 1)
+
+
+def test_a_part_of_a_charge_can_be_given_back() -> None:
+    world = World(quiet(), NOW)
+    world.rebate(world.bill(credits=500, prompt_tokens=30, completion_tokens=4), 200)
+    assert total([sums for _, sums in world.sums(HOUR, HOUR + 3600)]) == (300, 30, 4, 1)
+
+
+def test_a_rebate_can_lower_lifetime_spend_without_moving_the_wallet_twice() -> None:
+    world = World(quiet(rebate_lowers_spent=True), NOW)
+    world.rebate(world.bill(credits=500))
+    assert world.wallet.spent == 0
+    assert world.wallet.balance == 100 * CREDITS
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 20_000), st.booleans()), max_size=30),
+    st.integers(-1000, 21_000),
+    st.integers(-1000, 21_000),
+)
+def test_sums_of_any_range_are_the_sums_of_its_rows_less_their_rebates(
+    calls: list[tuple[int, bool]], since: int, until: int
+) -> None:
+    world = World(quiet(), NOW)
+    expected = 0
+    for offset, failed in calls:
+        request = world.bill(credits=1 + offset, at=float(HOUR + offset))
+        if failed:
+            world.rebate(request)
+        elif since <= offset < until:
+            expected += 1 + offset
+    parts = [sums for _, sums in world.sums(float(HOUR + since), float(HOUR + until))]
+    assert total(parts)[0] == expected
+
+
+def test_paused_traffic_ends_what_is_in_flight_and_begins_nothing() -> None:
+    world = World(Options(history=0.0, errands=False, rate=600.0, models=3), NOW)
+    world.advance(NOW + 30)
+    world.pause_traffic()
+    world.advance(NOW + 3600)
+    rows = len(world.rows)
+    assert rows > 0
+    assert world.life.in_flight == 0
+    world.advance(NOW + 7200)
+    assert len(world.rows) == rows
+    world.resume_traffic()
+    world.advance(NOW + 7300)
+    assert len(world.rows) > rows
+
+
+def test_traffic_stops_at_an_empty_wallet_and_returns_with_a_topup() -> None:
+    options = Options(
+        history=0.0, balance_usd=0.05, auto_topup=False, errands=False, caps=False, rate=120.0
+    )
+    world = World(options, NOW)
+    world.advance(NOW + 3600)
+    assert 0 <= world.wallet.available < CREDITS
+    assert world.life.refused > 0
+    rows = len(world.rows)
+    world.topup(50.0)
+    world.advance(NOW + 3900)
+    assert len(world.rows) > rows
+
+
+def test_somebody_tops_up_a_wallet_that_is_low_for_a_while() -> None:
+    world = World(Options(history=0.0, balance_usd=1.0, errands=False), NOW)
+    world.advance(NOW + 7200)
+    assert any(movement.kind == "topup" for movement in world.wallet.movements)
+    assert {notice.type for notice in world.notices} == {
+        "system.balance.notify.dispatched",
+        "system.payment.received",
+    }
+
+
+def test_the_history_limit_forgets_the_oldest_rows_and_no_total() -> None:
+    world = World(quiet(history_limit=100), NOW)
+    for second in range(200):
+        world.bill(credits=5, at=NOW + second)
+    assert 100 <= len(world.rows) <= 110
+    assert world.truth().credits == 1000
+    assert world.rows[len(world.rows) - 1].created == (NOW + 199) * 1000
+
+
+def test_ids_of_a_restarted_world_are_new_ones() -> None:
+    first = World(Options(history_rows=1000, traffic=False), NOW)
+    second = World(Options(history_rows=1000, traffic=False), NOW + 1)
+    ids = [{row.request_id for row in world.rows_between(0, 1e11)} for world in (first, second)]
+    assert not ids[0] & ids[1]
+    assert not {m.id for m in first.wallet.movements} & {m.id for m in second.wallet.movements}
+
+
+def test_the_demo_world_is_interesting() -> None:
+    world = World(showcase(), NOW)
+    shares = [model.used / model.cap for model in world.models if model.cap]
+    assert any(0.75 < share < 0.85 for share in shares)
+    window = world.keys[0].windows.tightest(NOW)
+    assert window is not None
+    assert 0.2 < window.remaining / window.cap < 0.95
+    billed = world.truth(since=NOW - 6 * 3600).credits / 6
+    assert 2 < world.wallet.available / billed < 12

@@ -138,5 +138,5 @@ def quiet(**changes: bool | int | float | str) -> Options:
 def showcase(**changes: bool | int | float | str) -> Options:
     """Options of a world to look at: about a dollar a minute, and hours until it runs low."""
     options = Options()
-    options.set({"rate": 60.0, "threshold_usd": 50.0} | changes)
+    options.set({"rate": 60.0, "threshold_usd": 50.0, **changes})
     return options

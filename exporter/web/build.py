@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 import msgspec
 
 from exporter import __version__
-from exporter.board import Board
 from exporter.config import Otlp
 from exporter.ledger.totals import AccountTotals
 from exporter.web.detail import detail
@@ -24,7 +23,7 @@ from exporter.web.model import (
     Tone,
     worst,
 )
-from exporter.web.problems import account_problems, exporter_problems, grouped
+from exporter.web.problems import account_problems, export_problems, exporter_problems, grouped
 from exporter.web.summary import Subject, runway_figure, summarize
 from exporter.web.view import View
 from exporter.web.words import ago, money, plural, span, time_of_day
@@ -112,7 +111,7 @@ def _overview(subjects: tuple[Subject, ...], rows: list[Summary], wanted: int) -
 
 def _frame(view: View, problems: tuple[Problem, ...], choice: Choice, now: float) -> Page:
     """What every page has, around the content that it still lacks."""
-    exports = _exports(view.board, view.config.otlp, problems, now)
+    exports = _exports(view, now)
     return Page(
         title="",
         tone=worst((*(problem.tone for problem in problems), exports.tone)),
@@ -149,10 +148,11 @@ def _shortest(subjects: Iterable[Subject]) -> Figure:
     return Figure(runway_figure(subject).text, why=subject.board.name)
 
 
-def _exports(board: Board, otlp: Otlp, problems: Iterable[Problem], now: float) -> Exports:
-    exports = board.exports
-    tone = worst(tuple(p.tone for p in problems if p.title.startswith("Exports")))
-    state = {Tone.BAD: "failing", Tone.WARN: "failing", Tone.OK: "fine"}.get(tone, "waiting")
+def _exports(view: View, now: float) -> Exports:
+    exports = view.board.exports
+    problems = export_problems(view.board, view.config, now)
+    tone = worst(tuple(problem.tone for problem in problems))
+    state = "failing" if problems else "fine"
     if tone is Tone.OK and exports.last_success is None:
         tone, state = Tone.WAIT, "waiting for the first export"
     error = None
@@ -161,7 +161,7 @@ def _exports(board: Board, otlp: Otlp, problems: Iterable[Problem], now: float) 
     return Exports(
         tone=tone,
         state=state,
-        endpoint=_address(otlp),
+        endpoint=_address(view.config.otlp),
         last_success="never" if exports.last_success is None else ago(exports.last_success, now),
         outcomes=tuple((outcome.value, number) for outcome, number in exports.outcomes.items()),
         error=error,

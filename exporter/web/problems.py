@@ -61,7 +61,7 @@ def exporter_problems(
     if totals_error is not None:
         advice = "Check the disk below state.path, and the exporter's log."
         found.append(Problem(Tone.BAD, "The state cannot be read", advice, totals_error))
-    found.extend(_export_problems(board, config, now))
+    found.extend(export_problems(board, config, now))
     return tuple(found)
 
 
@@ -192,7 +192,8 @@ def _models(subject: Subject) -> tuple[ModelQuota, ...]:
     return subject.reading.models if subject.reading and subject.stale is None else ()
 
 
-def _export_problems(board: Board, config: Config, now: float) -> list[Problem]:
+def export_problems(board: Board, config: Config, now: float) -> list[Problem]:
+    """What is wrong with the OTLP exports at `now` (Unix s)."""
     exports = board.exports
     patience = STALE_INTERVALS * config.otlp.interval + config.otlp.timeout
     old = now - (exports.last_success or board.started_at) > patience

@@ -1,0 +1,70 @@
+"""Alertmanager, told by Prometheus."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import httpx
+
+from tests.peers.missing import ALERTMANAGER, PEERS, missing, require
+from tests.peers.process import Peer
+
+_TEMPLATES = Path("/usr/share/prometheus/alertmanager/default.tmpl")
+
+# Debian's build reads its templates from /usr/share only. In a mount namespace of its own, the
+# unpacked package's /usr/share stands in for the machine's; nothing of the machine changes.
+_UNSHARE = ("unshare", "--map-root-user", "--mount")
+_NAMESPACE = (
+    *_UNSHARE,
+    "sh",
+    "-ec",
+    'mount --bind "$0" /usr/share; exec "$@"',
+    PEERS / "debian" / "usr" / "share",
+)
+
+
+def _wrapper() -> Sequence[str | Path]:
+    if _TEMPLATES.exists():
+        return ()
+    if subprocess.run([*_UNSHARE, "true"], check=False, capture_output=True).returncode != 0:
+        missing("Alertmanager", "it needs a mount namespace, which this machine does not allow")
+    return _NAMESPACE
+
+
+class Alertmanager(Peer):
+    """One running Alertmanager; `webhook` is a URL that it notifies at once."""
+
+    def __init__(self, folder: Path, webhook: str | None = None) -> None:
+        super().__init__(folder)
+        self._webhook = webhook
+
+    def command(self) -> Sequence[str | Path]:
+        binary = require(ALERTMANAGER)
+        config = self.folder / "alertmanager.json"
+        config.write_text(json.dumps(self._config()), encoding="utf-8")  # JSON is YAML
+        return [
+            *_wrapper(),
+            binary,
+            f"--config.file={config}",
+            f"--storage.path={self.folder / 'store'}",
+            "--web.listen-address=127.0.0.1:0",
+            "--cluster.listen-address=",
+        ]
+
+    def _config(self) -> dict[str, object]:
+        receiver: dict[str, object] = {"name": "test"}
+        if self._webhook is not None:
+            receiver["webhook_configs"] = [{"url": self._webhook}]
+        route = {"receiver": "test", "group_by": ["..."], "group_wait": "0s"}
+        return {"route": route, "receivers": [receiver]}
+
+    def started(self) -> None:
+        self.url = "http://" + self.logged(r'msg="Listening on" address=(127\.0\.0\.1:\d+)')
+
+    def alerts(self) -> list[dict[str, str]]:
+        """The labels of every active alert."""
+        response = httpx.get(f"{self.url}/api/v2/alerts", timeout=30, trust_env=False)
+        return [alert["labels"] for alert in response.raise_for_status().json()]

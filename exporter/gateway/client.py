@@ -13,7 +13,7 @@ from exporter.gateway.account import read_account
 from exporter.gateway.attempts import Asker, RefusedParameterError
 from exporter.gateway.dialects import DIALECTS, Dialect
 from exporter.gateway.exchange import Http, open_http
-from exporter.gateway.fields import rfc3339
+from exporter.gateway.fields import range_params
 from exporter.gateway.keys import KeySource
 from exporter.gateway.paging import PAGE_SIZE, Pager
 from exporter.gateway.readings import (
@@ -111,11 +111,7 @@ class GatewayClient:
 
         What lies outside of the range is left out. Raises GatewayError.
         """
-        params = {
-            "since": rfc3339(since),
-            "until": rfc3339(until),
-            "page_size": str(PAGE_SIZE),
-        }
+        params = range_params(since, until) | {"page_size": str(PAGE_SIZE)}
         pager = Pager(since, PAGE_SIZE)
         step: dict[str, str] | None = {"page": "1"}
         while step is not None:

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from exporter.config import UsageMode
-from exporter.gateway.fields import rfc3339
+from exporter.gateway.fields import range_params
 from exporter.gateway.paging import PAGE_SIZE
 from exporter.gateway.rollup import HOUR
 
@@ -35,7 +35,7 @@ class Dialect(msgspec.Struct, frozen=True):
         an hour would look like an hour that shrank.
         """
         start = since - since % HOUR if self.group_by else since
-        params = {"since": rfc3339(start), "until": rfc3339(until)}
+        params = range_params(start, until)
         if self.group_by:
             params["group_by"] = "hour,model,api_key"
         if self.limit:

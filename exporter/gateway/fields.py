@@ -6,7 +6,9 @@ is missing, of the wrong type, not finite or absurd.
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import ROUND_05UP, ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 from typing import Final
@@ -141,9 +143,24 @@ def _of_parts(match: re.Match[str]) -> float | None:
     return seconds if 0 < seconds < END_OF_TIME else None
 
 
-def rfc3339(seconds: float) -> str:
-    """A Unix time as `2026-05-21T14:08:11.123Z`; no fraction where it is whole."""
-    millis = int(seconds * 1000)
+def range_params(since: float, until: float) -> dict[str, str]:
+    """The parameters `since` and `until` of a range (Unix s), as `2026-05-21T14:08:11.123Z`.
+
+    Rounded outward to the millisecond: what is asked for never lacks a part of the range.
+    """
+    return {
+        "since": _rfc3339(_millis(since, math.floor)),
+        "until": _rfc3339(_millis(until, math.ceil)),
+    }
+
+
+def _millis(seconds: float, rounding: Callable[[float], int]) -> int:
+    nearest = round(seconds * 1000)
+    # A whole millisecond is itself, though the product may miss it by one binary digit.
+    return nearest if nearest / 1000 == seconds else rounding(seconds * 1000)
+
+
+def _rfc3339(millis: int) -> str:
     whole = datetime.fromtimestamp(millis // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     return f"{whole}.{millis % 1000:03}Z" if millis % 1000 else f"{whole}Z"
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from exporter.errors import GatewayError
 from exporter.gateway.account import read_account
-from exporter.gateway.fields import credits_to_nanos, instant, rfc3339
+from exporter.gateway.fields import credits_to_nanos, instant, range_params
 from exporter.gateway.readings import KeyRef, RollupReading
 from exporter.gateway.transactions import read_transactions
 from exporter.gateway.usage import UsageDecoder
@@ -128,8 +128,20 @@ def test_usd_become_the_nearest_nanos(usd: Decimal) -> None:
     assert to_nanos(usd) == expected
 
 
-@given(st.integers(1, 7_000_000_000_000))
-def test_an_instant_that_is_sent_is_read_back_to_the_millisecond(millis: int) -> None:
-    read = instant(rfc3339(millis / 1000))
-    assert read is not None
-    assert abs(read * 1000 - millis) <= 1
+@given(st.integers(10**12, 7 * 10**12))
+def test_a_whole_millisecond_is_sent_as_it_is(millis: int) -> None:
+    params = range_params(millis / 1000, millis / 1000)
+    assert params["since"] == params["until"]
+    assert instant(params["since"]) == millis / 1000
+
+
+@given(st.floats(1, 7e9), st.floats(1, 7e9))
+def test_the_range_that_is_sent_holds_the_range_that_is_asked_for(
+    since: float, until: float
+) -> None:
+    params = range_params(since, until)
+    first, end = instant(params["since"]), instant(params["until"])
+    assert first is not None
+    assert end is not None
+    assert since - 0.003 < first <= since
+    assert until <= end < until + 0.003

@@ -16,9 +16,9 @@ _TEMPLATES = Path("/usr/share/prometheus/alertmanager/default.tmpl")
 
 # Debian's build reads its templates from /usr/share only. In a mount namespace of its own, the
 # unpacked package's /usr/share stands in for the machine's; nothing of the machine changes.
-_UNSHARE = ("unshare", "--map-root-user", "--mount")
-_NAMESPACE = (
-    *_UNSHARE,
+# Root may have one at once, others where they may have a user namespace.
+_UNSHARE = (("unshare", "--mount"), ("unshare", "--map-root-user", "--mount"))
+_STAND_IN = (
     "sh",
     "-ec",
     'mount --bind "$0" /usr/share; exec "$@"',
@@ -29,9 +29,11 @@ _NAMESPACE = (
 def _wrapper() -> Sequence[str | Path]:
     if _TEMPLATES.exists():
         return ()
-    if subprocess.run([*_UNSHARE, "true"], check=False, capture_output=True).returncode != 0:
-        missing("Alertmanager", "it needs a mount namespace, which this machine does not allow")
-    return _NAMESPACE
+    for unshare in _UNSHARE:
+        wrapper = [*unshare, *_STAND_IN]
+        if subprocess.run([*wrapper, "true"], check=False, capture_output=True).returncode == 0:
+            return wrapper
+    missing("Alertmanager", "it needs a mount namespace, which this machine does not allow")
 
 
 class Alertmanager(Peer):

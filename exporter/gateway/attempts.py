@@ -72,8 +72,17 @@ class Asker:
         self._keys = keys
         self._budget = RequestBudget(gateway.max_requests_per_minute, clock)
 
-    async def ask(self, path: str, params: Mapping[str, str], read: Callable[[bytes], T]) -> T:
+    async def ask(
+        self,
+        path: str,
+        params: Mapping[str, str],
+        read: Callable[[bytes], T],
+        *,
+        bulk: bool = True,
+    ) -> T:
         """What `read` makes of the body of a successful `GET path`. Raises GatewayError.
+
+        `bulk` requests leave a part of the budget to the others (see `RequestBudget`).
 
         A 500, 502, 503 or 504 is tried `MAX_ATTEMPTS` times with exponential backoff, full up
         too many requests in flight `CONCURRENCY_WAITS` times more, and a connection that broke
@@ -81,7 +90,7 @@ class Asker:
         trying again would only make an outage longer to notice.
         """
         query = f"?{urlencode(params)}" if params else ""
-        answer = await self._answer(path, f"{self._base}{path}{query}")
+        answer = await self._answer(path, f"{self._base}{path}{query}", bulk)
         try:
             return read(answer.body)
         except BadResponseError as error:
@@ -89,12 +98,12 @@ class Asker:
         what = f"GET {path} answered 200 with {shown_type(answer.headers)}"
         raise BadResponseError(f"{what}, but {problem}")
 
-    async def _answer(self, path: str, url: str) -> Answer:
+    async def _answer(self, path: str, url: str, bulk: bool) -> Answer:
         """The first successful answer, after the attempts and waits that `ask` describes."""
         waits = _Waits()
         while True:
             try:
-                answer = await self._attempt(url)
+                answer = await self._attempt(url, bulk)
             except ConnectionLostError as error:
                 if not waits.reconnect():
                     raise _named(path, error) from None
@@ -108,9 +117,9 @@ class Asker:
                 raise self._failure(path, answer)
             await self._clock.sleep(delay)
 
-    async def _attempt(self, url: str) -> Answer:
+    async def _attempt(self, url: str, bulk: bool) -> Answer:
+        await self._budget.take(bulk=bulk)
         key = self._keys.read()
-        await self._budget.take()
         answer = await exchange(self._http, url, key, self._timeout)
         envelope = read_envelope(answer.headers, key.masked(), self._clock.now())
         if envelope is not None:

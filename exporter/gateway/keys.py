@@ -9,6 +9,7 @@ from typing import Final
 
 from exporter.config import Account
 from exporter.errors import AuthError
+from exporter.redaction import protect
 from exporter.secret import Secret
 
 _MAX_FILE: Final = 4096
@@ -38,11 +39,20 @@ class KeySource:
         text = self._environ.get(self._account.api_key_env or "")
         if text is None:
             raise self._unusable("is not set")
-        return self._checked(text)
+        if self._key is None or self._key.reveal() != text.strip():
+            self._key = self._checked(text)
+        return self._key
 
     def forget(self) -> None:
         """The gateway refused the key: read the file again, even if it looks unchanged."""
         self._signature = None
+
+    def version(self) -> object:
+        """Differs from what it gave before once the key file was changed; made for comparing."""
+        try:
+            return _signature(os.stat(self._account.api_key_file or ""))
+        except (OSError, ValueError):
+            return None
 
     def _from_file(self, path: Path) -> Secret:
         """Re-read when inode, size or time changed; Kubernetes swaps a symlink to a new file."""
@@ -74,7 +84,9 @@ class KeySource:
             raise self._unusable("holds more than one line")
         if not key.isascii() or not key.isprintable() or " " in key:
             raise self._unusable("holds characters that cannot be part of a key")
-        return Secret(key)
+        secret = Secret(key)
+        protect(secret)
+        return secret
 
     def _unusable(self, problem: str) -> AuthError:
         return AuthError(

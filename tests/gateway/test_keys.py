@@ -8,7 +8,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from exporter.config import Account
 from exporter.errors import AuthError
+from exporter.gateway.keys import KeySource
+from exporter.redaction import redact
 from tests.gateway.fakes import KEY, MASKED, Bench, reply, script
 
 FINE = reply({"balance": 1})
@@ -114,3 +117,27 @@ def test_a_refused_key_is_read_again_even_if_the_file_looks_the_same(tmp_path: P
     os.utime(file, (1, 1))
     bench.account()
     assert sent(bench)[-1] == KEY[:-1] + "x"
+
+
+def test_a_key_in_another_spelling_is_cut_out_of_logs_from_then_on(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("another-spelling-of-a-key-9f3c\n")
+    Bench(FINE, key_file=file).account()
+    assert "another-spelling" not in redact("sent another-spelling-of-a-key-9f3c to it")
+    Bench(FINE, environ={"BYTESPIKE_API_KEY": "one.more-spelling-41aa"}).account()
+    assert "one.more" not in redact("one.more-spelling-41aa")
+
+
+def test_a_changed_file_is_a_new_version_of_the_key(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    account = Account("prod", "https://gateway.test", api_key_file=file)
+    keys = KeySource(account, {})
+    missing = keys.version()
+    file.write_text(KEY)
+    first = keys.version()
+    assert first != missing
+    assert keys.version() == first
+    file.write_text(SECOND + "x")
+    assert keys.version() != first
+    variable = KeySource(Account("prod", "https://gateway.test", api_key_env="KEY"), {"KEY": KEY})
+    assert variable.version() == variable.version()

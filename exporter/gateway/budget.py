@@ -36,8 +36,7 @@ class RequestBudget:
             wait = max(window.wait(now) for window in windows)
             if wait <= 0:
                 break
-            # A clock may wake a little early; a zero wait would then spin.
-            await self._clock.sleep(max(wait, _SHORTEST_WAIT))
+            await self._clock.sleep(wait)
         for window in windows:
             window.taken.append(now)
 
@@ -55,4 +54,5 @@ class _Window:
             self.taken.popleft()
         if len(self.taken) < self._limit:
             return 0.0
-        return self.taken[0] + WINDOW - now
+        # Rounding can make this nothing; a clock that wakes early would let the wait spin.
+        return max(self.taken[0] + WINDOW - now, _SHORTEST_WAIT)

@@ -29,11 +29,14 @@ _STAND_IN = (
 def _wrapper() -> Sequence[str | Path]:
     if _TEMPLATES.exists():
         return ()
-    for unshare in _UNSHARE:
-        wrapper = [*unshare, *_STAND_IN]
-        if subprocess.run([*wrapper, "true"], check=False, capture_output=True).returncode == 0:
-            return wrapper
-    missing("Alertmanager", "it needs a mount namespace, which this machine does not allow")
+    allowed = next((words for words in _UNSHARE if _works([*words, *_STAND_IN, "true"])), None)
+    if allowed is None:
+        missing("Alertmanager", "it needs a mount namespace, which this machine does not allow")
+    return [*allowed, *_STAND_IN]
+
+
+def _works(command: Sequence[str | Path]) -> bool:
+    return subprocess.run(command, check=False, capture_output=True).returncode == 0
 
 
 class Alertmanager(Peer):

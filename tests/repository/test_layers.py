@@ -54,6 +54,11 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             "The simulator is no relation of the exporter",
         ),
         ("fleet", "import exporter.cli", "Nothing imports the command line"),
+        (
+            "fleet",
+            "import exporter.simulator",
+            "Only the command line and the demo know the simulator",
+        ),
     ],
 )
 def test_a_forbidden_import_is_noticed(house: Path, module: str, line: str, contract: str) -> None:

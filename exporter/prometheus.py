@@ -20,6 +20,11 @@ from exporter.snapshot import Point, Snapshot
 _OPENMETRICS = "application/openmetrics-text"
 _NANOS = 1_000_000_000
 _BOUNDS = tuple(f'le="{bound}"' for bound in (*DURATION_BOUNDS, "+Inf"))
+"""As OpenMetrics wants them: `1.0`."""
+
+_TEXT_BOUNDS = tuple(bound.replace('.0"', '"') for bound in _BOUNDS)
+"""As the OTLP translation spells them: `1`."""
+
 _UNITS = {"USD": "USD", "s": "seconds", "1": "ratio", "": ""}
 
 
@@ -85,7 +90,7 @@ def render(snapshot: Snapshot, openmetrics: bool) -> bytes:
             lines += _header(metric, openmetrics)
             lines += _samples(metric, points, quotes, openmetrics)
     lines.append("# EOF\n" if openmetrics else "")
-    return "\n".join(lines).encode("utf-8", "replace")
+    return "\n".join(lines).encode()
 
 
 def _family(metric: Metric) -> str:
@@ -116,6 +121,8 @@ class _Quotes(dict[str, str]):
 
     def __missing__(self, value: str) -> str:
         escaped = value.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
+        if not escaped.isascii():  # a lone surrogate becomes U+FFFD, as on the way by OTLP
+            escaped = escaped.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
         quoted = self[value] = f'"{escaped}"'
         return quoted
 
@@ -133,7 +140,8 @@ def _samples(
         ]
         braced = _braced(labels)
         if isinstance(point.value, Histogram):
-            yield from _histogram(family, labels, point.value)
+            bounds = _BOUNDS if openmetrics else _TEXT_BOUNDS
+            yield from _histogram(family, labels, bounds, point.value)
         else:
             yield f"{sample}{braced} {point.value!r}"
         if openmetrics and point.start_ns:
@@ -141,8 +149,10 @@ def _samples(
             yield f"{family}_created{braced} {seconds}.{nanos:09d}"
 
 
-def _histogram(family: str, labels: list[str], histogram: Histogram) -> Iterator[str]:
-    for bound, count in zip(_BOUNDS, accumulate(histogram.counts), strict=True):
+def _histogram(
+    family: str, labels: list[str], bounds: tuple[str, ...], histogram: Histogram
+) -> Iterator[str]:
+    for bound, count in zip(bounds, accumulate(histogram.counts), strict=True):
         yield f"{family}_bucket{_braced([*labels, bound])} {count}"
     braced = _braced(labels)
     yield f"{family}_count{braced} {histogram.count}"

@@ -48,7 +48,7 @@ def _expected(taken: Snapshot, openmetrics: bool) -> Samples:
         labels = {key.replace(".", "_"): value for key, value in given if value is not None}
         series = frozenset(labels.items())
         if isinstance(point.value, Histogram):
-            wanted |= _histogram(name, labels, point.value)
+            wanted |= _histogram(name, labels, point.value, openmetrics)
         else:
             wanted[name, series] = float(point.value)
         if openmetrics and point.start_ns:
@@ -58,12 +58,16 @@ def _expected(taken: Snapshot, openmetrics: bool) -> Samples:
     return wanted
 
 
-def _histogram(name: str, labels: dict[str, str], histogram: Histogram) -> Samples:
+def _histogram(
+    name: str, labels: dict[str, str], histogram: Histogram, openmetrics: bool
+) -> Samples:
     series = frozenset(labels.items())
     wanted: Samples = {(f"{name}_sum", series): histogram.sum}
     wanted[f"{name}_count", series] = float(histogram.count)
-    bounds = ("0.05", "0.1", "0.25", "0.5", "1.0", "2.5", "5.0", "10.0", "30.0", "60.0", "300.0")
-    for index, bound in enumerate((*bounds, "+Inf")):
+    whole = ("1", "5", "10", "30", "60", "300")
+    one, five, *more = (f"{bound}.0" for bound in whole) if openmetrics else whole
+    bounds = ("0.05", "0.1", "0.25", "0.5", one, "2.5", five, *more, "+Inf")
+    for index, bound in enumerate(bounds):
         below = float(sum(histogram.counts[: index + 1]))
         wanted[f"{name}_bucket", series | {("le", bound)}] = below
     return wanted
@@ -135,8 +139,14 @@ def test_no_label_value_can_break_out_of_its_quotes(value: str) -> None:
 
 def test_a_label_that_cannot_be_written_in_utf_8_costs_its_character_only() -> None:
     point = Point(catalogue.WALLET_BALANCE, ("a\ud800b",), 1.0, 1)
-    text = render(Snapshot(1, (point,)), openmetrics=False)
-    assert text.endswith(b'\nbytespike_wallet_balance_USD{bytespike_account_name="a?b"} 1.0\n')
+    text = render(Snapshot(1, (point,)), openmetrics=False).decode()
+    sample = 'bytespike_wallet_balance_USD{bytespike_account_name="a\ufffdb"} 1.0'
+    assert text.splitlines()[-1] == sample
+
+
+def test_buckets_are_bounded_as_the_otlp_translation_spells_it_and_openmetrics_demands() -> None:
+    assert b',le="1"} ' in render(snapshot(), openmetrics=False)
+    assert b',le="1.0"} ' in render(snapshot(), openmetrics=True)
 
 
 def test_an_empty_snapshot_is_an_empty_exposition() -> None:

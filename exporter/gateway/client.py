@@ -74,10 +74,14 @@ class GatewayClient:
         except AuthError:
             return None
 
+    def key_version(self) -> object:
+        """Differs from what it gave before once the account's key file was changed."""
+        return self._keys.version()
+
     async def account(self) -> AccountReading:
         """`GET /me/account` (contract §2). Raises GatewayError."""
         return await self._asker.ask(
-            ACCOUNT_PATH, {}, lambda body: read_account(body, self._clock.now())
+            ACCOUNT_PATH, {}, lambda body: read_account(body, self._clock.now()), bulk=False
         )
 
     async def usage(self, since: float, until: float) -> AsyncIterator[LogPage | RollupReading]:

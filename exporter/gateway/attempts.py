@@ -84,7 +84,7 @@ class Asker:
 
         `bulk` requests leave a part of the budget to the others (see `RequestBudget`).
 
-        A 500, 502, 503 or 504 is tried `MAX_ATTEMPTS` times with exponential backoff, full up
+        A 500, 502, 503 or 504 is tried `MAX_ATTEMPTS` times with exponential backoff,
         too many requests in flight `CONCURRENCY_WAITS` times more, and a connection that broke
         before any answer once more at once. Timeouts and other network errors end the poll:
         trying again would only make an outage longer to notice.

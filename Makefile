@@ -5,10 +5,11 @@ BIN := .venv/bin
 READY := .venv/.ready
 SOURCES := exporter tests benchmarks scripts
 
-.PHONY: help run test check format generate bench lock peers clean
+.PHONY: help run test check lint types layers sizes generated format generate bench lock \
+	lock-collector peers clean
 
 help: ## What can be made
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
 
 run: $(READY) ## Set up and start the demo
 	$(BIN)/bytespike-exporter demo
@@ -16,12 +17,22 @@ run: $(READY) ## Set up and start the demo
 test: $(READY) peers ## Set up and run every test (ARGS="-k name" for some)
 	$(BIN)/python -m pytest $(ARGS)
 
-check: $(READY) ## Lint, types, layers, sizes, generated files
+check: lint types layers sizes generated ## Lint, types, layers, sizes, generated files
+
+lint: $(READY)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
+
+types: $(READY)
 	$(BIN)/mypy
+
+layers: $(READY)
 	$(BIN)/lint-imports
+
+sizes: $(READY)
 	$(BIN)/python -m scripts.sizes exporter
+
+generated: $(READY)
 	$(BIN)/python -m scripts.generate --check
 
 format: $(READY) ## Format, and fix what can be fixed
@@ -36,6 +47,9 @@ bench: $(READY) ## The budgets beside what was measured
 
 lock: $(READY) ## Lock the dependencies anew (ARGS=--upgrade for newer ones)
 	scripts/lock $(ARGS)
+
+lock-collector: ## Lock the modules of the tests' OpenTelemetry Collector anew
+	scripts/lock-collector
 
 peers: ## Put the real receivers of the tests under .peers/
 	@scripts/peers

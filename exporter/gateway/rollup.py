@@ -1,7 +1,7 @@
 """Usage buckets, one per hour, model and key (contract §3b).
 
-A bucket that repeats another word for word is dropped; one that contradicts another of the same
-hour, model and key is rejected, since nothing says which of the two is true.
+Two buckets of one hour, model and key are two keys whose masked forms collide: both are handed on
+and both count.
 """
 
 from __future__ import annotations
@@ -41,17 +41,7 @@ def read_buckets(rows: list[Json], own: KeyRef) -> RollupReading:
             "the gateway ignored group_by=hour and answered in days, which cannot be counted "
             "exactly: set usage.mode to log, or have the gateway fixed"
         )
-    return unique(good, bad)
-
-
-def unique(buckets: list[UsageBucket], bad: list[Rejected]) -> RollupReading:
-    """The buckets without repetitions; contradictions join the rejected."""
-    seen: dict[tuple[int, str, KeyRef], UsageBucket] = {}
-    for bucket in buckets:
-        known = seen.setdefault((bucket.hour, bucket.model, bucket.key), bucket)
-        if known is not bucket and known != bucket:
-            bad.append(Rejected(f"hour {bucket.hour}", "contradicts another of its hour and key"))
-    return RollupReading(tuple(seen.values()), tuple(bad))
+    return RollupReading(tuple(good), tuple(bad))
 
 
 def hour_of(value: Json) -> int:

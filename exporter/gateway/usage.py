@@ -35,7 +35,7 @@ from exporter.gateway.readings import (
     UsageBucket,
     UsageRow,
 )
-from exporter.gateway.rollup import hour_of, read_buckets, unique
+from exporter.gateway.rollup import hour_of, read_buckets
 from exporter.money import to_nanos
 
 _Id = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT)] | int
@@ -107,7 +107,7 @@ class UsageDecoder:
         """Raises ValueError where something is not as documented after all."""
         keys = _Keys(own)
         if answer.buckets is not None:
-            return unique(_buckets(answer.buckets, keys), [])
+            return RollupReading(tuple(_buckets(answer.buckets, keys)), ())
         for rows in (answer.items, answer.data, answer.rows, answer.usage):
             if rows is not None:
                 return self._page(answer, self._rows(rows, keys))

@@ -85,10 +85,10 @@ def test_days_in_place_of_hours_are_a_bad_response() -> None:
         reading_of(bucket(bucket="2026-05-21"), bucket(bucket="2026-05-20"))
 
 
-def test_a_repeated_bucket_counts_once_and_a_contradiction_is_rejected() -> None:
+def test_buckets_of_keys_whose_masked_forms_collide_are_all_handed_on() -> None:
     reading = reading_of(bucket(), bucket(), bucket(total_usd=3))
-    assert [entry.cost for entry in reading.buckets] == [2_100_000_000]
-    assert len(reading.rejected) == 1
+    assert [entry.cost for entry in reading.buckets] == [2_100_000_000] * 2 + [3_000_000_000]
+    assert reading.rejected == ()
 
 
 def test_the_range_begins_with_a_whole_hour() -> None:

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from exporter.gateway.readings import Transaction
-from exporter.ledger.cells import OTHER
+from exporter.ledger.names import OTHER
 from exporter.ledger.cursor import Cursor
 from exporter.ledger.usage import Counted
 
@@ -37,7 +37,7 @@ def count_transactions(
         kinds.add(kind)
         db.execute(
             "INSERT INTO last_transaction VALUES (?, ?, ?) "
-            "ON CONFLICT DO UPDATE SET created_at = max(created_at, excluded.created_at)",
+            "ON CONFLICT (account, kind) DO UPDATE SET created_at = max(created_at, excluded.created_at)",
             (account, kind, item.created_at),
         )
         if item.created_at < max(cursor.start, cursor.floor):

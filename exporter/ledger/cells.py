@@ -1,4 +1,4 @@
-"""Keys, series and cells in the state file: finding them, making them, moving their amounts.
+"""Cells in the state file: finding them, making them, moving their amounts.
 
 Every change of a cell moves its series by the same difference, inside one transaction.
 """
@@ -6,19 +6,18 @@ Every change of a cell moves its series by the same difference, inside one trans
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
+
 import msgspec
 
 from exporter.gateway.readings import KeyRef
 from exporter.ledger.amounts import ZERO, Amounts
+from exporter.ledger.names import Names
 
-OTHER = "other"
-"""Key and model of the series that takes what no longer fits under `usage.max_series`."""
-
-MAX_FOLDED = 100_000
-"""Folded keys and models that are remembered, so that a hostile gateway cannot fill the disk."""
-
-_AMOUNTS = "cost, input_tokens, output_tokens, requests"
-_BASES = "base_cost, base_input_tokens, base_output_tokens, base_requests"
+_COLUMNS = (
+    "id, hour, api_key, model, series, rolled, cost, input_tokens, output_tokens, requests, "
+    "base_cost, base_input_tokens, base_output_tokens, base_requests"
+)
 
 
 class Cell(msgspec.Struct):
@@ -36,7 +35,7 @@ class Cell(msgspec.Struct):
 
 
 class Cells:
-    """The cells of one account, within one transaction."""
+    """The cells of one account, within one transaction. Only those that are asked for are held."""
 
     def __init__(
         self, db: sqlite3.Connection, account: int, max_series: int, start_ns: int
@@ -44,39 +43,37 @@ class Cells:
         """`start_ns`: when series that appear now were last known to be zero (Unix ns)."""
         self.db = db
         self.account = account
-        self._max_series = max_series
-        self._start_ns = start_ns
-        self._keys: dict[KeyRef, int] = {}
+        self._names = Names(db, account, max_series, start_ns)
         self._cells: dict[tuple[int, int, str], Cell] = {}
         self._by_id: dict[int, Cell] = {}
         self._moves: dict[int, Amounts] = {}
 
-    def load(self, since: int, until: int) -> None:
-        """Fetch the cells with `since` ≤ hour < `until` (Unix s)."""
+    def between(self, since: int, until: int) -> list[Cell]:
+        """The cells with `since` ≤ hour < `until` (Unix s)."""
+        return self._fetch("hour >= ? AND hour < ?", (since, until))
+
+    def rolled_hours(self, since: float, until: float) -> list[int]:
+        """The hours that are counted from the rollup and begin in the range."""
         rows = self.db.execute(
-            f"SELECT id, hour, api_key, model, series, rolled, {_AMOUNTS}, {_BASES} "
-            "FROM cell WHERE account = ? AND hour >= ? AND hour < ?",
+            "SELECT DISTINCT hour FROM cell "
+            "WHERE rolled AND account = ? AND hour >= ? AND hour < ?",
             (self.account, since, until),
         )
-        for row in rows:
-            if row[0] not in self._by_id:
-                self._know(Cell(*row[:5], bool(row[5]), Amounts(*row[6:10]), Amounts(*row[10:14])))
-
-    def loaded(self) -> list[Cell]:
-        """The cells that are known so far."""
-        return list(self._by_id.values())
+        return [row[0] for row in rows]
 
     def by_id(self, cell: int) -> Cell:
-        """A cell that is known already."""
-        return self._by_id[cell]
+        """A cell that is in the state file."""
+        known = self._by_id.get(cell)
+        return known if known is not None else self._fetch("id = ?", (cell,))[0]
 
     def cell(self, hour: int, key: KeyRef, model: str, rolled: bool) -> Cell:
         """The cell of an hour, key and model; made, empty, if there is none yet."""
-        api_key = self._keys.get(key)
-        if api_key is None:
-            api_key = self._keys[key] = self._find_key(key)
+        api_key = self._names.key(key)
         known = self._cells.get((hour, api_key, model))
-        return known if known is not None else self._make_cell(hour, api_key, model, rolled)
+        if known is not None:
+            return known
+        found = self._fetch("hour = ? AND api_key = ? AND model = ?", (hour, api_key, model))
+        return found[0] if found else self._make(hour, api_key, model, rolled)
 
     def count(self, cell: Cell, counted: Amounts) -> bool:
         """Set what a cell counts. Returns whether that changed anything."""
@@ -90,7 +87,8 @@ class Cells:
 
     def adopt(self, cell: Cell, rolled: bool, base: Amounts) -> None:
         """From now on the cell is counted from the rollup, or from the log."""
-        cell.rolled, cell.base, cell.changed = rolled, base, True
+        if cell.rolled != rolled or cell.base != base:
+            cell.rolled, cell.base, cell.changed = rolled, base, True
 
     def store(self) -> None:
         """Write what changed and move the series. Counters follow up, never down."""
@@ -113,8 +111,19 @@ class Cells:
             cell.changed = False
         self._moves.clear()
 
-    def _make_cell(self, hour: int, api_key: int, model: str, rolled: bool) -> Cell:
-        series = self._find_series(api_key, model)
+    def _fetch(self, where: str, parameters: Sequence[int | str]) -> list[Cell]:
+        rows = self.db.execute(
+            f"SELECT {_COLUMNS} FROM cell WHERE account = ? AND {where}",
+            (self.account, *parameters),
+        )
+        return [
+            self._by_id.get(row[0])
+            or self._know(Cell(*row[:5], bool(row[5]), Amounts(*row[6:10]), Amounts(*row[10:])))
+            for row in rows
+        ]
+
+    def _make(self, hour: int, api_key: int, model: str, rolled: bool) -> Cell:
+        series = self._names.series(api_key, model)
         inserted = self.db.execute(
             "INSERT INTO cell (account, hour, api_key, model, series, rolled) VALUES (?, ?, ?, ?, ?, ?)",
             (self.account, hour, api_key, model, series, rolled),
@@ -128,64 +137,3 @@ class Cells:
         self._cells[cell.hour, cell.api_key, cell.model] = cell
         self._by_id[cell.id] = cell
         return cell
-
-    def _find_key(self, key: KeyRef) -> int:
-        """The key by the gateway's id, else by its masked form; new ones are frozen as they are.
-
-        A key that was known by its masked form only is bound to the first id that comes with it.
-        """
-        known = self.db.execute(
-            "SELECT id, masked FROM api_key WHERE account = ?1 AND CASE "
-            "WHEN ?2 IS NULL THEN masked = ?3 "
-            "ELSE gateway_id = ?2 OR (gateway_id IS NULL AND masked = ?3) END "
-            "ORDER BY gateway_id IS NULL, id LIMIT 1",
-            (self.account, key.gateway_id, key.masked),
-        ).fetchone()
-        if known is not None:
-            self.db.execute(
-                "UPDATE api_key SET gateway_id = COALESCE(gateway_id, ?), masked = COALESCE(masked, ?) "
-                "WHERE id = ?",
-                (key.gateway_id, key.masked, known[0]),
-            )
-            return int(known[0])
-        shown_id = key.masked or key.gateway_id or "unknown"
-        inserted = self.db.execute(
-            "INSERT INTO api_key (account, gateway_id, masked, shown_id, shown_name) VALUES (?, ?, ?, ?, ?)",
-            (self.account, key.gateway_id, key.masked, shown_id, key.name or shown_id),
-        )
-        assert inserted.lastrowid is not None
-        return inserted.lastrowid
-
-    def _find_series(self, api_key: int, model: str) -> int:
-        shown_id, shown_name = self.db.execute(
-            "SELECT shown_id, shown_name FROM api_key WHERE id = ?", (api_key,)
-        ).fetchone()
-        known = self._series_of(shown_id, shown_name, model)
-        if known is not None:
-            return known
-        (number,) = self.db.execute(
-            "SELECT COUNT(*) FROM series WHERE account = ?", (self.account,)
-        ).fetchone()
-        if number < self._max_series:
-            return self._make_series(shown_id, shown_name, model)
-        self.db.execute(
-            "INSERT OR IGNORE INTO folded SELECT ?1, ?2, ?3 "
-            "WHERE (SELECT COUNT(*) FROM folded WHERE account = ?1) < ?4",
-            (self.account, api_key, model, MAX_FOLDED),
-        )
-        return self._series_of(OTHER, OTHER, OTHER) or self._make_series(OTHER, OTHER, OTHER)
-
-    def _series_of(self, shown_id: str, shown_name: str, model: str) -> int | None:
-        row = self.db.execute(
-            "SELECT id FROM series WHERE account = ? AND shown_id = ? AND shown_name = ? AND model = ?",
-            (self.account, shown_id, shown_name, model),
-        ).fetchone()
-        return None if row is None else int(row[0])
-
-    def _make_series(self, shown_id: str, shown_name: str, model: str) -> int:
-        inserted = self.db.execute(
-            "INSERT INTO series (account, shown_id, shown_name, model, start_ns) VALUES (?, ?, ?, ?, ?)",
-            (self.account, shown_id, shown_name, model, self._start_ns),
-        )
-        assert inserted.lastrowid is not None
-        return inserted.lastrowid

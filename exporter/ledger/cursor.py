@@ -1,8 +1,12 @@
 """How far a stream of rows has been read, and which range to read next. Pure.
 
 Usage and transactions are followed in the same way. Rows may arrive late, so the newest part is
-read again at every poll (`OVERLAP`), and everything that may still change is swept now and then.
+read again at every poll (`OVERLAP`), and everything that is not final yet is swept now and then.
 After an outage the stream is read oldest first, in slices that are committed one by one.
+
+A row is final once its range was read later than its settle window lasts: then it has appeared,
+and changes no more. What is older than `Cursor.floor` is final; its marks are gone and it is
+never counted again. Every sweep begins at the floor.
 """
 
 from __future__ import annotations
@@ -14,12 +18,10 @@ OVERLAP = 300.0
 """Seconds before the cursor that every poll reads again."""
 
 AHEAD = 3600.0
-"""How far past our clock a poll asks, in seconds, so that a slow clock of ours hides no row."""
+"""How far the gateway's clock and ours may be apart, in seconds, without hiding or closing a row."""
 
 FIRST_SPAN = 6 * HOUR
 LONGEST_SPAN = 8 * 24 * HOUR
-ROLLUP_SPAN = 89 * 24 * HOUR
-"""A rollup answers 90 days at most."""
 
 
 def hour_of(instant: float) -> int:
@@ -31,9 +33,9 @@ class Cursor(msgspec.Struct, frozen=True):
     """One stream of one account. Instants are Unix seconds, but `polled_ns`.
 
     Nothing before `start` is counted. Everything before `position` was read at least once;
-    `newest` is the newest row that was seen. What is older than `floor` is final: its
-    deduplication marks are gone, and rows there are ignored. `polled_ns` (Unix ns) is when the
-    last complete poll began. A sweep has got as far as `sweep_from`; None between sweeps.
+    `newest` is the newest row that was seen. What is older than `floor` is final. `polled_ns`
+    (Unix ns) is when the last complete poll began. The last complete sweep began at `swept_at`;
+    one that began at `sweep_began` has got as far as `sweep_from`; both are None between sweeps.
     """
 
     start: float
@@ -45,6 +47,7 @@ class Cursor(msgspec.Struct, frozen=True):
     sweep_from: float | None = None
     shape: str | None = None
     caught_up: bool = False
+    sweep_began: float | None = None
 
     @classmethod
     def begin(cls, start: float, now: float) -> Cursor:
@@ -56,6 +59,10 @@ class Cursor(msgspec.Struct, frozen=True):
             polled_ns=int(now * 1e9),
             swept_at=now,
         )
+
+    def sweeping(self, now: float) -> Cursor:
+        """From now on everything that is not final is read again, slice by slice."""
+        return msgspec.structs.replace(self, sweep_from=self.floor, sweep_began=now)
 
 
 class Slice(msgspec.Struct, frozen=True):
@@ -77,71 +84,87 @@ class Window(msgspec.Struct, frozen=True):
         """At least two sweeps in each window."""
         return self.settle / 2
 
-    @property
-    def sweep_depth(self) -> float:
-        """Far enough back that a row which settles at the end of its window meets a sweep."""
-        return self.settle * 1.5
+    def after(self, cursor: Cursor, now: float) -> Cursor:
+        """What a cursor that has just moved closes, and whether its catching up is a sweep.
 
-    @property
-    def keep(self) -> float:
-        """How long marks and cells are kept."""
-        return self.settle * 2
+        A long outage is caught up by sweeping, so that what was late before it is read in the
+        same pass.
+        """
+        if cursor.swept_at > now:  # our clock was ahead: when that sweep began is not known
+            swept_at = cursor.floor + self.settle + AHEAD
+            cursor = msgspec.structs.replace(cursor, swept_at=swept_at)
+        cursor = msgspec.structs.replace(cursor, floor=self._floor(cursor))
+        due = now - cursor.swept_at >= self.sweep_every
+        if due and not cursor.caught_up and cursor.sweep_from is None:
+            return cursor.sweeping(now)
+        return cursor
 
-    def floor(self, cursor: Cursor, now: float) -> float:
-        """The new floor. Moves in steps, because each step clears out old marks.
+    def _floor(self, cursor: Cursor) -> float:
+        """Everything below was read when it was final.
 
         Follows the newest row and not the clock alone: a clock that jumps ahead closes nothing.
         """
         if cursor.newest is None:
             return cursor.floor
-        settled = min(cursor.newest, cursor.position, now) - self.keep
-        step = max(HOUR, self.settle / 4 // HOUR * HOUR)
-        return max(cursor.floor, settled // step * step)
+        final = cursor.swept_at - self.settle - AHEAD
+        if cursor.sweep_from is not None and cursor.sweep_began is not None:
+            final = max(final, min(cursor.sweep_from, cursor.sweep_began - self.settle - AHEAD))
+        rows = min(cursor.newest, cursor.position) - self.settle - AHEAD
+        return max(cursor.floor, hour_of(min(final, rows)))
 
 
 def next_slice(cursor: Cursor, now: float, span: float, aligned: bool) -> Slice:
-    """The next range of the stream. `aligned`: begin at a whole hour, as a rollup needs it."""
-    position = cursor.position
+    """The next range of the stream. `aligned`: begin at a whole hour, as a rollup needs it.
+
+    Where a sweep is catching up, this is the sweep's next range.
+    """
+    position = max(cursor.position, cursor.start)
     if position > now + AHEAD:  # our clock was ahead and has come back
         position = min(now, cursor.newest if cursor.newest is not None else now)
     until = hour_of(position) + span
-    tail = until >= now
-    since = max(cursor.start, position - OVERLAP)
+    tail = until + AHEAD >= now
+    if not tail and cursor.sweep_from is not None and cursor.sweep_from <= position:
+        return next_sweep_slice(cursor.sweep_from, now, span)
+    since = min(now, max(cursor.start, position - OVERLAP))
     return Slice(hour_of(since) if aligned else since, now + AHEAD if tail else until, tail, False)
-
-
-def begin_sweep(cursor: Cursor, window: Window, now: float) -> float:
-    """Where a sweep begins: a whole hour, nothing before the floor."""
-    return max(hour_of(cursor.start), cursor.floor, hour_of(now - window.sweep_depth))
 
 
 def next_sweep_slice(sweep_from: float, now: float, span: float) -> Slice:
     """The next range of a sweep that has got as far as `sweep_from`."""
-    until = hour_of(sweep_from) + span
-    tail = until >= now
-    return Slice(hour_of(sweep_from), now + AHEAD if tail else until, tail, True)
+    since = hour_of(min(sweep_from, now))
+    until = since + span
+    tail = until + AHEAD >= now
+    return Slice(since, now + AHEAD if tail else until, tail, True)
 
 
 def advanced(cursor: Cursor, done: Slice, now: float, newest: float | None) -> Cursor:
     """The cursor after a slice was read to its end; `newest`: the newest row in it."""
-    if newest is not None:
+    if newest is not None and cursor.newest is not None:
+        newest = max(min(newest, now), cursor.newest)
+    elif newest is not None:
         newest = min(newest, now)
-        newest = newest if cursor.newest is None else max(newest, cursor.newest)
     else:
         newest = cursor.newest
+    cursor = msgspec.structs.replace(cursor, newest=newest)
     if done.sweep:
-        return msgspec.structs.replace(
-            cursor,
-            newest=newest,
-            sweep_from=None if done.tail else done.until,
-            swept_at=now if done.tail else cursor.swept_at,
-        )
+        cursor = _swept(cursor, done, now)
+        if done.since > cursor.position:
+            return cursor
+    if not done.tail:
+        position = max(cursor.position, done.until) if done.sweep else done.until
+        caught_up = cursor.caught_up and done.sweep
+        return msgspec.structs.replace(cursor, position=position, caught_up=caught_up)
     # The newest row, not the clock, moves the tail: a clock of ours that is ahead skips nothing.
-    position = done.until if not done.tail else max(min(cursor.position, now), newest or 0.0)
     return msgspec.structs.replace(
         cursor,
-        newest=newest,
-        position=position,
-        caught_up=done.tail,
-        polled_ns=int(now * 1e9) if done.tail else cursor.polled_ns,
+        position=max(min(cursor.position, now), newest or 0.0),
+        caught_up=True,
+        polled_ns=int(now * 1e9),
     )
+
+
+def _swept(cursor: Cursor, done: Slice, now: float) -> Cursor:
+    if not done.tail:
+        return msgspec.structs.replace(cursor, sweep_from=done.until)
+    began = cursor.sweep_began if cursor.sweep_began is not None else now
+    return msgspec.structs.replace(cursor, sweep_from=None, sweep_began=None, swept_at=began)

@@ -22,7 +22,7 @@ from exporter.gateway.readings import (
 )
 from exporter.ledger import billing, usage, wallet
 from exporter.ledger.cells import Cells
-from exporter.ledger.cursor import Cursor, Slice, Window, advanced, begin_sweep
+from exporter.ledger.cursor import Cursor, Slice, Window, advanced
 from exporter.ledger.report import read_totals
 from exporter.ledger.store import Store
 from exporter.ledger.totals import AccountTotals
@@ -61,7 +61,8 @@ class Ledger:
 
     def cursor(self, name: str, stream: Stream) -> Cursor:
         """How far a stream of an account has been read."""
-        cursor = _read_cursor(self._store.db, self._ids[name], stream)
+        with self._store.reading() as db:
+            cursor = _read_cursor(db, self._ids[name], stream)
         assert cursor is not None, "open_account comes first"
         return cursor
 
@@ -87,7 +88,7 @@ class Ledger:
         """
         cursor = self.cursor(name, "usage")
         with self._store.transaction() as db:
-            cells = self._cells(db, name, cursor)
+            cells = self._cells(db, name, cursor, now)
             counted = usage.count_log(cells, cursor, rows)
             newest = max((n for n in (newest, counted.newest) if n is not None), default=None)
             if done is not None:
@@ -106,8 +107,8 @@ class Ledger:
             (baselined,) = db.execute(
                 "SELECT baselined FROM account WHERE id = ?", (account,)
             ).fetchone()
-            cells = self._cells(db, name, cursor)
-            counted = usage.count_rollup(cells, cursor, reading.buckets, bool(baselined))
+            cells = self._cells(db, name, cursor, now)
+            counted = usage.count_rollup(cells, cursor, reading, done, bool(baselined))
             cells.store()
             if not baselined and done.since <= cursor.start:
                 db.execute("UPDATE account SET baselined = 1 WHERE id = ?", (account,))
@@ -142,11 +143,10 @@ class Ledger:
         return counted
 
     def begin_sweep(self, name: str, stream: Stream, now: float) -> None:
-        """From now on the whole settle window is read again, slice by slice."""
+        """From now on everything that is not final is read again, slice by slice."""
         cursor = self.cursor(name, stream)
-        begun = msgspec.structs.replace(cursor, sweep_from=begin_sweep(cursor, self.window, now))
         with self._store.transaction() as db:
-            _write_cursor(db, self._ids[name], stream, begun)
+            _write_cursor(db, self._ids[name], stream, cursor.sweeping(now))
 
     def zero_points_sent(self, usage_ids: Iterable[int], billing_ids: Iterable[int]) -> None:
         """A receiver was sent the zero points of these series."""
@@ -163,15 +163,16 @@ class Ledger:
         """What is committed for one account; not read again while nothing changed."""
         if name not in self._totals:
             account = self._ids[name]
-            self._totals[name] = read_totals(self._store.db, account, self.rules.runway_window)
+            with self._store.reading() as db:
+                self._totals[name] = read_totals(db, account, self.rules.runway_window)
         return self._totals[name]
 
-    def _cells(self, db: sqlite3.Connection, name: str, cursor: Cursor) -> Cells:
-        return Cells(db, self._ids[name], self.rules.max_series, cursor.polled_ns)
+    def _cells(self, db: sqlite3.Connection, name: str, cursor: Cursor, now: float) -> Cells:
+        start_ns = min(cursor.polled_ns, int(now * 1e9))
+        return Cells(db, self._ids[name], self.rules.max_series, start_ns)
 
     def _moved(self, cursor: Cursor, done: Slice, now: float, newest: float | None) -> Cursor:
-        moved = advanced(cursor, done, now, newest)
-        return msgspec.structs.replace(moved, floor=self.window.floor(moved, now))
+        return self.window.after(advanced(cursor, done, now, newest), now)
 
     def _advance_usage(
         self,
@@ -185,8 +186,8 @@ class Ledger:
     ) -> None:
         account = self._ids[name]
         moved = msgspec.structs.replace(self._moved(cursor, done, now, newest), shape=shape.value)
-        if cursor.shape not in (None, moved.shape):  # every hour in the window is read anew
-            moved = msgspec.structs.replace(moved, sweep_from=begin_sweep(moved, self.window, now))
+        if cursor.shape not in (None, moved.shape) and moved.sweep_from is None:
+            moved = moved.sweeping(now)  # every hour that is not final is read in the new shape
         _write_cursor(db, account, "usage", moved)
         if moved.floor > cursor.floor:
             db.execute(
@@ -199,16 +200,17 @@ class Ledger:
 
 def _read_cursor(db: sqlite3.Connection, account: int, stream: str) -> Cursor | None:
     row = db.execute(
-        "SELECT start, position, floor, polled_ns, swept_at, newest, sweep_from, shape, caught_up "
-        "FROM cursor WHERE account = ? AND stream = ?",
+        "SELECT start, position, floor, polled_ns, swept_at, newest, sweep_from, shape, caught_up, "
+        "sweep_began FROM cursor WHERE account = ? AND stream = ?",
         (account, stream),
     ).fetchone()
-    return None if row is None else Cursor(*row[:8], caught_up=bool(row[8]))
+    return None if row is None else Cursor(*row[:8], bool(row[8]), row[9])
 
 
 def _write_cursor(db: sqlite3.Connection, account: int, stream: str, cursor: Cursor) -> None:
     db.execute(
         "INSERT OR REPLACE INTO cursor (account, stream, start, position, floor, polled_ns, swept_at, "
-        "newest, sweep_from, shape, caught_up) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "newest, sweep_from, shape, caught_up, sweep_began) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (account, stream, *msgspec.structs.astuple(cursor)),
     )

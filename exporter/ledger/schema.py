@@ -17,6 +17,7 @@ CREATE TABLE account (
     topup INTEGER,
     spent INTEGER,
     available INTEGER,
+    last_spent INTEGER,
     anchor_spent INTEGER,
     anchor_usage_low INTEGER,
     anchor_usage_high INTEGER,
@@ -38,6 +39,7 @@ CREATE TABLE cursor (
     sweep_from REAL,
     shape TEXT,
     caught_up INTEGER NOT NULL DEFAULT 0,
+    sweep_began REAL,
     PRIMARY KEY (account, stream)
 ) WITHOUT ROWID;
 
@@ -50,7 +52,9 @@ CREATE TABLE api_key (
     shown_id TEXT NOT NULL,
     shown_name TEXT NOT NULL
 );
-CREATE INDEX api_key_account ON api_key (account);
+CREATE UNIQUE INDEX api_key_gateway_id ON api_key (account, gateway_id)
+    WHERE gateway_id IS NOT NULL;
+CREATE INDEX api_key_masked ON api_key (account, masked);
 
 -- `cost` … follow corrections down; `shown_cost` … are what counters say and never fall.
 CREATE TABLE series (
@@ -61,7 +65,7 @@ CREATE TABLE series (
     model TEXT NOT NULL,
     start_ns INTEGER NOT NULL,
     fresh INTEGER NOT NULL DEFAULT 1,
-    cost INTEGER NOT NULL DEFAULT 0 CHECK (typeof(cost) = 'integer'),
+    cost INTEGER NOT NULL DEFAULT 0,
     input_tokens INTEGER NOT NULL DEFAULT 0,
     output_tokens INTEGER NOT NULL DEFAULT 0,
     requests INTEGER NOT NULL DEFAULT 0,
@@ -69,7 +73,12 @@ CREATE TABLE series (
     shown_input_tokens INTEGER NOT NULL DEFAULT 0,
     shown_output_tokens INTEGER NOT NULL DEFAULT 0,
     shown_requests INTEGER NOT NULL DEFAULT 0,
-    UNIQUE (account, shown_id, shown_name, model)
+    UNIQUE (account, shown_id, shown_name, model),
+    -- SQLite turns a sum past 64 bits into a float. That must fail, not lose the last digits.
+    CHECK (typeof(cost) = 'integer' AND typeof(shown_cost) = 'integer'),
+    CHECK (typeof(input_tokens) = 'integer' AND typeof(shown_input_tokens) = 'integer'),
+    CHECK (typeof(output_tokens) = 'integer' AND typeof(shown_output_tokens) = 'integer'),
+    CHECK (typeof(requests) = 'integer' AND typeof(shown_requests) = 'integer')
 );
 
 -- One hour of one key and model. `base_…` is the part of a bucket that is not ours to count.
@@ -81,7 +90,7 @@ CREATE TABLE cell (
     model TEXT NOT NULL,
     series INTEGER NOT NULL,
     rolled INTEGER NOT NULL,
-    cost INTEGER NOT NULL DEFAULT 0 CHECK (typeof(cost) = 'integer'),
+    cost INTEGER NOT NULL DEFAULT 0,
     input_tokens INTEGER NOT NULL DEFAULT 0,
     output_tokens INTEGER NOT NULL DEFAULT 0,
     requests INTEGER NOT NULL DEFAULT 0,
@@ -91,6 +100,7 @@ CREATE TABLE cell (
     base_requests INTEGER NOT NULL DEFAULT 0,
     UNIQUE (account, hour, api_key, model)
 );
+CREATE INDEX cell_rolled ON cell (account, hour) WHERE rolled;
 
 -- Every log row that was read and may be read again, with what it said.
 CREATE TABLE usage_mark (
@@ -126,7 +136,7 @@ CREATE TABLE billing (
     direction TEXT NOT NULL,
     start_ns INTEGER NOT NULL,
     fresh INTEGER NOT NULL DEFAULT 1,
-    amount INTEGER NOT NULL DEFAULT 0,
+    amount INTEGER NOT NULL DEFAULT 0 CHECK (typeof(amount) = 'integer'),
     count INTEGER NOT NULL DEFAULT 0,
     UNIQUE (account, kind, direction)
 );
@@ -149,3 +159,6 @@ CREATE TABLE spend_sample (
 """
 
 MIGRATIONS = (_VERSION_1,)
+
+APPLICATION_ID = 0x62795370
+"""What tells a state file from other SQLite files: "bySp"."""

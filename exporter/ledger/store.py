@@ -9,11 +9,11 @@ from __future__ import annotations
 import sqlite3
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from exporter.errors import StateError, StateLockedError, StateVersionError
-from exporter.ledger.schema import MIGRATIONS
+from exporter.ledger.schema import APPLICATION_ID, MIGRATIONS
 
 _BUSY_SECONDS = 1.0
 
@@ -22,8 +22,13 @@ class Store:
     """An open state file. Used from one thread at a time."""
 
     def __init__(self, path: Path) -> None:
-        """Open or create the file. Raises StateError, with what to do about it."""
+        """Open or create the file. Raises StateError, with what to do about it.
+
+        A file that is damaged is set aside and named in `recovered_from`. `created` says
+        whether counting starts anew.
+        """
         self.path = path
+        self.created = False
         self.recovered_from: Path | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -47,8 +52,11 @@ class Store:
         except sqlite3.Error as error:
             raise self._explain(error) from error
         try:
-            self._prepare(db)
-        except sqlite3.Error as error:
+            db.execute("PRAGMA locking_mode = EXCLUSIVE")
+            self._check_owner(db)
+            _hold(db)
+            self._migrate(db)
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             db.close()
             raise self._explain(error) from error
         except BaseException:
@@ -56,14 +64,18 @@ class Store:
             raise
         return db
 
-    def _prepare(self, db: sqlite3.Connection) -> None:
-        db.execute("PRAGMA locking_mode = EXCLUSIVE")
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
-        db.execute("PRAGMA journal_size_limit = 4194304")
-        db.execute("PRAGMA cache_size = -1024")
-        db.execute("BEGIN IMMEDIATE")
-        db.execute("COMMIT")
+    def _check_owner(self, db: sqlite3.Connection) -> None:
+        """Refuse another program's database, before anything in it is changed."""
+        (application,) = db.execute("PRAGMA application_id").fetchone()
+        (tables,) = db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+        self.created = not tables
+        if tables and application != APPLICATION_ID:
+            raise StateError(
+                f"{self.path} is a database of another program; let state.path point elsewhere"
+            )
+
+    def _migrate(self, db: sqlite3.Connection) -> None:
+        """Check that the file is whole, and bring it to the newest version."""
         (version,) = db.execute("PRAGMA user_version").fetchone()
         if version > len(MIGRATIONS):
             raise StateVersionError(
@@ -73,16 +85,19 @@ class Store:
         if db.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
             raise _UnreadableError("its pages are damaged")
         for number, migration in enumerate(MIGRATIONS[version:], start=version + 1):
-            db.executescript(f"BEGIN; {migration} PRAGMA user_version = {number}; COMMIT;")
+            db.executescript(
+                f"BEGIN; {migration} PRAGMA application_id = {APPLICATION_ID}; "
+                f"PRAGMA user_version = {number}; COMMIT;"
+            )
 
-    def _explain(self, error: sqlite3.Error) -> Exception:
+    def _explain(self, error: Exception) -> Exception:
         name = getattr(error, "sqlite_errorname", "")
         if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
             return StateLockedError(
                 f"{self.path} is held by another process; stop the other exporter, or give each "
                 "its own state.path"
             )
-        if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or not name:
             return _UnreadableError("it is not a state file, or it is damaged")
         return StateError(
             f"cannot use the state file {self.path}: {error}; check the disk and its permissions"
@@ -95,22 +110,27 @@ class Store:
             number += 1
         try:
             self.path.rename(aside)
-            for suffix in ("-wal", "-shm"):
-                self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                self._beside("-wal").rename(aside.with_name(f"{aside.name}-wal"))
+            self._beside("-shm").unlink(missing_ok=True)
         except OSError as problem:
             raise StateError(
-                f"the state file {self.path} cannot be read ({error}) nor moved aside: {problem.strerror}"
+                f"the state file {self.path} cannot be read ({error}) nor moved aside: "
+                f"{problem.strerror}; move it away, or let state.path point elsewhere"
             ) from problem
         return aside
 
+    def _beside(self, suffix: str) -> Path:
+        return self.path.with_name(self.path.name + suffix)
+
     def _instance_id(self) -> str:
-        with self.transaction():
-            self.db.execute(
+        with self.transaction() as db:
+            db.execute(
                 "INSERT OR IGNORE INTO meta VALUES ('service.instance.id', ?)", (str(uuid.uuid4()),)
             )
-        row = self.db.execute(
-            "SELECT value FROM meta WHERE name = 'service.instance.id'"
-        ).fetchone()
+            row = db.execute(
+                "SELECT value FROM meta WHERE name = 'service.instance.id'"
+            ).fetchone()
         return str(row[0])
 
     @contextmanager
@@ -120,17 +140,25 @@ class Store:
             self.db.execute("BEGIN IMMEDIATE")
             try:
                 yield self.db
+                self.db.execute("COMMIT")
             except BaseException:
                 if self.db.in_transaction:
                     self.db.execute("ROLLBACK")
                 raise
-            self.db.execute("COMMIT")
-        except (sqlite3.Error, OverflowError) as error:
-            if self.db.in_transaction:
-                self.db.execute("ROLLBACK")
+        except (sqlite3.Error, OverflowError, UnicodeError) as error:
             raise StateError(
                 f"cannot write the state file {self.path}: {error}; nothing of this poll was counted, "
                 "it is read again once the disk works"
+            ) from error
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """For looking only. Raises StateError."""
+        try:
+            yield self.db
+        except (sqlite3.Error, UnicodeError) as error:
+            raise StateError(
+                f"cannot read the state file {self.path}: {error}; check the disk"
             ) from error
 
     def close(self) -> None:
@@ -140,3 +168,13 @@ class Store:
 
 class _UnreadableError(Exception):
     """The file is there and holds no state that can be read."""
+
+
+def _hold(db: sqlite3.Connection) -> None:
+    """Take the file for this connection alone, and make every commit durable."""
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = FULL")
+    db.execute("PRAGMA journal_size_limit = 4194304")
+    db.execute("PRAGMA cache_size = -1024")
+    db.execute("BEGIN IMMEDIATE")
+    db.execute("COMMIT")

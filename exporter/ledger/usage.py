@@ -7,17 +7,20 @@ is reconciled (see `exporter.ledger.amounts.reconcile`), so that no part of it c
 
 from __future__ import annotations
 
-import json
-import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from exporter.gateway.readings import UsageBucket, UsageRow
+from exporter.gateway.readings import KeyRef, RollupReading, UsageBucket, UsageRow
 from exporter.ledger.amounts import ZERO, Amounts, reconcile
 from exporter.ledger.cells import Cell, Cells
-from exporter.ledger.cursor import Cursor, hour_of
+from exporter.ledger.cursor import Cursor, Slice, hour_of
+
+_Mark = tuple[str, int, int, int, int, int]
+"""Of a row that was read: request id, cell, hour, and the cost and tokens that it said last."""
+
+_ASKED_AT_ONCE = 500
 
 
 class Counted(msgspec.Struct, frozen=True):
@@ -28,70 +31,71 @@ class Counted(msgspec.Struct, frozen=True):
     newest: float | None = None
 
 
-class _Mark(msgspec.Struct, frozen=True, gc=False):
-    """What a row said when it was read last, and the cell in which it counts."""
-
-    cell: int
-    hour: int
-    says: tuple[int, int, int]
-
-
 def count_log(cells: Cells, cursor: Cursor, rows: Sequence[UsageRow]) -> Counted:
     """Count log rows, each request once; a row that changed counts the difference.
 
     In an hour that was counted from the rollup, rows are only marked: `settle_log` counts that
     hour once it was read to its end.
     """
-    newest = max((row.created_at for row in rows), default=None)
+    newest = max([row.created_at for row in rows], default=None)
     earliest = max(cursor.start, cursor.floor)
     countable = [row for row in rows if row.created_at >= earliest]
     if not countable:
         return Counted(newest=newest)
-    last = {row.request_id: row for row in countable}
-    marks = _marks(cells, list(last))
-    hours = [hour_of(row.created_at) for row in countable] + [mark.hour for mark in marks.values()]
-    cells.load(min(hours), max(hours) + 1)
-    changed = _count_rows(cells, last.values(), marks)
+    # The last word on a request that comes twice; sorted, as the marks are stored.
+    latest = sorted({row.request_id: row for row in countable}.items())
+    changed = _count_rows(cells, latest, _marks(cells, [request_id for request_id, _ in latest]))
     return Counted(changed, len(countable) - changed, newest)
 
 
-def _count_rows(cells: Cells, rows: Iterable[UsageRow], marks: dict[str, _Mark]) -> int:
+def _count_rows(
+    cells: Cells, rows: Iterable[tuple[str, UsageRow]], marks: dict[str, _Mark]
+) -> int:
     """Move cells by what the rows say anew, and mark the rows. Returns how many were new."""
-    rolled = {cell.hour for cell in cells.loaded() if cell.rolled}
     moves: defaultdict[int, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
-    written = []
-    for row in rows:
+    found: dict[tuple[int, KeyRef, str], int] = {}
+    written: list[_Mark] = []
+    for request_id, row in rows:
         says = (row.cost, row.input_tokens, row.output_tokens)
-        mark = marks.get(row.request_id)
+        mark = marks.get(request_id)
         if mark is None:
-            hour, before = hour_of(row.created_at), (0, 0, 0)
-            cell = cells.cell(hour, row.key, row.model, hour in rolled).id
-        elif mark.says != says:  # corrected: it stays where it was counted first
-            hour, before, cell = mark.hour, mark.says, mark.cell
+            hour = hour_of(row.created_at)
+            place = (hour, row.key, row.model)
+            cell = found.get(place)
+            if cell is None:
+                cell = found[place] = _cell_for(cells, hour, row)
+            before, new = (0, 0, 0), 1
+        elif mark[3:] != says:  # corrected: it stays where it was counted first
+            cell, hour, before, new = mark[1], mark[2], mark[3:], 0
         else:
             continue
-        written.append((cells.account, row.request_id, cell, hour, *says))
-        if hour not in rolled:
-            move = moves[cell]
-            for i in range(3):
-                move[i] += says[i] - before[i]
-            move[3] += mark is None
-    _write_marks(cells.db, written)
-    for cell, move in moves.items():
-        known = cells.by_id(cell)
-        cells.count(known, known.counted.plus(Amounts(*move)))
+        written.append((request_id, cell, hour, *says))
+        move = moves[cell]
+        move[0] += says[0] - before[0]
+        move[1] += says[1] - before[1]
+        move[2] += says[2] - before[2]
+        move[3] += new
+    _write_marks(cells, written)
+    for id_, move in moves.items():
+        known = cells.by_id(id_)
+        if not known.rolled:
+            cells.count(known, known.counted.plus(Amounts(*move)))
     return len(written)
+
+
+def _cell_for(cells: Cells, hour: int, row: UsageRow) -> int:
+    rolled = bool(cells.rolled_hours(hour, hour + 1))
+    return cells.cell(hour, row.key, row.model, rolled).id
 
 
 def settle_log(cells: Cells, since: float, until: float) -> None:
     """The log was read from `since` to `until`: count its hours that stood as the rollup said."""
-    cells.load(hour_of(since), hour_of(until) + 1)
-    hours = {cell.hour for cell in cells.loaded() if cell.rolled and since <= cell.hour < until}
+    hours = cells.rolled_hours(since, until)
     if not hours:
         return
-    logged = _logged(cells, min(hours), max(hours) + 1)
+    logged = _logged(cells, min(hours), max(hours))
     for hour in hours:
-        here = [cell for cell in cells.loaded() if cell.hour == hour]
+        here = cells.between(hour, hour + 1)
         counted = reconcile(
             {cell.id: cell.counted for cell in here},
             {cell.id: logged.get(cell.id, ZERO) for cell in here},
@@ -102,80 +106,116 @@ def settle_log(cells: Cells, since: float, until: float) -> None:
 
 
 def count_rollup(
-    cells: Cells, cursor: Cursor, buckets: Sequence[UsageBucket], baselined: bool
+    cells: Cells, cursor: Cursor, reading: RollupReading, done: Slice, baselined: bool
 ) -> Counted:
     """Count what buckets have grown, or lost, since they were read last.
 
     The hour in which counting began is a baseline when it is read first: what its buckets held
-    by then is not ours.
+    by then is not ours. A bucket that is gone holds nothing, unless one could not be read.
     """
-    newest = max((bucket.hour for bucket in buckets), default=None)
-    earliest = max(hour_of(cursor.start), cursor.floor)
-    countable = [bucket for bucket in buckets if bucket.hour >= earliest]
-    if not countable:
-        return Counted(newest=newest)
-    hours = [bucket.hour for bucket in countable]
-    cells.load(min(hours), max(hours) + 1)
-    existing: defaultdict[int, list[Cell]] = defaultdict(list)
-    for cell in cells.loaded():
-        existing[cell.hour].append(cell)
-    read: defaultdict[int, dict[int, Amounts]] = defaultdict(dict)
-    for bucket in countable:
-        cell = cells.cell(bucket.hour, bucket.key, bucket.model, True)
-        holds = Amounts(bucket.cost, bucket.input_tokens, bucket.output_tokens, bucket.calls)
-        hour = read[bucket.hour]
-        hour[cell.id] = hour.get(cell.id, ZERO).plus(holds)
+    newest = max([bucket.hour for bucket in reading.buckets], default=None)
+    earliest = max(hour_of(cursor.start), int(cursor.floor))
+    buckets = [bucket for bucket in reading.buckets if bucket.hour >= earliest]
+    asked = range(max(int(done.since), earliest), max(int(done.until), earliest))
+    existing = _existing(cells, [bucket.hour for bucket in buckets], asked)
+    held = _held(cells, buckets)
     changed = 0
-    for start, held in read.items():
-        partial = start < cursor.start
-        changed += _count_hour(cells, existing[start], held, partial and not baselined, partial)
-    return Counted(changed, len(countable) - changed, newest)
+    for hour in existing.keys() | held.keys():
+        whole = hour in asked and not reading.rejected
+        holds = _completed(existing[hour], held[hour], whole)
+        partial = hour < cursor.start
+        changed += _count_hour(cells, existing[hour], holds, partial, partial and not baselined)
+    return Counted(changed, max(0, len(buckets) - changed), newest)
+
+
+def _existing(cells: Cells, hours: list[int], asked: range) -> defaultdict[int, list[Cell]]:
+    """The cells of the asked hours, and of others that were answered, by hour."""
+    existing: defaultdict[int, list[Cell]] = defaultdict(list)
+    first = min([asked.start, *hours])
+    for cell in cells.between(first, max([asked.stop, *(hour + 1 for hour in hours)])):
+        existing[cell.hour].append(cell)
+    return existing
+
+
+def _held(cells: Cells, buckets: list[UsageBucket]) -> defaultdict[int, dict[int, Amounts]]:
+    """What the buckets of each cell hold together, by hour and cell."""
+    held: defaultdict[int, dict[int, Amounts]] = defaultdict(dict)
+    for bucket in buckets:
+        cell = cells.cell(bucket.hour, bucket.key, bucket.model, True).id
+        holds = Amounts(bucket.cost, bucket.input_tokens, bucket.output_tokens, bucket.calls)
+        here = held[bucket.hour]
+        here[cell] = here[cell].plus(holds) if cell in here else holds
+    return held
+
+
+def _completed(
+    existing: list[Cell], held: dict[int, Amounts], whole: bool
+) -> dict[int, Amounts]:
+    """What every cell of an hour holds; without a bucket nothing, if the hour was read whole."""
+    gone = [cell for cell in existing if cell.id not in held]
+    return held | {cell.id: ZERO if whole else cell.counted.plus(cell.base) for cell in gone}
 
 
 def _count_hour(
-    cells: Cells, existing: list[Cell], held: dict[int, Amounts], baseline: bool, partial: bool
+    cells: Cells, existing: list[Cell], holds: dict[int, Amounts], partial: bool, baseline: bool
 ) -> int:
-    """Count one hour of the rollup; `held`: what each cell's buckets hold. Returns the changes."""
-    logged = any(not cell.rolled for cell in existing)
-    if not baseline and not logged:
-        return sum(
-            cells.count(cell, holds.minus(cell.base))
-            for cell, holds in ((cells.by_id(id_), holds) for id_, holds in held.items())
-        )
+    """Count one hour of the rollup, only a part of it ours if `partial`. Returns the changes."""
     counted = {cell.id: cell.counted for cell in existing}
-    if not partial:
-        counted = reconcile(counted, held)
+    logged = any(not cell.rolled for cell in existing)
+    if logged and not partial:
+        counted = reconcile(counted, holds)
+    elif not logged and not baseline:
+        counted = _grown(cells, counted, holds, partial)
     changed = 0
-    for id_ in {**counted, **held}:
+    for id_, amounts in holds.items():
         cell = cells.by_id(id_)
         changed += cells.count(cell, counted.get(id_, ZERO))
-        cells.adopt(cell, True, held.get(id_, ZERO).minus(cell.counted))
+        cells.adopt(cell, True, amounts.minus(cell.counted))
     return changed
+
+
+def _grown(
+    cells: Cells, counted: dict[int, Amounts], holds: dict[int, Amounts], partial: bool
+) -> dict[int, Amounts]:
+    """What the cells of an hour count that is counted from the rollup already."""
+    said = {id_: amounts.minus(cells.by_id(id_).base) for id_, amounts in holds.items()}
+    if partial:  # a bucket below its baseline lost something that was not ours
+        said = {id_: amounts.highest(ZERO) for id_, amounts in said.items()}
+    # A bucket that is gone may have come back under another name of its key.
+    if any(holds[id_] == ZERO and said[id_] != before for id_, before in counted.items()):
+        return reconcile(counted, said)
+    return said
 
 
 def _marks(cells: Cells, request_ids: list[str]) -> dict[str, _Mark]:
     """The marks of those requests that were read before."""
-    rows = cells.db.execute(
-        "SELECT request_id, cell, hour, cost, input_tokens, output_tokens FROM usage_mark "
-        "WHERE account = ? AND request_id IN (SELECT value FROM json_each(?))",
-        (cells.account, json.dumps(request_ids)),
+    found: dict[str, _Mark] = {}
+    for begin in range(0, len(request_ids), _ASKED_AT_ONCE):
+        asked = request_ids[begin : begin + _ASKED_AT_ONCE]
+        rows = cells.db.execute(
+            "SELECT request_id, cell, hour, cost, input_tokens, output_tokens FROM usage_mark "
+            f"WHERE account = ? AND request_id IN ({','.join('?' * len(asked))})",
+            (cells.account, *asked),
+        )
+        found.update((row[0], row) for row in rows)
+    return found
+
+
+def _write_marks(cells: Cells, marks: list[_Mark]) -> None:
+    account = cells.account
+    cells.db.executemany(
+        "INSERT INTO usage_mark VALUES (?, ?, ?, ?, ?, ?, ?) "
+        "ON CONFLICT (account, request_id) DO UPDATE SET cost = excluded.cost, "
+        "input_tokens = excluded.input_tokens, output_tokens = excluded.output_tokens",
+        [(account, *mark) for mark in marks],
     )
-    return {row[0]: _Mark(row[1], row[2], row[3:]) for row in rows}
 
 
-def _write_marks(db: sqlite3.Connection, marks: Sequence[tuple[int | str, ...]]) -> None:
-    db.executemany(
-        "INSERT INTO usage_mark VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
-        "cost = excluded.cost, input_tokens = excluded.input_tokens, output_tokens = excluded.output_tokens",
-        marks,
-    )
-
-
-def _logged(cells: Cells, since: int, until: int) -> dict[int, Amounts]:
+def _logged(cells: Cells, first: int, last: int) -> dict[int, Amounts]:
     """What the marked rows of those hours add up to, by cell id."""
     rows = cells.db.execute(
         "SELECT cell, SUM(cost), SUM(input_tokens), SUM(output_tokens), COUNT(*) FROM usage_mark "
-        "WHERE account = ? AND hour >= ? AND hour < ? GROUP BY cell",
-        (cells.account, since, until),
+        "WHERE account = ? AND hour >= ? AND hour <= ? GROUP BY cell",
+        (cells.account, first, last),
     )
     return {row[0]: Amounts(*row[1:]) for row in rows}

@@ -40,6 +40,9 @@ LONGEST_CONCURRENCY_WAIT: Final = 5.0
 _SHORTEST_REDACTED: Final = 8
 _RETRIED: Final = frozenset({500, 502, 503, 504})
 _CODE: Final = re.compile(r"[a-z_]{1,40}")
+_ESCAPE: Final = re.compile(rb"\\\\|\\u00([2-7][0-9a-fA-F])")
+"""In JSON: a backslash, or a character of ASCII, each spelled as an escape."""
+
 _KNOWN_TYPES: Final = frozenset(
     {"application/json", "application/xml", "text/html", "text/plain", "text/xml"}
 )
@@ -223,12 +226,21 @@ def _codes(body: bytes) -> list[str]:
 def redacted(body: bytes, key: Secret) -> bytes:
     """The body with the key that asked replaced by its masked form, should it be echoed.
 
-    A shorter key than any real one is left: it may be a word of the answer's own.
+    A shorter key than any real one is left: it may be a word of the answer's own. JSON can spell
+    a letter as an escape, and a key with it, so such letters are spelled plainly first.
     """
     secret = key.reveal().encode("ascii")
-    if len(secret) < _SHORTEST_REDACTED or secret not in body:
+    if len(secret) < _SHORTEST_REDACTED:
         return body
-    return body.replace(secret, key.masked().encode())
+    if b"\\u00" in body:
+        body = _ESCAPE.sub(_plain, body)
+    return body.replace(secret, key.masked().encode()) if secret in body else body
+
+
+def _plain(escape: re.Match[bytes]) -> bytes:
+    """The letter itself, unless JSON would read it as the end of the text or another escape."""
+    letter = bytes([int(escape[1], 16)]) if escape[1] else b""
+    return letter if letter.isalnum() or letter in (b"-", b"_") else escape[0]
 
 
 def shown_type(headers: Mapping[bytes, bytes]) -> str:

@@ -11,7 +11,9 @@ import httpx
 import pytest
 
 from exporter.errors import GatewayError
+from exporter.gateway.attempts import redacted
 from exporter.gateway.exchange import quiet_http_logs
+from exporter.secret import Secret
 from tests.gateway.fakes import KEY, Bench, bucket, raw, reply, row, transaction
 
 ECHO = {
@@ -136,3 +138,16 @@ def test_the_http_loggers_stay_quiet_whatever_level_is_set(
         logger.removeHandler(handler)
         logger.setLevel(before)
     assert records == []
+
+
+@pytest.mark.parametrize("before", ["", "\\\\", "x\\\\\\\\"])
+def test_a_key_that_json_spells_in_escapes_is_cut_out_too(before: str) -> None:
+    key = Secret("sk-byts-abcdefgh1234567890")
+    spelled = "".join(f"\\u{ord(letter):04X}" for letter in key.reveal())
+    body = redacted(f'{{"model": "{before}{spelled}"}}'.encode(), key)
+    assert key.reveal() not in str(json.loads(body))
+
+
+def test_escapes_that_json_needs_are_kept() -> None:
+    body = rb'{"a": "\\u0073 \u0022 \u005c \u0041"}'
+    assert json.loads(redacted(body, Secret("sk-byts-abcdefgh1234567890"))) == json.loads(body)

@@ -95,7 +95,7 @@ def _read(path: Path) -> Iterator[Received]:
     for line in text.splitlines(keepends=True):
         if not line.endswith("\n"):
             return  # still being written
-        for resource in json.loads(line)["resourceMetrics"]:
+        for resource in json.loads(line).get("resourceMetrics", []):
             names = _attributes(resource.get("resource", {}))
             for scope in resource["scopeMetrics"]:
                 for metric in scope["metrics"]:

@@ -91,7 +91,8 @@ class EndpointStatus:
     """One endpoint of one account, as its polls found it.
 
     `up` and `last_outcome` are None before the first poll ended. Instants are Unix seconds.
-    `interval` is the configured poll interval in seconds, without jitter.
+    `interval` is the configured poll interval in seconds, without jitter. `behind`: while history
+    is being caught up, how many seconds of it are left to read; None otherwise.
     """
 
     def __init__(self, interval: float) -> None:
@@ -102,6 +103,7 @@ class EndpointStatus:
         self.last_error: str | None = None
         self.last_error_at: float | None = None
         self.next_poll: float | None = None
+        self.behind: float | None = None
         self.polls: dict[Outcome, int] = {}
         self.duration = Histogram()
 
@@ -156,7 +158,11 @@ class KeyReadings:
 
 
 class AccountBoard:
-    """Newest readings of one account."""
+    """Newest readings of one account.
+
+    `rejected` holds the ids of rows that could not be understood, so that each is logged and
+    counted once, however often it comes.
+    """
 
     def __init__(self, name: str, endpoints: dict[Endpoint, float]) -> None:
         """`endpoints`: each enabled endpoint and its poll interval in seconds."""
@@ -165,6 +171,7 @@ class AccountBoard:
         self.account: AccountReading | None = None
         self.keys: dict[str, KeyReadings] = {}
         self.rows: dict[RowOutcome, int] = dict.fromkeys(RowOutcome, 0)
+        self.rejected: dict[Endpoint, dict[str, None]] = {endpoint: {} for endpoint in Endpoint}
 
     def observe(self, envelope: Envelope) -> None:
         """Take over an envelope, whatever the status of the response that carried it."""

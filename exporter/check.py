@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import tempfile
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
-
-from exporter import __version__, threads
+from exporter import threads
 from exporter.board import Board
 from exporter.catalogue import BUILD_INFO
 from exporter.clock import Clock, SystemClock
 from exporter.config import Account, Config
 from exporter.errors import GatewayError
-from exporter.fleet import intervals, resource
-from exporter.gateway.client import GatewayClient, Http, open_http
+from exporter.findings import Finding, table
+from exporter.fleet import connect, intervals, resource
+from exporter.gateway.client import GatewayClient, Http
 from exporter.gateway.readings import AccountReading, Endpoint, LogPage, RollupReading
 from exporter.money import to_usd
 from exporter.otlp import OtlpExporter
@@ -26,24 +25,18 @@ from exporter.snapshot import Snapshot, take
 
 _HOUR = 3600.0
 _DAY = 86_400.0
-_AT_ONCE = 10
+_AT_ONCE = 30
+_MARGIN = 5.0
 
 
-class Finding(msgspec.Struct, frozen=True):
-    """One line of the table."""
-
-    subject: str
-    worked: bool
-    said: str
-
-
-async def check(config: Config, path: Path, environ: Mapping[str, str]) -> int:
-    """Print what works and what does not; returns the number of things that do not."""
+async def check(config: Config, path: Path, environ: Mapping[str, str]) -> bool:
+    """Print what works and what does not; returns whether all of it does. Raises ConfigError."""
     clock = SystemClock()
+    http = connect(config)
     print(f"{path} is valid.")
     for warning in config.warnings:
-        print(f"  note: {warning}")
-    http = open_http(config.gateway.timeout)
+        print(f"note: {warning}")
+    print(flush=True)
     turns = asyncio.Semaphore(_AT_ONCE)
 
     async def in_turn(account: Account) -> list[Finding]:
@@ -57,8 +50,9 @@ async def check(config: Config, path: Path, environ: Mapping[str, str]) -> int:
     findings = [finding for found in asked for finding in found]
     findings.append(_state(config.state_path))
     findings.append(await _export(config, clock))
-    _print(findings)
-    return sum(not finding.worked for finding in findings)
+    for line in table(findings):
+        print(line)
+    return all(finding.worked for finding in findings)
 
 
 async def _ask_all(
@@ -67,14 +61,15 @@ async def _ask_all(
     client = GatewayClient(
         http, account, config.gateway, config.usage, clock, lambda envelope: None, environ
     )
-    findings = []
-    for endpoint in intervals(config):
-        subject = f"{account.name}: {endpoint}"
+
+    async def ask(endpoint: Endpoint) -> Finding:
         try:
-            findings.append(Finding(subject, True, await _ask(endpoint, client, clock.now())))
+            said = await _ask(endpoint, client, clock.now())
         except GatewayError as error:
-            findings.append(Finding(subject, False, f"{error.outcome}: {error}"))
-    return findings
+            return Finding(account.name, endpoint, False, f"{error.outcome}: {error}")
+        return Finding(account.name, endpoint, True, said)
+
+    return await asyncio.gather(*(ask(endpoint) for endpoint in intervals(config)))
 
 
 async def _ask(endpoint: Endpoint, client: GatewayClient, now: float) -> str:
@@ -85,11 +80,10 @@ async def _ask(endpoint: Endpoint, client: GatewayClient, now: float) -> str:
         async for page in client.usage(now - _HOUR, now + _HOUR):
             return _describe_usage(page)
     async for items in client.transactions(now - 90 * _DAY, now + _HOUR):
-        if not items.items:
-            break
-        newest = max(items.items, key=lambda item: item.created_at)
-        when = datetime.fromtimestamp(newest.created_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
-        return f"newest is a {newest.kind} of {to_usd(newest.amount):,.2f} USD, {when}"
+        if items.items:
+            newest = max(items.items, key=lambda item: item.created_at)
+            when = datetime.fromtimestamp(newest.created_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+            return f"newest is a {newest.kind} of {to_usd(newest.amount):,.2f} USD, {when}"
     return "none in the last 90 days"
 
 
@@ -108,28 +102,36 @@ def _describe_account(reading: AccountReading, key: str | None) -> str:
 
 def _describe_usage(page: LogPage | RollupReading) -> str:
     if isinstance(page, RollupReading):
-        said = f"the gateway gives the rollup: {len(page.buckets)} bucket(s) in the last hour"
+        said = f"the gateway gives the rollup: {_many(len(page.buckets), 'bucket')}"
     else:
         more = "" if page.last else " or more"
-        said = f"the gateway gives the log: {len(page.rows)}{more} row(s) in the last hour"
+        said = f"the gateway gives the log: {_many(len(page.rows), 'row')}{more}"
+    said += " in the last hour"
     if page.rejected:
         first = page.rejected[0]
         said += f"; {len(page.rejected)} not understood, first {first.row_id}: {first.reason}"
     return said
 
 
+def _many(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def _state(path: Path) -> Finding:
-    """Whether `run` could write the state. Looks only: a running exporter is not disturbed."""
-    place = path if path.exists() else path.parent
-    while not place.exists():
-        place = place.parent
-    if path.is_dir():
-        return Finding("state", False, f"{path} is a directory: let state.path name a file")
-    if not os.access(place, os.W_OK) or not os.access(path.parent if path.exists() else place, os.W_OK):
-        return Finding(
-            "state", False, f"{place} cannot be written: let state.path point to a writable place"
-        )
-    return Finding("state", True, f"{path} " + ("exists" if path.exists() else "can be made"))
+    """Whether `run` could write the state. A running exporter is not disturbed."""
+    try:
+        if path.exists():
+            path.open("r+b").close()
+        place = path.parent
+        while not place.exists():
+            place = place.parent
+        # SQLite makes files beside its own, so the directory must be writable in any case.
+        with tempfile.TemporaryFile(dir=place) as file:
+            file.write(b"state")
+    except OSError as error:
+        said = f"{path} cannot be written ({error.strerror}): let state.path point to a file on a "
+        return Finding("", "state", False, f"{said}writable disk, or mend its permissions")
+    return Finding("", "state", True, f"{path} {'is there' if path.exists() else 'can be made'}")
 
 
 async def _export(config: Config, clock: Clock) -> Finding:
@@ -137,21 +139,18 @@ async def _export(config: Config, clock: Clock) -> Finding:
 
     Counters stay with the daemon: two writers of one series would make its rate absurd.
     """
-    if not config.otlp.endpoint:
-        return Finding("otlp", True, "turned off")
+    otlp = config.otlp
+    if not otlp.endpoint:
+        return Finding("", "otlp", True, "turned off; /metrics can be scraped")
     now = clock.now()
     points = tuple(p for p in take(Board(now), {}, now).points if p.metric is BUILD_INFO)
-    exporter = OtlpExporter(config.otlp, resource(config, f"check-{uuid.uuid4()}"))
-    result = await threads.call(lambda: exporter.export(Snapshot(int(now * 1e9), points)))
+    exporter = OtlpExporter(otlp, resource(config, f"check-{uuid.uuid4()}"))
+    try:
+        async with asyncio.timeout(otlp.timeout + _MARGIN):
+            result = await threads.call(lambda: exporter.export(Snapshot(int(now * 1e9), points)))
+    except TimeoutError:
+        said = f"no answer from {otlp.endpoint}: check otlp.endpoint, DNS and the network"
+        return Finding("", "otlp", False, said)
     exporter.close()
-    said = result.error or f"{config.otlp.endpoint} accepted an export from version {__version__}"
-    return Finding("otlp", result.error is None, said)
-
-
-def _print(findings: list[Finding]) -> None:
-    width = max(len(finding.subject) for finding in findings)
-    for finding in findings:
-        mark = "ok  " if finding.worked else "FAIL"
-        print(f"  {mark}  {finding.subject:{width}}  {finding.said}")
-    failed = sum(not finding.worked for finding in findings)
-    print("All of it works." if not failed else f"{failed} of {len(findings)} failed.")
+    said = result.error or f"{otlp.endpoint} accepted an export"
+    return Finding("", "otlp", result.error is None, said)

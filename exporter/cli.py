@@ -6,49 +6,80 @@ import argparse
 import asyncio
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 from exporter import __version__, logs
-from exporter.config import Config
+from exporter.config import Config, Listen
 from exporter.errors import ConfigError, ExporterError
+from exporter.redaction import redact
 
 OK, FAILED, UNUSABLE = 0, 1, 2
+
+_FIRST_CONFIGURATION = """\
+A first configuration is three lines:
+
+    accounts:
+      - name: prod
+        api_key_env: BYTESPIKE_API_KEY
+
+Write them to {path}, or name another file with --config.
+`bytespike-exporter demo` needs no configuration at all."""
 
 logger = logging.getLogger(__name__)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The console script. Does not return."""
-    options = _parser().parse_args(arguments)
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """The console script. Ends the process."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a key's masked form is not in every encoding
+            stream.reconfigure(errors="backslashreplace")
+    logs.configure("info", "text")
+    options = _parser(words).parse_args(words)
     try:
         code = options.command(options)
     except ConfigError as error:
-        print(f"{len(error.problems)} problem(s) in the configuration:", file=sys.stderr)
-        for problem in error.problems:
-            print(f"  {problem}", file=sys.stderr)
+        _print_problems(error)
         code = UNUSABLE
     except ExporterError as error:
-        print(f"bytespike-exporter: {error}", file=sys.stderr)
+        _say(f"bytespike-exporter: {redact(str(error))}")
         code = FAILED
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, BrokenPipeError):  # nobody waits for the rest
+        code = FAILED
+    except Exception:
+        logger.critical("Stopped by a mistake in the exporter. Please report it", exc_info=True)
         code = FAILED
     _leave(code)
 
 
-def _leave(code: int) -> None:
+def _leave(code: int) -> NoReturn:
     """End now: a thread that hangs in a dead network or disk is not waited for."""
-    logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except OSError:
-            code = code or FAILED
+        except (OSError, ValueError, AttributeError):  # closed by whoever read it, or never there
+            continue
     os._exit(code)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _say(line: str) -> None:
+    if sys.stderr is not None:
+        print(line, file=sys.stderr)
+
+
+def _print_problems(error: ConfigError) -> None:
+    number = len(error.problems)
+    _say(f"{number} problem{'' if number == 1 else 's'} in the configuration:")
+    for problem in error.problems:
+        _say(f"  {redact(problem)}")
+
+
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="bytespike-exporter",
         description="Exports balance, limits and spend of ByteSpike accounts as OTLP metrics.",
@@ -65,31 +96,39 @@ def _parser() -> argparse.ArgumentParser:
     _add_config(check)
     check.set_defaults(command=_check)
 
-    simulate = commands.add_parser("simulate", help="serve a simulated gateway")
-    if _chosen("simulate"):
-        from exporter.simulator.cli import add_arguments
-
-        add_arguments(simulate)
-    simulate.set_defaults(command=_simulate)
-
-    demo = commands.add_parser("demo", help="simulator, exporter and status page in one process")
-    demo.add_argument(
-        "--listen",
-        metavar="HOST:PORT",
-        help="address of the status page (default 127.0.0.1:9464, or a free port if it is taken)",
+    _add_simulate(commands.add_parser("simulate", help="serve a simulated gateway"), words)
+    _add_demo(
+        commands.add_parser("demo", help="simulator, exporter and status page in one process")
     )
-    demo.add_argument("--otlp", metavar="URL", default="", help="also send OTLP over HTTP to URL")
-    demo.set_defaults(command=_demo)
-
     metrics = commands.add_parser("metrics", help="print the metric reference")
     metrics.add_argument("--format", choices=("markdown", "json"), default="markdown")
     metrics.set_defaults(command=_metrics)
     return parser
 
 
-def _chosen(command: str) -> bool:
-    """Whether the command is named, so that others need not load its options."""
-    return command in sys.argv
+def _add_simulate(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
+    if "simulate" in words:  # other commands need not load its options
+        from exporter.simulator.cli import add_arguments
+
+        add_arguments(parser)
+    parser.set_defaults(command=_simulate)
+
+
+def _add_demo(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--listen",
+        metavar="HOST:PORT",
+        type=_listen,
+        help="address of the status page (default 127.0.0.1:9464, or a free port if it is taken)",
+    )
+    parser.add_argument(
+        "--otlp",
+        metavar="URL",
+        type=_endpoint,
+        default=None,
+        help="also send OTLP over HTTP, for example to http://localhost:4318",
+    )
+    parser.set_defaults(command=_demo)
 
 
 def _add_config(parser: argparse.ArgumentParser) -> None:
@@ -102,6 +141,31 @@ def _add_config(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _listen(text: str) -> Listen:
+    from exporter.configuration.values import listen
+
+    try:
+        address = listen(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if address is None:
+        raise argparse.ArgumentTypeError("is empty; the demo is not worth much without its page")
+    return address
+
+
+def _endpoint(text: str) -> str:
+    from urllib.parse import urlsplit
+
+    from exporter.configuration.otel import METRICS_PATH
+    from exporter.configuration.values import url
+
+    try:
+        endpoint = url(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return endpoint if urlsplit(endpoint).path else endpoint + METRICS_PATH
+
+
 def _loop(work: Callable[[], Coroutine[None, None, int]]) -> int:
     """Run to the end. Threads that asyncio would wait for are left behind by `_leave`."""
     loop = asyncio.new_event_loop()
@@ -109,27 +173,42 @@ def _loop(work: Callable[[], Coroutine[None, None, int]]) -> int:
     return loop.run_until_complete(work())
 
 
-def _load(path: Path) -> Config:
-    from exporter.config_file import load
+def _obey_early() -> None:
+    """SIGTERM and SIGINT end the process well from its first moment; a SIGHUP is too early."""
 
-    config = load(path, os.environ)
-    logs.configure(config.log.level, config.log.format)
-    logs.log_uncaught()
-    return config
+    def end(number: int, frame: FrameType | None) -> None:
+        _leave(OK)
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+def _help_begin(path: Path) -> None:
+    """A first configuration, for somebody who has none."""
+    if not path.exists():
+        _say(f"{_FIRST_CONFIGURATION.format(path=path)}\n")
 
 
 def _run(options: argparse.Namespace) -> int:
+    _obey_early()
+    _help_begin(options.config)
+    from exporter.config_file import load
+
+    def read() -> Config:
+        config = load(options.config, os.environ)
+        logs.configure(config.log.level, config.log.format)
+        return config
+
+    config = read()
+    logs.log_uncaught()
     from exporter.daemon import Daemon
 
-    config = _load(options.config)
-    for warning in config.warnings:
-        logger.warning("%s", warning)
-
     async def work() -> int:
-        daemon = Daemon(config, os.environ, lambda: _load(options.config))
+        daemon = Daemon(config, os.environ, read)
+        daemon.install_signals()
         if options.once:
             return OK if await daemon.once() else FAILED
-        daemon.install_signals()
         await daemon.run()
         return OK
 
@@ -137,30 +216,35 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
+    _help_begin(options.config)
     from exporter.check import check
     from exporter.config_file import load
 
     config = load(options.config, os.environ)
     logs.configure("critical", "text")
-    return OK if _loop(lambda: check(config, options.config, os.environ)) == 0 else FAILED
+
+    async def work() -> int:
+        return OK if await check(config, options.config, os.environ) else FAILED
+
+    return _loop(work)
 
 
 def _simulate(options: argparse.Namespace) -> int:
     from exporter.simulator.cli import serve
 
-    logs.configure("info", "text")
     return _loop(lambda: serve(options))
 
 
 def _demo(options: argparse.Namespace) -> int:
+    _obey_early()
     from exporter.demo import demo
 
     logs.configure("warning", "text")
-    return _loop(lambda: demo(options.listen, options.otlp))
+    return _loop(lambda: demo(options.listen, options.otlp or ""))
 
 
 def _metrics(options: argparse.Namespace) -> int:
     from exporter.metrics_doc import render
 
-    sys.stdout.write(render(options.format))
+    print(render(options.format), end="")
     return OK

@@ -24,10 +24,13 @@ class SystemClock:
     """The machine's clock."""
 
     def now(self) -> float:
+        """Unix seconds."""
         return time.time()
 
     def monotonic(self) -> float:
+        """Seconds from an arbitrary start."""
         return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:
+        """Return after `seconds`."""
         await asyncio.sleep(seconds)

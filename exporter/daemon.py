@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, TypeVar
 
-from exporter import __version__
+from exporter import __version__, threads
 from exporter.board import Board
 from exporter.clock import Clock, SystemClock
-from exporter.config import Config
+from exporter.complaints import Complaints
+from exporter.config import Config, Listen
+from exporter.config_file import describe
 from exporter.errors import ConfigError, ExporterError, StateError
 from exporter.fleet import Fleet, Surroundings
 from exporter.ledger.store import Store
 from exporter.ledger.totals import AccountTotals
 from exporter.ledger.worker import ThreadWorker
-from exporter.otlp import ExportResult
-from exporter.poller import PollError
 from exporter.repeats import Repeats
 from exporter.web.app import App
 from exporter.web.server import WebServer
@@ -25,7 +26,13 @@ from exporter.web.view import View
 
 LAST_EXPORT = 4.0
 CLOSE_STATE = 2.0
+CANCEL = 0.5
 """Seconds that ending may take for each; with the rest it stays under ten."""
+
+SLOW_STATE = 5.0
+"""Seconds after which the log says what the start waits for."""
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -47,8 +54,10 @@ class Daemon:
         self._clock = clock or SystemClock()
         self._stop = asyncio.Event()
         self._reloading = asyncio.Event()
-        self._worker = ThreadWorker()
+        self._thread = ThreadWorker()
+        self._app = App(self._view, self._totals, self._clock)
         self._web: WebServer | None = None
+        self._retiring: set[asyncio.Task[None]] = set()
         self._fleet: Fleet
         self._around: Surroundings
 
@@ -61,88 +70,123 @@ class Daemon:
         """Stop polling, commit, export once more, end."""
         self._stop.set()
 
-    async def run(self, ready: Callable[[], None] = lambda: None) -> None:
-        """Work until `stop`. `ready` is called once all is started. Raises ExporterError."""
-        await self.open()
-        try:
-            await self._serve()
-            self._fleet.start()
-            logger.info("Polling %d account(s); %s", len(self._config.accounts), self._where())
-            ready()
-            await self._work()
-        finally:
-            await self.close()
-
-    async def once(self) -> bool:
-        """One round of polls and one export. Returns whether all of it worked."""
-        await self.open()
-        try:
-            errors: list[PollError | None] = []
-            for poller in self._fleet.pollers:
-                errors += (await poller.poll_once()).values()
-            result: ExportResult | None = None
-            if self._fleet.exports is not None:
-                result = await self._fleet.exports.export()
-        finally:
-            await self._fleet.stop()
-            await self._close_state()
-        return not any(errors) and (result is None or result.error is None)
-
-    async def open(self) -> None:
-        """Open the state and make all parts. Raises StateError."""
-        store = await self._worker.do(Store, self._config.state_path)
-        if store.recovered_from is not None:
-            logger.error(
-                "The state file could not be read and was moved to %s. Counting starts anew from "
-                "now, under a new service.instance.id; nothing is counted twice",
-                store.recovered_from,
-            )
-        self._around = Surroundings(
-            Board(self._clock.now()),
-            store,
-            self._worker,
-            self._clock,
-            Repeats(logging.getLogger("exporter"), self._clock),
-            self._environ,
-        )
-        self._fleet = Fleet(self._config, self._around)
-        await self._fleet.open()
-
-    async def close(self) -> None:
-        """End everything, in less than ten seconds whatever hangs."""
-        await self._fleet.stop()
-        if self._fleet.exports is not None:
-            await self._fleet.exports.last(LAST_EXPORT)
-        if self._web is not None:
-            await self._web.stop()
-        await self._close_state()
-        logger.info("Stopped")
-
-    async def _close_state(self) -> None:
-        try:
-            async with asyncio.timeout(CLOSE_STATE):
-                await self._worker.do(self._around.store.close)
-        except TimeoutError:
-            logger.error("The state file did not answer; what was committed is safe")
-        self._worker.close()
+    def reload(self) -> None:
+        """Read the configuration again and change over to it."""
+        self._reloading.set()
 
     def install_signals(self) -> None:
         """SIGTERM and SIGINT stop, SIGHUP reloads."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
-        loop.add_signal_handler(signal.SIGHUP, self._reloading.set)
+        loop.add_signal_handler(signal.SIGHUP, self.reload)
+
+    async def run(self, ready: Callable[[], None] = lambda: None) -> None:
+        """Work until `stop`. `ready` is called once all is started. Raises ExporterError."""
+        _announce(self._config)
+        if await self._unless_stopped(self._open()) is None:
+            return
+        exports = False
+        try:
+            await self._serve(self._config.http_listen)
+            exports = True
+            self._fleet.start()
+            logger.info("Polling %d account(s); %s", len(self._config.accounts), self._where())
+            ready()
+            await self._work()
+            logger.info("Stopping")
+        finally:
+            await self._close(exports)
+
+    async def once(self) -> bool:
+        """One round of polls and one export. Returns whether all that was begun worked."""
+        _announce(self._config)
+        if await self._unless_stopped(self._open()) is None:
+            return True
+        worked: bool | None = None
+        try:
+            worked = await self._unless_stopped(self._round())
+        finally:
+            await self._close(exports=worked is None and self._stop.is_set())
+        return worked is not False
+
+    async def _round(self) -> bool:
+        errors = await self._fleet.poll_once()
+        if self._fleet.exports is None:
+            return not errors
+        result = await self._fleet.exports.export()
+        return not errors and result.error is None
+
+    async def _open(self) -> bool:
+        """Open the state and make all parts. Raises StateError, ConfigError."""
+        store = await self._open_state()
+        if store.recovered_from is not None:
+            logger.error(
+                "The state file could not be read and was moved to %s. Counting starts anew from "
+                "now, under a new service.instance.id; nothing is counted twice",
+                store.recovered_from,
+            )
+        repeats = Repeats(logging.getLogger("exporter"), self._clock)
+        self._around = Surroundings(
+            board=Board(self._clock.now()),
+            store=store,
+            worker=threads.PatientWorker(self._thread),
+            clock=self._clock,
+            repeats=repeats,
+            complaints=Complaints(repeats, self._clock),
+            environ=self._environ,
+        )
+        self._fleet = Fleet(self._config, self._around)
+        await self._fleet.open()
+        self._fleet.take_over()
+        return True
+
+    async def _open_state(self) -> Store:
+        """The state file, with a word in the log where opening it takes its time."""
+        path = self._config.state_path
+        slow = asyncio.get_running_loop().call_later(
+            SLOW_STATE, logger.warning, "Still opening %s: it is large, or the disk is slow", path
+        )
+        try:
+            return await threads.call(lambda: Store(path))
+        finally:
+            slow.cancel()
+
+    async def _close(self, exports: bool) -> None:
+        """End everything, in less than ten seconds whatever hangs."""
+        await self._fleet.stop()
+        if exports and self._fleet.exports is not None:
+            await self._fleet.exports.last(LAST_EXPORT)
+        if self._web is not None:
+            await self._web.stop()
+        try:
+            async with asyncio.timeout(CLOSE_STATE):
+                await self._thread.do(self._around.store.close)
+        except TimeoutError:
+            logger.error("The state file did not answer; what was committed is safe")
+        self._thread.close()
+        logger.info("Stopped")
 
     async def _work(self) -> None:
-        stop = asyncio.create_task(self._stop.wait())
         while not self._stop.is_set():
-            reload = asyncio.create_task(self._reloading.wait())
-            await asyncio.wait({stop, reload}, return_when=asyncio.FIRST_COMPLETED)
-            reload.cancel()
+            await self._unless_stopped(self._reloading.wait())
             if self._reloading.is_set():
                 self._reloading.clear()
-                await self._apply_new()
-        stop.cancel()
+                await self._unless_stopped(self._apply_new())
+
+    async def _unless_stopped(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """What `work` gives. None where `stop` comes first: the work is given up then."""
+        working = asyncio.ensure_future(work)
+        stop = asyncio.ensure_future(self._stop.wait())
+        try:
+            await asyncio.wait({working, stop}, return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                return working.result()
+            working.cancel()
+            await asyncio.wait({working}, timeout=CANCEL)
+            return None
+        finally:
+            stop.cancel()
 
     async def _apply_new(self) -> None:
         """Change over to the configuration as it is now; an unusable one changes nothing."""
@@ -150,37 +194,50 @@ class Daemon:
             return
         try:
             config = self._reload()
+            fleet = Fleet(config, self._around)
+            await fleet.open()
         except ConfigError as error:
             logger.error("The configuration was not reloaded and the old one stays in force:")
             for problem in error.problems:
                 logger.error("  %s", problem)
             return
-        if config.state_path != self._config.state_path:
-            logger.warning("state.path: a new state file is only opened by a restart")
-        before, self._config = self._config, config
-        await self._fleet.stop()
-        if self._fleet.exports is not None:
-            await self._fleet.exports.last(LAST_EXPORT)
-        self._fleet = Fleet(config, self._around)
-        await self._fleet.open()
-        if config.http_listen != before.http_listen:
-            await self._move_web()
-        self._fleet.start()
+        except StateError as error:
+            logger.error("The configuration was not reloaded; send SIGHUP again: %s", error)
+            return
+        await self._change_to(config, fleet)
+        _announce(config)
         logger.info("Configuration reloaded; %s", self._where())
 
-    async def _move_web(self) -> None:
+    async def _change_to(self, config: Config, fleet: Fleet) -> None:
+        if config.state_path != self._around.store.path:
+            logger.warning("state.path: another state file is opened by a restart only")
+        before, self._config = self._config, config
+        old, self._fleet = self._fleet, fleet
+        await old.stop()
+        if old.exports is not None:  # an export under way may take its time
+            retiring = asyncio.create_task(old.exports.retire())
+            self._retiring.add(retiring)
+            retiring.add_done_callback(self._retiring.discard)
+        fleet.take_over()
+        fleet.start()
+        if config.http_listen != before.http_listen:
+            await self._move_web(before.http_listen)
+
+    async def _move_web(self, before: Listen | None) -> None:
+        """Serve on the new address; on the old one where the new one cannot be had."""
         if self._web is not None:
             await self._web.stop()
         try:
-            await self._serve()
+            await self._serve(self._config.http_listen)
         except ExporterError as error:
-            logger.error("%s", error)
+            logger.error("http.listen stays as it was: %s", error)
+            await self._serve(before)
 
-    async def _serve(self) -> None:
+    async def _serve(self, listen: Listen | None) -> None:
         self._web = None
-        if self._config.http_listen is None:
+        if listen is None:
             return
-        web = WebServer(self._config.http_listen, App(self._view, self._totals, self._clock))
+        web = WebServer(listen, self._app)
         await web.start()
         self._web = web
 
@@ -188,7 +245,7 @@ class Daemon:
         return View(self._around.board, self._config, self._around.store.instance_id)
 
     async def _totals(self) -> Mapping[str, AccountTotals]:
-        return await self._worker.do(self._fleet.ledger.totals)
+        return await self._around.worker.do(self._fleet.ledger.totals)
 
     def _where(self) -> str:
         page = f"status page at http://{self.address}/" if self.address else "no status page"
@@ -196,3 +253,9 @@ class Daemon:
         return f"version {__version__}, {page}, {otlp}"
 
 
+def _announce(config: Config) -> None:
+    """What is probably not meant, and for debugging every setting in force."""
+    for warning in config.warnings:
+        logger.warning("%s", warning)
+    for line in describe(config).splitlines():
+        logger.debug("%s", line)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import tempfile
 from pathlib import Path
 
 from exporter.config import Account, Config, Gateway, Listen, Otlp, Poll, Usage, UsageStart
-from exporter.configuration.values import listen as parse_listen
 from exporter.daemon import Daemon
 from exporter.simulator.app import Simulator
 from exporter.simulator.options import Options
@@ -21,12 +21,13 @@ _TICK = 0.5
 _USUAL = Listen("127.0.0.1", 9464)
 
 
-async def demo(listen: str | None, otlp: str) -> int:
+async def demo(listen: Listen | None, otlp: str) -> int:
     """Run until interrupted; prints where to look. `otlp`: a receiver's URL, or ""."""
-    simulator = Simulator(Options(history=_HISTORY, rate=60.0))
+    _stay_here()
+    simulator = Simulator(Options(history=_HISTORY, rate=20.0, rpm_limit=0))
     with tempfile.TemporaryDirectory(prefix="bytespike-demo-") as directory:
         async with running(simulator) as url:
-            config = _config(url, Path(directory), _address(listen), otlp)
+            config = _config(url, Path(directory), listen or _address(), otlp)
             daemon = Daemon(config, {_KEY: simulator.api_key})
             daemon.install_signals()
             traffic = asyncio.create_task(_live(simulator))
@@ -42,9 +43,10 @@ async def demo(listen: str | None, otlp: str) -> int:
 def _config(url: str, directory: Path, listen: Listen, otlp: str) -> Config:
     return Config(
         accounts=(Account("demo", url, api_key_env=_KEY),),
-        gateway=Gateway(base_url=url),
+        gateway=Gateway(base_url=url, max_requests_per_minute=6000),
         poll=Poll(account=2.0, usage=2.0, transactions=10.0),
         usage=Usage(start=UsageStart(back=_HISTORY)),
+        runway_window=3600.0,
         otlp=Otlp(endpoint=otlp, interval=5.0),
         state_path=directory / "bytespike.db",
         http_listen=listen,
@@ -58,10 +60,14 @@ async def _live(simulator: Simulator) -> None:
         await asyncio.sleep(_TICK)
 
 
-def _address(listen: str | None) -> Listen:
-    """What was asked for; else the usual address, or a free port if that is taken."""
-    if listen is not None:
-        return parse_listen(listen) or _USUAL
+def _stay_here() -> None:
+    """A proxy that the environment names knows nothing of what runs here."""
+    before = os.environ.get("NO_PROXY") or os.environ.get("no_proxy")
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = ",".join(filter(None, (before, "127.0.0.1")))
+
+
+def _address() -> Listen:
+    """The usual address, or a free port if that is taken."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -78,6 +84,6 @@ The demo runs: a simulated gateway with live traffic, and the exporter that read
   status page   http://{daemon.address}/
   metrics       http://{daemon.address}/metrics
   gateway       {url} (simulated)
-  OTLP          {otlp or "not sent; try --otlp http://localhost:4318/v1/metrics"}
+  OTLP          {otlp or "not sent; try --otlp http://localhost:4318"}
 
 Ctrl-C ends it. Nothing is kept."""

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 
 from exporter import threads
 from exporter.board import Board, ExportOutcome
-from exporter.clock import Clock
 from exporter.errors import StateError
-from exporter.ledger.ledger import Ledger
-from exporter.ledger.worker import Worker
+from exporter.ledger.totals import AccountTotals
 from exporter.otlp import ExportResult, OtlpExporter
 from exporter.repeats import Repeats
 from exporter.snapshot import Snapshot, take
+from exporter.streams import Books
+
+logger = logging.getLogger(__name__)
 
 
 class ExportLoop:
@@ -23,18 +25,16 @@ class ExportLoop:
         self,
         exporter: OtlpExporter,
         board: Board,
-        ledger: Ledger,
-        worker: Worker,
-        clock: Clock,
+        books: Books,
         repeats: Repeats,
         interval: float,
     ) -> None:
         """`interval` in seconds."""
         self._exporter = exporter
         self._board = board
-        self._ledger = ledger
-        self._worker = worker
-        self._clock = clock
+        self._ledger = books.ledger
+        self._worker = books.worker
+        self._clock = books.clock
         self._repeats = repeats
         self._interval = interval
         self._exporting = asyncio.Lock()
@@ -53,7 +53,14 @@ class ExportLoop:
         """Send one snapshot and record what became of it."""
         async with self._exporting:
             snapshot = await self._snapshot()
+            began = self._clock.monotonic()
             result = await threads.call(lambda: self._exporter.export(snapshot))
+        logger.debug(
+            "%d points exported in %.2f s: %s",
+            len(snapshot.points) + len(snapshot.zero_points),
+            self._clock.monotonic() - began,
+            result.outcome,
+        )
         self._board.exports.ended(self._clock.now(), result.outcome, result.error)
         if result.error is None:
             self._repeats.over("export", "OTLP exports are accepted again")
@@ -70,13 +77,34 @@ class ExportLoop:
             async with asyncio.timeout(patience):
                 await self.export()
         except TimeoutError:
-            self._repeats.say("export", "The last OTLP export was given up: no answer in %g s", patience)
+            logger.warning(
+                "The last OTLP export was given up: it took longer than %g s. The next start "
+                "sends all that was counted",
+                patience,
+            )
         finally:
             self._exporter.close()
 
+    async def retire(self) -> None:
+        """Close once the export under way has ended; another loop has taken over."""
+        async with self._exporting:
+            self._exporter.close()
+
     async def _snapshot(self) -> Snapshot:
-        totals = await self._worker.do(self._ledger.totals)
+        totals = await self._totals()
         return take(self._board, totals, self._clock.now())
+
+    async def _totals(self) -> Mapping[str, AccountTotals]:
+        """What was counted; nothing where it cannot be read, so that the balance is still sent."""
+        try:
+            totals = await self._worker.do(self._ledger.totals)
+        except StateError as error:
+            self._repeats.say(
+                "totals", "Exporting without what was counted: %s", error, level=logging.ERROR
+            )
+            return {}
+        self._repeats.over("totals", "What was counted is exported again")
+        return totals
 
     async def _forget_zero_points(self, snapshot: Snapshot) -> None:
         if not snapshot.fresh_usage and not snapshot.fresh_billing:

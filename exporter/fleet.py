@@ -3,33 +3,43 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
 import msgspec
 
 from exporter import __version__
 from exporter.board import AccountBoard, Board, EndpointStatus
 from exporter.clock import Clock
-from exporter.config import Config
+from exporter.complaints import Complaints
+from exporter.config import Account, Config
+from exporter.errors import ConfigError
 from exporter.exports import ExportLoop
-from exporter.gateway.client import GatewayClient, open_http
+from exporter.gateway.client import GatewayClient, Http, open_http
 from exporter.gateway.readings import Endpoint
 from exporter.ledger.ledger import Ledger, Rules
 from exporter.ledger.store import Store
 from exporter.ledger.worker import Worker
 from exporter.otlp import OtlpExporter
-from exporter.poller import AccountPoller
+from exporter.poller import AccountPoller, PollError
 from exporter.repeats import Repeats
+from exporter.streams import Books
 
 SPREAD = 0.02
 """Seconds between the first polls of one account and those of the next."""
 
-_FIRST_POLLS = 2.0
+FIRST_POLLS = 2.0
 """How long the first export waits for the first polls, in seconds."""
 
-_RESTART = 10.0
+RESTART = 10.0
+"""Seconds until a part that a mistake of ours stopped is started again."""
+
+_LOOK = 0.02
+_AT_ONCE = 20
+_CLOSE_HTTP = 1.0
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +52,7 @@ class Surroundings(msgspec.Struct, frozen=True):
     worker: Worker
     clock: Clock
     repeats: Repeats
+    complaints: Complaints
     environ: Mapping[str, str]
 
 
@@ -65,24 +76,39 @@ def intervals(config: Config) -> dict[Endpoint, float]:
     return enabled
 
 
+def connect(config: Config) -> Http:
+    """The HTTP client for the gateway. Raises ConfigError where the environment spoils it."""
+    try:
+        return open_http(config.gateway.timeout)
+    except Exception as error:  # of ssl, httpx or what it uses; its text may hold a password
+        reason = error.strerror if isinstance(error, OSError) else None
+        raise ConfigError(
+            (
+                "environment: what it says of TLS or proxies cannot be used "
+                f"({reason or type(error).__name__}); check SSL_CERT_FILE, SSL_CERT_DIR, "
+                "HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY",
+            )
+        ) from None
+
+
 class Fleet:
-    """Everything that one configuration sets in motion."""
+    """Everything that one configuration sets in motion: `open`, then `take_over`, then `start`."""
 
     def __init__(self, config: Config, around: Surroundings) -> None:
+        """Touches nothing yet. Raises ConfigError."""
         self._config = config
         self._around = around
         usage = config.usage
-        self.ledger = Ledger(
-            around.store, Rules(usage.settle_window, usage.max_series, config.runway_window)
-        )
-        self._http = open_http(config.gateway.timeout)
-        self._seat_accounts()
-        self.pollers = [self._poller(name) for name in around.board.accounts]
+        rules = Rules(usage.settle_window, usage.max_series, config.runway_window)
+        self.ledger = Ledger(around.store, rules)
+        self._books = Books(self.ledger, around.worker, around.clock)
+        self._http = connect(config)
         self.exports = self._export_loop()
+        self._pollers: list[AccountPoller] = []
         self._tasks: list[asyncio.Task[None]] = []
 
     async def open(self) -> None:
-        """Make the accounts known to the ledger. Raises StateError."""
+        """Make the accounts known to the ledger. Raises StateError; nothing has changed then."""
         now = self._around.clock.now()
         # After a state file was lost, history would be counted again under a new identity.
         lost = self._around.store.recovered_from is not None
@@ -90,12 +116,18 @@ class Fleet:
         for account in self._config.accounts:
             await self._around.worker.do(self.ledger.open_account, account.name, start, now)
 
+    def take_over(self) -> None:
+        """The board shows this configuration's accounts from now on."""
+        self._seat_accounts()
+        self._pollers = [self._poller(account) for account in self._config.accounts]
+
     def start(self) -> None:
         """Poll and export from now on."""
-        for number, poller in enumerate(self.pollers):
-            self._keep(lambda poller=poller, delay=number * SPREAD: poller.run(delay))  # type: ignore[misc]
+        for number, poller in enumerate(self._pollers):
+            for endpoint in poller.endpoints:
+                self._keep(partial(poller.run, endpoint, number * SPREAD))
         if self.exports is not None:
-            self._keep(self._export)
+            self._keep(partial(self._export, self.exports))
 
     async def stop(self) -> None:
         """Stop polling. What was committed stays; an export under way goes on."""
@@ -103,19 +135,32 @@ class Fleet:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
-        await self._http.aclose()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_HTTP):
+                await self._http.aclose()
 
-    async def _export(self) -> None:
-        assert self.exports is not None
-        patience = min(_FIRST_POLLS, self._config.otlp.interval)
-        deadline = self._around.clock.monotonic() + patience
-        while not self._polled_once() and self._around.clock.monotonic() < deadline:
-            await self._around.clock.sleep(0.02)
-        await self.exports.run()
+    async def poll_once(self) -> list[PollError]:
+        """One round of polls of every account; gives what went wrong."""
+        turns = asyncio.Semaphore(_AT_ONCE)
+
+        async def in_turn(poller: AccountPoller) -> list[PollError]:
+            async with turns:
+                return await poller.poll_once()
+
+        rounds = await asyncio.gather(*(in_turn(poller) for poller in self._pollers))
+        return [error for errors in rounds for error in errors]
+
+    async def _export(self, exports: ExportLoop) -> None:
+        clock = self._around.clock
+        deadline = clock.monotonic() + min(FIRST_POLLS, self._config.otlp.interval)
+        while not self._polled_once() and clock.monotonic() < deadline:
+            await clock.sleep(_LOOK)
+        await exports.run()
 
     def _polled_once(self) -> bool:
+        """Whether the first export has something to say of every endpoint, or will not soon."""
         return all(
-            status.up is not None
+            status.up is not None or status.behind is not None
             for account in self._around.board.accounts.values()
             for status in account.endpoints.values()
         )
@@ -131,9 +176,9 @@ class Fleet:
                     logger.exception(
                         "A mistake in the exporter stopped a part of it; trying again in %g s. "
                         "Please report it",
-                        _RESTART,
+                        RESTART,
                     )
-                await self._around.clock.sleep(_RESTART)
+                await self._around.clock.sleep(RESTART)
 
         self._tasks.append(asyncio.create_task(kept()))
 
@@ -145,48 +190,36 @@ class Fleet:
             seat = AccountBoard(account.name, intervals(self._config))
             known = before.get(account.name)
             if known is not None:
-                seat.account, seat.keys, seat.rows = known.account, known.keys, known.rows
+                seat.account, seat.keys = known.account, known.keys
+                seat.rows, seat.rejected = known.rows, known.rejected
                 for endpoint, status in seat.endpoints.items():
                     seat.endpoints[endpoint] = _continued(known.endpoints.get(endpoint), status)
             board.accounts[account.name] = seat
 
-    def _poller(self, name: str) -> AccountPoller:
-        around = self._around
-        seat = around.board.accounts[name]
-        account = next(one for one in self._config.accounts if one.name == name)
+    def _poller(self, account: Account) -> AccountPoller:
+        around, config = self._around, self._config
+        seat = around.board.accounts[account.name]
         client = GatewayClient(
             self._http,
             account,
-            self._config.gateway,
-            self._config.usage,
+            config.gateway,
+            config.usage,
             around.clock,
             seat.observe,
             around.environ,
         )
+        rng = random.Random()
         return AccountPoller(
-            around.board,
-            seat,
-            client,
-            self.ledger,
-            around.worker,
-            around.clock,
-            random.Random(),
-            around.repeats,
+            around.board, seat, client, self._books, rng, around.repeats, around.complaints
         )
 
     def _export_loop(self) -> ExportLoop | None:
         if not self._config.otlp.endpoint:
             return None
         around = self._around
-        return ExportLoop(
-            OtlpExporter(self._config.otlp, resource(self._config, around.store.instance_id)),
-            around.board,
-            self.ledger,
-            around.worker,
-            around.clock,
-            around.repeats,
-            self._config.otlp.interval,
-        )
+        exporter = OtlpExporter(self._config.otlp, resource(self._config, around.store.instance_id))
+        interval = self._config.otlp.interval
+        return ExportLoop(exporter, around.board, self._books, around.repeats, interval)
 
 
 def _continued(before: EndpointStatus | None, status: EndpointStatus) -> EndpointStatus:

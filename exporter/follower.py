@@ -6,9 +6,10 @@ again. It ends after about one poll interval and goes on in the next round where
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
-from exporter.clock import Clock
+from exporter.board import EndpointStatus
 from exporter.errors import ResponseTooLargeError
 from exporter.gateway.readings import UsageShape
 from exporter.ledger.cursor import (
@@ -20,12 +21,20 @@ from exporter.ledger.cursor import (
     next_slice,
     next_sweep_slice,
 )
-from exporter.ledger.ledger import Ledger
-from exporter.ledger.worker import Worker
-from exporter.streams import Reader
+from exporter.streams import Books, Reader
 
-_FEW_ROWS = 200
-_MANY_ROWS = 10_000
+FEW_ROWS = 2000
+"""A slice with no more rows than this makes the next one twice as long."""
+
+MANY_ROWS = 6000
+"""A slice with more rows than this makes the next one half as long."""
+
+FAR_BEHIND = HOUR
+"""History (s) past which catching up is worth a word in the log and on the page."""
+
+_DAY = 24 * HOUR
+
+logger = logging.getLogger(__name__)
 
 
 class DriftAlarm:
@@ -55,19 +64,18 @@ class DriftAlarm:
 class Follower:
     """One stream of one account."""
 
-    def __init__(
-        self, name: str, reader: Reader, ledger: Ledger, worker: Worker, clock: Clock, interval: float
-    ) -> None:
-        """`name`: the account's; `interval`: seconds between polls."""
+    def __init__(self, name: str, reader: Reader, books: Books, status: EndpointStatus) -> None:
+        """`name`: the account's; `status`: where progress is shown."""
         self._name = name
         self._reader = reader
-        self._ledger = ledger
-        self._worker = worker
-        self._clock = clock
-        self._interval = interval
+        self._ledger = books.ledger
+        self._worker = books.worker
+        self._clock = books.clock
+        self._status = status
         self._span = FIRST_SPAN
         self._found = 0
-        self._alarm = DriftAlarm(interval, ledger.window.sweep_every)
+        self._catching_up = False
+        self._alarm = DriftAlarm(status.interval, books.ledger.window.sweep_every)
 
     async def round(self) -> bool:
         """Read what there is. Returns whether more waits to be read at once.
@@ -75,13 +83,36 @@ class Follower:
         Raises GatewayError and StateError; what was committed before stays.
         """
         now = self._clock.now()
-        patience = self._clock.monotonic() + self._interval
-        while not (await self._read_next(now)).tail:
+        patience = self._clock.monotonic() + self._status.interval
+        cursor = await self._cursor()
+        self._progress(now - (cursor.polled_ns / 1e9 if cursor.caught_up else cursor.position))
+        while not (done := await self._read_next(cursor, now)).tail:
+            self._progress(now - done.until)
             if self._clock.monotonic() >= patience:
                 return True
+            cursor = await self._cursor()
+        self._arrived()
         if await self._sweep_due(now):
             await self._sweep(now, patience)
         return False
+
+    def _progress(self, behind: float) -> None:
+        """So many seconds of history are left to read. Said once, until it has been read."""
+        if behind > FAR_BEHIND and not self._catching_up:
+            self._catching_up = True
+            logger.info(
+                "Account %s: %s is %s behind, catching up",
+                self._name,
+                self._reader.stream,
+                _in_words(behind),
+            )
+        self._status.behind = behind if self._catching_up else None
+
+    def _arrived(self) -> None:
+        if self._catching_up:
+            self._catching_up = False
+            logger.info("Account %s: %s has caught up", self._name, self._reader.stream)
+        self._status.behind = None
 
     async def _sweep(self, now: float, patience: float) -> None:
         """Sweep until done or out of patience: the tail comes first in every round."""
@@ -96,8 +127,16 @@ class Follower:
         if cursor.sweep_from is not None:
             return True
         late = now - cursor.swept_at >= self._ledger.window.sweep_every
-        if not late and not self._alarm.due(await self._drift(), now):
+        drift = await self._drift()
+        if not late and not self._alarm.due(drift, now):
             return False
+        reason = "it is time" if late else f"drift is {(drift or 0) / 1e9:.2f} USD"
+        logger.debug(
+            "Account %s: reading the settle window of %s again: %s",
+            self._name,
+            self._reader.stream,
+            reason,
+        )
         await self._worker.do(self._ledger.begin_sweep, self._name, self._reader.stream, now)
         return True
 
@@ -110,8 +149,7 @@ class Follower:
     async def _cursor(self) -> Cursor:
         return await self._worker.do(self._ledger.cursor, self._name, self._reader.stream)
 
-    async def _read_next(self, now: float) -> Slice:
-        cursor = await self._cursor()
+    async def _read_next(self, cursor: Cursor, now: float) -> Slice:
         aligned = cursor.shape == UsageShape.ROLLUP or (
             cursor.shape is None and self._reader.stream == "usage"
         )
@@ -133,10 +171,26 @@ class Follower:
                     raise
                 self._span = max(HOUR, self._span / 4 // HOUR * HOUR)
                 continue
+            logger.debug(
+                "Account %s: %s, %.1f h until %.1f h ago: %d rows, %d counted",
+                self._name,
+                self._reader.stream,
+                (span.until - span.since) / HOUR,
+                (now - span.until) / HOUR,
+                read.rows,
+                read.counted,
+            )
             if span.sweep:
                 self._found += read.counted
-            if read.rows <= _FEW_ROWS and not span.tail:
+            if read.rows <= FEW_ROWS and not span.tail:
                 self._span = min(self._span * 2, LONGEST_SPAN)
-            elif read.rows > _MANY_ROWS:
+            elif read.rows > MANY_ROWS:
                 self._span = max(HOUR, self._span / 2 // HOUR * HOUR)
             return span
+
+
+def _in_words(seconds: float) -> str:
+    """`3 days`, `5 hours`."""
+    size, unit = (_DAY, "day") if seconds >= 2 * _DAY else (HOUR, "hour")
+    number = round(seconds / size)
+    return f"{number} {unit}{'' if number == 1 else 's'}"

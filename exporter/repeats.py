@@ -82,6 +82,10 @@ class Repeats:
         self._logger.log(level, message, *args)
         return True
 
+    def forget(self, key: Hashable) -> None:
+        """The trouble has ended, and another line says so."""
+        self._troubles.pop(key, None)
+
     def _forget_oldest(self) -> None:
         while len(self._troubles) > _REMEMBERED:
             self._troubles.popitem(last=False)

@@ -7,32 +7,26 @@ last batch of a slice.
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
-from collections.abc import Iterable
 from typing import Protocol
 
 import msgspec
 
 from exporter.board import AccountBoard, RowOutcome
+from exporter.clock import Clock
+from exporter.errors import BadRequestError, BadResponseError
 from exporter.gateway.client import GatewayClient
-from exporter.gateway.readings import (
-    Endpoint,
-    Rejected,
-    RollupReading,
-    Transaction,
-    UsageRow,
-)
+from exporter.gateway.readings import Endpoint, RollupReading, Transaction, UsageRow
 from exporter.ledger.cursor import Slice, hour_of
 from exporter.ledger.ledger import Ledger, Stream
 from exporter.ledger.usage import Counted
 from exporter.ledger.worker import Worker
+from exporter.rejections import Rejections
 
 BATCH = 2000
 """Rows that are held and committed together."""
 
-_LOOK_BACK = 90 * 86_400.0
-_REMEMBERED = 1000
-_LOGGED_AT_ONCE = 5
+LOOK_BACK = 90 * 86_400.0
+"""How far back, in seconds, kinds of movements are looked for that were not seen since."""
 
 logger = logging.getLogger(__name__)
 
@@ -40,8 +34,8 @@ logger = logging.getLogger(__name__)
 class Read(msgspec.Struct, frozen=True):
     """What reading a slice gave: rows or buckets seen, and how many of them counted anew."""
 
-    rows: int
-    counted: int
+    rows: int = 0
+    counted: int = 0
 
 
 class Reader(Protocol):
@@ -54,37 +48,29 @@ class Reader(Protocol):
         ...
 
 
-class Rejections:
-    """Rows that could not be understood: each is logged and counted once, however often it comes."""
+class Books(msgspec.Struct, frozen=True):
+    """Where what is read is written down."""
 
-    def __init__(self, account: str, endpoint: Endpoint) -> None:
-        self._account = account
-        self._endpoint = endpoint
-        self._known: OrderedDict[str, None] = OrderedDict()
+    ledger: Ledger
+    worker: Worker
+    clock: Clock
 
-    def note(self, rejected: Iterable[Rejected]) -> int:
-        """Log those that are new; returns how many."""
-        fresh = [row for row in rejected if row.row_id not in self._known]
-        for row in fresh:
-            self._known[row.row_id] = None
-        while len(self._known) > _REMEMBERED:
-            self._known.popitem(last=False)
-        for row in fresh[:_LOGGED_AT_ONCE]:
-            logger.warning(
-                "account %s: %s row %s is not counted: %s",
-                self._account,
-                self._endpoint,
-                row.row_id,
-                row.reason,
-            )
-        if len(fresh) > _LOGGED_AT_ONCE:
-            logger.warning(
-                "account %s: %d more %s rows are not counted, for such reasons",
-                self._account,
-                len(fresh) - _LOGGED_AT_ONCE,
-                self._endpoint,
-            )
-        return len(fresh)
+
+class _Tally:
+    """Adds up what the batches of one slice gave."""
+
+    def __init__(self) -> None:
+        self.rows = self.counted = 0
+        self.newest: float | None = None
+
+    def add(self, rows: int, result: Counted) -> None:
+        self.rows += rows
+        self.counted += result.counted
+        known = [newest for newest in (self.newest, result.newest) if newest is not None]
+        self.newest = max(known, default=None)
+
+    def read(self) -> Read:
+        return Read(self.rows, self.counted)
 
 
 class UsageReader:
@@ -92,20 +78,16 @@ class UsageReader:
 
     stream: Stream = "usage"
 
-    def __init__(
-        self, board: AccountBoard, client: GatewayClient, ledger: Ledger, worker: Worker
-    ) -> None:
+    def __init__(self, board: AccountBoard, client: GatewayClient, books: Books) -> None:
         self._board = board
         self._client = client
-        self._ledger = ledger
-        self._worker = worker
-        self._rejections = Rejections(board.name, Endpoint.USAGE)
+        self._books = books
+        self._rejections = Rejections(board, Endpoint.USAGE, books.clock)
 
     async def read(self, span: Slice, now: float) -> Read:
         """Read a slice of usage; a rollup is asked again if the slice cuts an hour in two."""
         rows: list[UsageRow] = []
-        seen = counted = 0
-        newest: float | None = None
+        tally = _Tally()
         async for page in self._client.usage(span.since, span.until):
             self._board.rows[RowOutcome.REJECTED] += self._rejections.note(page.rejected)
             if isinstance(page, RollupReading):
@@ -114,33 +96,32 @@ class UsageReader:
                     return await self.read(aligned, now)
                 return await self._rollup(page, span, now)
             rows.extend(page.rows)
-            if len(rows) < BATCH and not page.last:
-                continue
-            result = await self._worker.do(
-                self._ledger.commit_log,
-                self._board.name,
-                rows,
-                span if page.last else None,
-                newest,
-                now,
-            )
-            self._note(result)
-            newest = max((n for n in (newest, result.newest) if n is not None), default=None)
-            seen += len(rows)
-            counted += result.counted
-            rows = []
-        return Read(seen, counted)
+            if len(rows) >= BATCH or page.last:
+                result = await self._log(rows, span if page.last else None, tally.newest, now)
+                tally.add(len(rows), result)
+                rows = []
+        return tally.read()
+
+    async def _log(
+        self, rows: list[UsageRow], done: Slice | None, newest: float | None, now: float
+    ) -> Counted:
+        ledger = self._books.ledger
+        result = await self._books.worker.do(
+            ledger.commit_log, self._board.name, rows, done, newest, now
+        )
+        return self._noted(result)
 
     async def _rollup(self, reading: RollupReading, span: Slice, now: float) -> Read:
-        result = await self._worker.do(
-            self._ledger.commit_rollup, self._board.name, reading, span, now
+        ledger = self._books.ledger
+        result = await self._books.worker.do(
+            ledger.commit_rollup, self._board.name, reading, span, now
         )
-        self._note(result)
-        return Read(len(reading.buckets), result.counted)
+        return Read(len(reading.buckets), self._noted(result).counted)
 
-    def _note(self, result: Counted) -> None:
+    def _noted(self, result: Counted) -> Counted:
         self._board.rows[RowOutcome.COUNTED] += result.counted
         self._board.rows[RowOutcome.DUPLICATE] += result.duplicate
+        return result
 
 
 class TransactionsReader:
@@ -148,14 +129,11 @@ class TransactionsReader:
 
     stream: Stream = "transactions"
 
-    def __init__(
-        self, board: AccountBoard, client: GatewayClient, ledger: Ledger, worker: Worker
-    ) -> None:
+    def __init__(self, board: AccountBoard, client: GatewayClient, books: Books) -> None:
         self._board = board
         self._client = client
-        self._ledger = ledger
-        self._worker = worker
-        self._rejections = Rejections(board.name, Endpoint.TRANSACTIONS)
+        self._books = books
+        self._rejections = Rejections(board, Endpoint.TRANSACTIONS, books.clock)
         self._looked_back = False
 
     async def read(self, span: Slice, now: float) -> Read:
@@ -163,32 +141,33 @@ class TransactionsReader:
         if not self._looked_back:
             await self._look_back(span.since, now)
         items: list[Transaction] = []
-        seen = counted = 0
-        newest: float | None = None
+        tally = _Tally()
         async for page in self._client.transactions(span.since, span.until):
             self._rejections.note(page.rejected)
             items.extend(page.items)
-            if len(items) < BATCH and not page.last:
-                continue
-            result = await self._commit(items, span if page.last else None, newest, now)
-            newest = max((n for n in (newest, result.newest) if n is not None), default=None)
-            seen += len(items)
-            counted += result.counted
-            items = []
-        return Read(seen, counted)
+            if len(items) >= BATCH or page.last:
+                done = span if page.last else None
+                tally.add(len(items), await self._commit(items, done, tally.newest, now))
+                items = []
+        return tally.read()
 
     async def _look_back(self, until: float, now: float) -> None:
-        """Learn once when the kinds of movements were last seen before counting began."""
-        async for page in self._client.transactions(until - _LOOK_BACK, until):
-            await self._commit(page.items, None, None, now)
-            break
+        """Learn once when the kinds of movements were last seen before counting began.
+
+        Worth one page. A gateway that cannot say it is asked for what is new all the same.
+        """
+        try:
+            async for page in self._client.transactions(until - LOOK_BACK, until):
+                await self._commit(list(page.items), None, None, now)
+                break
+        except (BadRequestError, BadResponseError) as error:
+            logger.debug("Account %s: no look back: %s", self._board.name, error)
         self._looked_back = True
 
     async def _commit(
-        self, items: list[Transaction] | tuple[Transaction, ...], done: Slice | None,
-        newest: float | None, now: float,
+        self, items: list[Transaction], done: Slice | None, newest: float | None, now: float
     ) -> Counted:
-        return await self._worker.do(
-            self._ledger.commit_transactions, self._board.name, items, done, newest, now
+        ledger = self._books.ledger
+        return await self._books.worker.do(
+            ledger.commit_transactions, self._board.name, items, done, newest, now
         )
-

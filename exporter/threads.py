@@ -1,13 +1,21 @@
-"""Blocking calls that may hang, made in threads that cannot hold up the end of the process."""
+"""Blocking calls that may hang, made so that they hold up neither their callers nor the end."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
+from exporter.errors import StateError
+from exporter.ledger.worker import Worker
+
+P = ParamSpec("P")
 T = TypeVar("T")
+
+PATIENCE = 30.0
+"""Seconds without any progress after which the state file counts as hanging."""
 
 
 async def call(function: Callable[[], T]) -> T:
@@ -32,10 +40,39 @@ async def call(function: Callable[[], T]) -> T:
             result = function()
         except BaseException as error:  # handed to the caller, whatever it is
             problem = error
-        try:
+        with contextlib.suppress(RuntimeError):  # the loop has ended and nobody waits
             loop.call_soon_threadsafe(settle, result, problem)
-        except RuntimeError:
-            pass  # the loop has ended and nobody waits
 
     threading.Thread(target=work, daemon=True).start()
     return await future
+
+
+class PatientWorker:
+    """A worker whose callers do not wait for ever for a disk that hangs.
+
+    A call that was given up may still be made later. All calls of the ledger allow that: what
+    was counted once is not counted again.
+    """
+
+    def __init__(self, worker: Worker, patience: float = PATIENCE) -> None:
+        self._worker = worker
+        self._patience = patience
+        self._ended = 0
+
+    async def do(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """What the function returns or raises; StateError where no call ends for too long."""
+        task = asyncio.ensure_future(self._worker.do(function, *args, **kwargs))
+        ended = -1
+        try:
+            while not task.done():
+                if ended == self._ended:
+                    waited = f"{self._patience:g} s"
+                    raise StateError(
+                        f"the state file has not answered for {waited}: check the disk"
+                    )
+                ended = self._ended
+                await asyncio.wait({task}, timeout=self._patience)
+            self._ended += 1
+            return task.result()
+        finally:
+            task.cancel()

@@ -75,7 +75,7 @@ class GatewayClient:
             return None
 
     def key_version(self) -> object:
-        """Differs from what it gave before once the account's key file was changed."""
+        """Differs from what it gave before once the key file was changed; None without a file."""
         return self._keys.version()
 
     async def account(self) -> AccountReading:

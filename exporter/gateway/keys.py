@@ -48,11 +48,16 @@ class KeySource:
         self._signature = None
 
     def version(self) -> object:
-        """Differs from what it gave before once the key file was changed; made for comparing."""
-        try:
-            return _signature(os.stat(self._account.api_key_file or ""))
-        except (OSError, ValueError):
+        """Differs from what it gave before once the key file was changed; made for comparing.
+
+        None for a key in an environment variable, which cannot change.
+        """
+        if self._account.api_key_file is None:
             return None
+        try:
+            return _signature(os.stat(self._account.api_key_file))
+        except (OSError, ValueError):
+            return "no such file"
 
     def _from_file(self, path: Path) -> Secret:
         """Re-read when inode, size or time changed; Kubernetes swaps a symlink to a new file."""

@@ -12,6 +12,9 @@ NANOS_PER_USD = 1_000_000_000
 MAX_USD = 1_000_000_000
 """No wallet, cap or charge is this large; a larger number is taken for a mistake."""
 
+MAX_CHARGE_USD = 1_000_000
+"""No call, and no hour of one key and model, costs more: sums of mistakes must fit 64 bits."""
+
 _MAX = Decimal(MAX_USD)
 _SCALE = Decimal(NANOS_PER_USD)
 # Longer numbers are cut with a sticky last digit, which keeps the later rounding exact.

@@ -16,7 +16,7 @@ from typing import Final
 from exporter.gateway.envelope import END_OF_TIME
 from exporter.gateway.jsontext import Json
 from exporter.gateway.readings import KeyRef
-from exporter.money import MAX_USD, NANOS_PER_USD, to_nanos
+from exporter.money import MAX_CHARGE_USD, NANOS_PER_USD, to_nanos
 from exporter.secret import Secret
 
 MAX_TEXT: Final = 256
@@ -85,6 +85,12 @@ def money(value: Json, *, signed: bool = False) -> int | None:
         return None
 
 
+def charge(value: Json) -> int | None:
+    """What an hour of one key and model has cost, in USD, as nano-USD."""
+    nanos = money(value)
+    return nanos if nanos is not None and nanos <= MAX_CHARGE_USD * NANOS_PER_USD else None
+
+
 def credits_to_nanos(credits: int | Decimal, per_usd: int) -> int:
     """Nano-USD of a charge in credits, rounded half to even once. Raises ValueError.
 
@@ -92,7 +98,7 @@ def credits_to_nanos(credits: int | Decimal, per_usd: int) -> int:
     """
     if isinstance(credits, Decimal) and not credits.is_finite():
         raise ValueError("credits are not a number")
-    if not 0 <= credits <= MAX_USD * per_usd:
+    if not 0 <= credits <= MAX_CHARGE_USD * per_usd:
         raise ValueError("credits are negative or absurd")
     if isinstance(credits, int) and NANOS_PER_USD % per_usd == 0:
         return credits * (NANOS_PER_USD // per_usd)

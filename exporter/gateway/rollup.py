@@ -9,11 +9,11 @@ from __future__ import annotations
 from exporter.errors import BadResponseError
 from exporter.gateway.fields import (
     UNKNOWN_MODEL,
+    charge,
     count,
     instant,
     is_day,
     key_ref,
-    money,
     text,
 )
 from exporter.gateway.jsontext import Json
@@ -57,9 +57,9 @@ def hour_of(value: Json) -> int:
 def _bucket(row: Json, own: KeyRef) -> UsageBucket:
     if not isinstance(row, dict):
         raise ValueError("the bucket is not an object")
-    cost = money(row.get("total_usd"))
+    cost = charge(row.get("total_usd"))
     if cost is None:
-        raise ValueError("total_usd is missing, negative or not an amount")
+        raise ValueError("total_usd is missing, negative or absurd")
     return UsageBucket(
         hour=hour_of(row.get("bucket")),
         model=text(row.get("model")) or UNKNOWN_MODEL,

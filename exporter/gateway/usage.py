@@ -21,6 +21,7 @@ from exporter.gateway.fields import (
     MAX_COUNT,
     MAX_TEXT,
     UNKNOWN_MODEL,
+    charge,
     credits_to_nanos,
     key_ref,
 )
@@ -36,7 +37,6 @@ from exporter.gateway.readings import (
     UsageRow,
 )
 from exporter.gateway.rollup import hour_of, read_buckets
-from exporter.money import to_nanos
 
 _Id = Annotated[str, Meta(min_length=1, max_length=MAX_TEXT)] | int
 _Name = Annotated[str, Meta(max_length=MAX_TEXT)] | None
@@ -187,9 +187,9 @@ def _buckets(rows: list[_Bucket], keys: _Keys) -> list[UsageBucket]:
         hour = hours.get(row.bucket)
         if hour is None:
             hour = hours[row.bucket] = hour_of(row.bucket)
-        cost = to_nanos(row.total_usd)
-        if cost < 0:
-            raise ValueError("negative cost")
+        cost = charge(row.total_usd)
+        if cost is None:
+            raise ValueError("negative or absurd cost")
         found.append(
             UsageBucket(
                 hour,

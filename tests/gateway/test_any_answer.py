@@ -17,7 +17,7 @@ from exporter.gateway.fields import credits_to_nanos, instant, range_params
 from exporter.gateway.readings import KeyRef, RollupReading
 from exporter.gateway.transactions import read_transactions
 from exporter.gateway.usage import UsageDecoder
-from exporter.money import MAX_USD, to_nanos
+from exporter.money import MAX_CHARGE_USD, MAX_USD, to_nanos
 from tests.gateway.fakes import NOW, Bench, bucket, raw, row, transaction
 
 OWN = KeyRef(masked="sk-byts-…9f3c")
@@ -116,7 +116,7 @@ def as_exact(credits: int | Decimal, per_usd: int) -> int:
     st.sampled_from([1, 3, 7, 100, 1000, 1_000_000, 12_345]),
 )
 def test_credits_become_the_nearest_nanos(credits: int | Decimal, per_usd: int) -> None:
-    if credits > MAX_USD * per_usd:
+    if credits > MAX_CHARGE_USD * per_usd:
         return
     assert credits_to_nanos(credits, per_usd) == as_exact(credits, per_usd)
 

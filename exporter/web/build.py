@@ -153,10 +153,12 @@ def _exports(view: View, now: float) -> Exports:
     problems = export_problems(view.board, view.config, now)
     tone = worst(tuple(problem.tone for problem in problems))
     state = "failing" if problems else "fine"
-    if tone is Tone.OK and exports.last_success is None:
+    if not view.config.otlp.endpoint:
+        state = "turned off"
+    elif tone is Tone.OK and exports.last_success is None:
         tone, state = Tone.WAIT, "waiting for the first export"
     error = None
-    if exports.last_error is not None and exports.last_error_at is not None:
+    if state == "failing" and exports.last_error is not None and exports.last_error_at is not None:
         error = f"{ago(exports.last_error_at, now)}: {exports.last_error}"
     return Exports(
         tone=tone,
@@ -170,6 +172,8 @@ def _exports(view: View, now: float) -> Exports:
 
 def _address(otlp: Otlp) -> str:
     """The receiver's address without what could be a secret: user, password and query."""
+    if not otlp.endpoint:
+        return 'none: otlp.endpoint is ""'
     try:
         parts = urlsplit(otlp.endpoint)
     except ValueError:

@@ -180,6 +180,8 @@ def _endpoint(endpoint: Endpoint, status: EndpointStatus, now: float) -> Endpoin
 
 
 def _endpoint_state(status: EndpointStatus, now: float) -> tuple[Tone, str]:
+    if status.behind is not None and status.last_error is None:
+        return (Tone.WAIT, "catching up")
     if status.up is None:
         return (Tone.WAIT, "not polled yet")
     if status.last_success is None:
@@ -202,7 +204,11 @@ def _seconds(seconds: float) -> str:
 def _notes(subject: Subject, totals: AccountTotals) -> tuple[Note, ...]:
     """Facts about the counting, those that are not zero."""
     rejected = subject.board.rows[RowOutcome.REJECTED]
-    notes: list[Note] = []
+    notes = [
+        Note("Catching up", span(status.behind), f"of {endpoint} are left to read")
+        for endpoint, status in subject.board.endpoints.items()
+        if status.behind is not None
+    ]
     if totals.drift:
         meaning = "growth of lifetime spend that the counted usage does not explain yet"
         notes.append(Note("Drift", money(totals.drift), meaning))

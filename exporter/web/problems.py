@@ -100,7 +100,8 @@ def _endpoint_problem(
 ) -> Problem | None:
     old = status.stale(subject.now)
     if status.last_error is None:
-        return _silent(endpoint, status) if old and status.last_success is not None else None
+        silent = old and (status.last_success is not None or status.behind is not None)
+        return _silent(endpoint, status) if silent else None
     detail = f"{endpoint}: {status.last_error}"
     if status.last_outcome is Outcome.AUTH:
         return Problem(Tone.BAD, "The gateway refuses the key", _key_advice(subject), detail)
@@ -114,6 +115,13 @@ def _endpoint_problem(
 
 
 def _silent(endpoint: Endpoint, status: EndpointStatus) -> Problem:
+    if status.behind is not None:
+        advice = (
+            "Nothing to do but to wait: counters grow until then. A larger "
+            "gateway.max_requests_per_minute makes it faster."
+        )
+        detail = f"{endpoint}: {span(status.behind)} are left to read"
+        return Problem(Tone.WARN, "History is being caught up", advice, detail)
     advice = "Polls have stopped or hang. If the log does not say why, restart the exporter."
     detail = f"{endpoint}: no poll has ended for {STALE_INTERVALS} × {span(status.interval)}"
     return Problem(Tone.BAD, "An endpoint is not polled", advice, detail)
@@ -193,7 +201,9 @@ def _models(subject: Subject) -> tuple[ModelQuota, ...]:
 
 
 def export_problems(board: Board, config: Config, now: float) -> list[Problem]:
-    """What is wrong with the OTLP exports at `now` (Unix s)."""
+    """What is wrong with the OTLP exports at `now` (Unix s). Nothing where they are turned off."""
+    if not config.otlp.endpoint:
+        return []
     exports = board.exports
     patience = STALE_INTERVALS * config.otlp.interval + config.otlp.timeout
     old = now - (exports.last_success or board.started_at) > patience

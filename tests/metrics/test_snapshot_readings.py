@@ -187,7 +187,6 @@ def test_an_account_without_readings_shows_only_the_exporters_own_numbers() -> N
     assert names == {
         "exporter.polls",
         "exporter.usage.rows",
-        "exporter.series.folded",
         "exporter.exports",
         "exporter.build.info",
     }

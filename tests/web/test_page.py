@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from html import unescape
 
 import msgspec
@@ -307,3 +308,28 @@ def test_hostile_names_stay_text() -> None:
         html = render(page(view, counted, account=account))
         assert "<script" not in html
         assert "\u202e" not in html
+
+
+def test_otlp_that_is_turned_off_is_no_problem_however_long_it_runs() -> None:
+    view, known = healthy("prod")
+    off = View(view.board, replace(view.config, otlp=Otlp(endpoint="")), INSTANCE)
+    view.board.exports.last_success = None
+    view.board.exports.ended(NOW - 90_000, ExportOutcome.FAILURE, "from before it was turned off")
+    shown = page(off, known)
+    assert shown.problems == ()
+    assert shown.exports.tone is Tone.OK
+    assert "turned off" in words(shown)
+    assert "from before" not in words(shown)
+    assert "://" not in shown.exports.endpoint
+
+
+def test_history_that_is_caught_up_does_not_look_like_a_hanging_poll() -> None:
+    view, known = healthy("prod")
+    status = view.board.accounts["prod"].endpoints[Endpoint.USAGE]
+    status.behind = 3 * 86_400.0
+    assert page(view, known).problems == ()
+    assert "catching up" in words(page(view, known))
+    status.last_success = NOW - 900
+    (problem,) = page(view, known).problems
+    assert (problem.tone, problem.title) == (Tone.WARN, "History is being caught up")
+    assert problem.detail == "usage: 3 d are left to read"

@@ -1,0 +1,74 @@
+"""`python -m benchmarks`: measure all budgets and write `docs/benchmarks.md`, or measure some."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks import catchup, many, start, steady
+from benchmarks.environment import ROOT, runtime_python
+from benchmarks.machine import describe
+from benchmarks.report import Row, document, table
+
+_DOCUMENT = ROOT / "docs" / "benchmarks.md"
+_COMMAND = "make bench"
+
+
+def main() -> None:
+    """Exit code 1 if a budget was missed."""
+    options = _options()
+    machine = describe(runtime_python())
+    print(machine, flush=True)
+    chosen = options.only or list(_benchmarks(options))
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory(prefix="bytespike-bench-") as directory:
+        for name in chosen:
+            place = Path(directory, name)
+            place.mkdir()
+            rows += _measured(name, lambda name=name, place=place: _benchmarks(options)[name](place))  # type: ignore[misc]
+    if not options.only:
+        now = datetime.now(UTC).strftime("%Y-%m-%d")
+        _DOCUMENT.write_text(document(rows, machine, now, _COMMAND))
+    sys.exit(any(row.within is False for row in rows))
+
+
+def _measured(name: str, measure: Callable[[], list[Row]]) -> list[Row]:
+    print(f"\n{name} …", flush=True)
+    rows = measure()
+    print(table(rows), flush=True)
+    return rows
+
+
+def _benchmarks(options: argparse.Namespace) -> dict[str, Callable[[Path], list[Row]]]:
+    """In the order of the contract's budgets."""
+    return {
+        "steady": lambda place: steady.measure(place, options.steady_seconds),
+        "million": catchup.memory,
+        "start": lambda place: start.measure(place, options.repeat),
+        "catchup": lambda place: catchup.speed(place, options.repeat),
+        "many": lambda place: many.measure(place, options.many_seconds),
+    }
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Measure the budgets. Without arguments, all of them, into docs/benchmarks.md.",
+    )
+    names = ("steady", "million", "start", "catchup", "many")
+    parser.add_argument("only", nargs="*", metavar="NAME", help=f"of {', '.join(names)}")
+    parser.add_argument("--repeat", type=int, default=7, help="runs of what is repeated")
+    parser.add_argument("--steady-seconds", type=float, default=240.0)
+    parser.add_argument("--many-seconds", type=float, default=120.0)
+    options = parser.parse_args()
+    unknown = set(options.only) - set(names)
+    if unknown:
+        parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
+    return options
+
+
+main()

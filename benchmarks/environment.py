@@ -1,0 +1,38 @@
+"""Where the measured exporter runs: a virtual environment with what the image has, no more.
+
+Tools of the developer's environment change what is measured: httpx loads `rich` where it finds it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The checkout."""
+
+_LOCK = ROOT / "requirements.lock"
+_PLACE = ROOT / ".cache" / "benchmarks"
+
+
+def base_environ(checkout: Path) -> dict[str, str]:
+    """An environment in which the exporter comes from `checkout`, and nothing configures it."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return kept | {"PYTHONPATH": str(checkout), "NO_PROXY": "127.0.0.1"}
+
+
+def runtime_python() -> str:
+    """The interpreter of that environment, which is set up anew when the lock has changed."""
+    python = _PLACE / "bin" / "python"
+    stamp = _PLACE / "lock"
+    wanted = hashlib.sha256(_LOCK.read_bytes() + sys.version.encode()).hexdigest()
+    if not stamp.exists() or stamp.read_text() != wanted:
+        print("setting up .cache/benchmarks from requirements.lock", flush=True)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(_PLACE)], check=True)
+        pip = [str(python), "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
+        subprocess.run([*pip, "--require-hashes", "-r", str(_LOCK)], check=True)
+        stamp.write_text(wanted)
+    return str(python)

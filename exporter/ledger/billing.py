@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Sequence
 
 from exporter.gateway.readings import Transaction
-from exporter.ledger.names import OTHER
 from exporter.ledger.cursor import Cursor
+from exporter.ledger.names import OTHER
 from exporter.ledger.usage import Counted
 
 MAX_KINDS = 100
@@ -22,7 +21,7 @@ def count_transactions(
     start_ns: int,
     items: Sequence[Transaction],
 ) -> Counted:
-    """Count wallet movements. Older ones than `cursor.start` only say when their kind was last seen.
+    """Count wallet movements. Those before `cursor.start` only say when their kind was last seen.
 
     `start_ns`: when series that appear now were last known to be zero (Unix ns).
     """
@@ -37,7 +36,8 @@ def count_transactions(
         kinds.add(kind)
         db.execute(
             "INSERT INTO last_transaction VALUES (?, ?, ?) "
-            "ON CONFLICT (account, kind) DO UPDATE SET created_at = max(created_at, excluded.created_at)",
+            "ON CONFLICT (account, kind) "
+            "DO UPDATE SET created_at = max(created_at, excluded.created_at)",
             (account, kind, item.created_at),
         )
         if item.created_at < max(cursor.start, cursor.floor):
@@ -56,8 +56,8 @@ def count_transactions(
 
 def _marked(db: sqlite3.Connection, account: int, ids: list[str]) -> set[str]:
     rows = db.execute(
-        "SELECT id FROM transaction_mark WHERE account = ? AND id IN (SELECT value FROM json_each(?))",
-        (account, json.dumps(ids)),
+        f"SELECT id FROM transaction_mark WHERE account = ? AND id IN ({','.join('?' * len(ids))})",
+        (account, *ids),
     )
     return {row[0] for row in rows}
 

@@ -47,6 +47,7 @@ class Cells:
         self._cells: dict[tuple[int, int, str], Cell] = {}
         self._by_id: dict[int, Cell] = {}
         self._moves: dict[int, Amounts] = {}
+        self._rolled: dict[int, bool] = {}
 
     def between(self, since: int, until: int) -> list[Cell]:
         """The cells with `since` ≤ hour < `until` (Unix s)."""
@@ -60,6 +61,13 @@ class Cells:
             (self.account, since, until),
         )
         return [row[0] for row in rows]
+
+    def is_rolled(self, hour: int) -> bool:
+        """Whether an hour was counted from the rollup when this transaction began."""
+        known = self._rolled.get(hour)
+        if known is None:
+            known = self._rolled[hour] = bool(self.rolled_hours(hour, hour + 1))
+        return known
 
     def by_id(self, cell: int) -> Cell:
         """A cell that is in the state file."""
@@ -94,8 +102,10 @@ class Cells:
         """Write what changed and move the series. Counters follow up, never down."""
         changed = [cell for cell in self._by_id.values() if cell.changed]
         self.db.executemany(
-            "UPDATE cell SET rolled = ?, cost = ?, input_tokens = ?, output_tokens = ?, requests = ?, "
-            "base_cost = ?, base_input_tokens = ?, base_output_tokens = ?, base_requests = ? WHERE id = ?",
+            "UPDATE cell SET rolled = ?, "
+            "cost = ?, input_tokens = ?, output_tokens = ?, requests = ?, "
+            "base_cost = ?, base_input_tokens = ?, base_output_tokens = ?, base_requests = ? "
+            "WHERE id = ?",
             [(c.rolled, *c.counted, *c.base, c.id) for c in changed],
         )
         self.db.executemany(
@@ -116,16 +126,13 @@ class Cells:
             f"SELECT {_COLUMNS} FROM cell WHERE account = ? AND {where}",
             (self.account, *parameters),
         )
-        return [
-            self._by_id.get(row[0])
-            or self._know(Cell(*row[:5], bool(row[5]), Amounts(*row[6:10]), Amounts(*row[10:])))
-            for row in rows
-        ]
+        return [self._by_id.get(row[0]) or self._know(_cell(*row)) for row in rows]
 
     def _make(self, hour: int, api_key: int, model: str, rolled: bool) -> Cell:
         series = self._names.series(api_key, model)
         inserted = self.db.execute(
-            "INSERT INTO cell (account, hour, api_key, model, series, rolled) VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO cell (account, hour, api_key, model, series, rolled) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
             (self.account, hour, api_key, model, series, rolled),
         )
         assert inserted.lastrowid is not None
@@ -137,3 +144,10 @@ class Cells:
         self._cells[cell.hour, cell.api_key, cell.model] = cell
         self._by_id[cell.id] = cell
         return cell
+
+
+def _cell(
+    id_: int, hour: int, api_key: int, model: str, series: int, rolled: int, *amounts: int
+) -> Cell:
+    counted, base = Amounts(*amounts[:4]), Amounts(*amounts[4:])
+    return Cell(id_, hour, api_key, model, series, bool(rolled), counted, base)

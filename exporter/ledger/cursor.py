@@ -18,7 +18,7 @@ OVERLAP = 300.0
 """Seconds before the cursor that every poll reads again."""
 
 AHEAD = 3600.0
-"""How far the gateway's clock and ours may be apart, in seconds, without hiding or closing a row."""
+"""How far the gateway's clock and ours may differ, in seconds, without hiding or closing a row."""
 
 FIRST_SPAN = 6 * HOUR
 LONGEST_SPAN = 8 * 24 * HOUR

@@ -30,6 +30,8 @@ from exporter.ledger.usage import Counted
 
 Stream = Literal["usage", "transactions"]
 
+_CURSOR = ", ".join(Cursor.__struct_fields__)
+
 
 class Rules(msgspec.Struct, frozen=True):
     """What the configuration says about counting. Spans in seconds."""
@@ -84,7 +86,8 @@ class Ledger:
     ) -> Counted:
         """Count rows of the log. `done`: these were the last ones of that slice.
 
-        `newest`: the newest row (Unix s) in the slice's earlier commits. `now`: when the poll began.
+        `newest`: the newest row (Unix s) in the slice's earlier commits. `now`: when the poll
+        began.
         """
         cursor = self.cursor(name, "usage")
         with self._store.transaction() as db:
@@ -194,23 +197,24 @@ class Ledger:
                 "DELETE FROM usage_mark WHERE account = ? AND hour < ?", (account, moved.floor)
             )
             db.execute("DELETE FROM cell WHERE account = ? AND hour < ?", (account, moved.floor))
-        if done.tail:
+        if done.tail and moved.caught_up:
             wallet.settle_drift(db, account)
 
 
 def _read_cursor(db: sqlite3.Connection, account: int, stream: str) -> Cursor | None:
     row = db.execute(
-        "SELECT start, position, floor, polled_ns, swept_at, newest, sweep_from, shape, caught_up, "
-        "sweep_began FROM cursor WHERE account = ? AND stream = ?",
+        f"SELECT {_CURSOR} FROM cursor WHERE account = ? AND stream = ?",
         (account, stream),
     ).fetchone()
-    return None if row is None else Cursor(*row[:8], bool(row[8]), row[9])
+    if row is None:
+        return None
+    cursor = Cursor(*row)
+    return msgspec.structs.replace(cursor, caught_up=bool(cursor.caught_up))
 
 
 def _write_cursor(db: sqlite3.Connection, account: int, stream: str, cursor: Cursor) -> None:
     db.execute(
-        "INSERT OR REPLACE INTO cursor (account, stream, start, position, floor, polled_ns, swept_at, "
-        "newest, sweep_from, shape, caught_up, sweep_began) "
+        f"INSERT OR REPLACE INTO cursor (account, stream, {_CURSOR}) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (account, stream, *msgspec.structs.astuple(cursor)),
     )

@@ -78,7 +78,8 @@ class Names:
     def _bind(self, api_key: int, key: KeyRef) -> int:
         """Remember what is said of a known key for the first time."""
         self._db.execute(
-            "UPDATE api_key SET gateway_id = COALESCE(gateway_id, ?1), masked = COALESCE(masked, ?2) "
+            "UPDATE api_key "
+            "SET gateway_id = COALESCE(gateway_id, ?1), masked = COALESCE(masked, ?2) "
             "WHERE id = ?3 AND (gateway_id IS NULL OR masked IS NULL)",
             (key.gateway_id, key.masked, api_key),
         )
@@ -120,7 +121,8 @@ class Names:
 
     def _series_of(self, shown_id: str, shown_name: str, model: str) -> int | None:
         row = self._db.execute(
-            "SELECT id FROM series WHERE account = ? AND shown_id = ? AND shown_name = ? AND model = ?",
+            "SELECT id FROM series "
+            "WHERE account = ? AND shown_id = ? AND shown_name = ? AND model = ?",
             (self._account, shown_id, shown_name, model),
         ).fetchone()
         return None if row is None else int(row[0])
@@ -129,7 +131,8 @@ class Names:
         self._number("series")
         self._numbers["series"] += 1
         return self._inserted(
-            "INSERT INTO series (account, shown_id, shown_name, model, start_ns) VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO series (account, shown_id, shown_name, model, start_ns) "
+            "VALUES (?, ?, ?, ?, ?)",
             (self._account, shown_id, shown_name, model, self._start_ns),
         )
 

@@ -47,7 +47,13 @@ def _usage(db: sqlite3.Connection, account: int) -> tuple[UsageTotal, ...]:
         "shown_output_tokens, shown_requests FROM series WHERE account = ? ORDER BY id",
         (account,),
     )
-    return tuple(UsageTotal(*row[:5], bool(row[5]), *row[6:]) for row in rows)
+    return tuple(_usage_total(*row) for row in rows)
+
+
+def _usage_total(
+    id_: int, key_id: str, key_name: str, model: str, start_ns: int, fresh: int, *counted: int
+) -> UsageTotal:
+    return UsageTotal(id_, key_id, key_name, model, start_ns, bool(fresh), *counted)
 
 
 def _billing(db: sqlite3.Connection, account: int) -> tuple[BillingTotal, ...]:
@@ -56,4 +62,10 @@ def _billing(db: sqlite3.Connection, account: int) -> tuple[BillingTotal, ...]:
         "WHERE account = ? ORDER BY id",
         (account,),
     )
-    return tuple(BillingTotal(*row[:4], bool(row[4]), *row[5:]) for row in rows)
+    return tuple(_billing_total(*row) for row in rows)
+
+
+def _billing_total(
+    id_: int, kind: str, direction: str, start_ns: int, fresh: int, amount: int, count: int
+) -> BillingTotal:
+    return BillingTotal(id_, kind, direction, start_ns, bool(fresh), amount, count)

@@ -128,9 +128,7 @@ class Store:
             db.execute(
                 "INSERT OR IGNORE INTO meta VALUES ('service.instance.id', ?)", (str(uuid.uuid4()),)
             )
-            row = db.execute(
-                "SELECT value FROM meta WHERE name = 'service.instance.id'"
-            ).fetchone()
+            row = db.execute("SELECT value FROM meta WHERE name = 'service.instance.id'").fetchone()
         return str(row[0])
 
     @contextmanager
@@ -147,8 +145,8 @@ class Store:
                 raise
         except (sqlite3.Error, OverflowError, UnicodeError) as error:
             raise StateError(
-                f"cannot write the state file {self.path}: {error}; nothing of this poll was counted, "
-                "it is read again once the disk works"
+                f"cannot write the state file {self.path}: {error}; nothing of this poll was "
+                "counted, it is read again once the disk works"
             ) from error
 
     @contextmanager

@@ -48,32 +48,30 @@ def count_log(cells: Cells, cursor: Cursor, rows: Sequence[UsageRow]) -> Counted
     return Counted(changed, len(countable) - changed, newest)
 
 
-def _count_rows(
-    cells: Cells, rows: Iterable[tuple[str, UsageRow]], marks: dict[str, _Mark]
-) -> int:
+def _count_rows(cells: Cells, rows: Iterable[tuple[str, UsageRow]], marks: dict[str, _Mark]) -> int:
     """Move cells by what the rows say anew, and mark the rows. Returns how many were new."""
     moves: defaultdict[int, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
-    found: dict[tuple[int, KeyRef, str], int] = {}
+    places: dict[tuple[int, KeyRef, str], int] = {}
     written: list[_Mark] = []
     for request_id, row in rows:
-        says = (row.cost, row.input_tokens, row.output_tokens)
         mark = marks.get(request_id)
         if mark is None:
             hour = hour_of(row.created_at)
             place = (hour, row.key, row.model)
-            cell = found.get(place)
+            cell = places.get(place)
             if cell is None:
-                cell = found[place] = _cell_for(cells, hour, row)
-            before, new = (0, 0, 0), 1
-        elif mark[3:] != says:  # corrected: it stays where it was counted first
-            cell, hour, before, new = mark[1], mark[2], mark[3:], 0
-        else:
-            continue
-        written.append((request_id, cell, hour, *says))
+                cell = places[place] = _cell_for(cells, hour, row).id
+            cost, input_tokens, output_tokens, new = 0, 0, 0, 1
+        else:  # a row that was corrected stays where it was counted first
+            _, cell, hour, cost, input_tokens, output_tokens = mark
+            if (row.cost, row.input_tokens, row.output_tokens) == mark[3:]:
+                continue
+            new = 0
+        written.append((request_id, cell, hour, row.cost, row.input_tokens, row.output_tokens))
         move = moves[cell]
-        move[0] += says[0] - before[0]
-        move[1] += says[1] - before[1]
-        move[2] += says[2] - before[2]
+        move[0] += row.cost - cost
+        move[1] += row.input_tokens - input_tokens
+        move[2] += row.output_tokens - output_tokens
         move[3] += new
     _write_marks(cells, written)
     for id_, move in moves.items():
@@ -83,9 +81,9 @@ def _count_rows(
     return len(written)
 
 
-def _cell_for(cells: Cells, hour: int, row: UsageRow) -> int:
-    rolled = bool(cells.rolled_hours(hour, hour + 1))
-    return cells.cell(hour, row.key, row.model, rolled).id
+def _cell_for(cells: Cells, hour: int, row: UsageRow) -> Cell:
+    """The cell of a new row, of the same shape as the others of its hour."""
+    return cells.cell(hour, row.key, row.model, cells.is_rolled(hour))
 
 
 def settle_log(cells: Cells, since: float, until: float) -> None:
@@ -148,9 +146,7 @@ def _held(cells: Cells, buckets: list[UsageBucket]) -> defaultdict[int, dict[int
     return held
 
 
-def _completed(
-    existing: list[Cell], held: dict[int, Amounts], whole: bool
-) -> dict[int, Amounts]:
+def _completed(existing: list[Cell], held: dict[int, Amounts], whole: bool) -> dict[int, Amounts]:
     """What every cell of an hour holds; without a bucket nothing, if the hour was read whole."""
     gone = [cell for cell in existing if cell.id not in held]
     return held | {cell.id: ZERO if whole else cell.counted.plus(cell.base) for cell in gone}

@@ -22,9 +22,11 @@ def count_account(
     _follow_user(db, account, reading)
     db.execute(
         "UPDATE account SET user_id = COALESCE(?2, user_id), available = ?3, "
+        "last_spent = COALESCE(?6, last_spent), "
         "wallet_start_ns = CASE WHEN wallet_start_ns = 0 THEN ?4 ELSE wallet_start_ns END, "
         "topup = CASE WHEN ?5 IS NULL THEN topup ELSE max(COALESCE(topup, 0), ?5) END, "
-        "spent = CASE WHEN ?6 IS NULL THEN spent ELSE max(COALESCE(spent, 0), ?6) END WHERE id = ?1",
+        "spent = CASE WHEN ?6 IS NULL THEN spent ELSE max(COALESCE(spent, 0), ?6) END "
+        "WHERE id = ?1",
         (
             account,
             reading.user_id,
@@ -60,7 +62,7 @@ def settle_drift(db: sqlite3.Connection, account: int) -> None:
     used = usage_total(db, account)
     db.execute(
         "UPDATE account SET anchor_usage_high = COALESCE(anchor_usage_high, ?2), "
-        "drift_low = spent - anchor_spent - (?2 - anchor_usage_low) "
+        "drift_low = last_spent - anchor_spent - (?2 - anchor_usage_low) "
         "WHERE id = ?1 AND anchor_spent IS NOT NULL",
         (account, used),
     )
@@ -88,7 +90,8 @@ def runway(db: sqlite3.Connection, account: int, window: float) -> float | None:
         return None
     at, source, spent = latest
     earliest = db.execute(
-        "SELECT at, spent FROM spend_sample WHERE account = ? AND source = ? AND at >= ? ORDER BY at LIMIT 1",
+        "SELECT at, spent FROM spend_sample "
+        "WHERE account = ? AND source = ? AND at >= ? ORDER BY at LIMIT 1",
         (account, source, at - window),
     ).fetchone()
     elapsed, growth = at - earliest[0], spent - earliest[1]
@@ -102,8 +105,9 @@ def _follow_user(db: sqlite3.Connection, account: int, reading: AccountReading) 
     if user is None or reading.user_id is None or user == reading.user_id:
         return
     db.execute(
-        "UPDATE account SET wallet_start_ns = 0, topup = NULL, spent = NULL, anchor_spent = NULL, "
-        "anchor_usage_low = NULL, anchor_usage_high = NULL, drift_low = NULL, drift_high = NULL WHERE id = ?",
+        "UPDATE account SET wallet_start_ns = 0, topup = NULL, spent = NULL, last_spent = NULL, "
+        "anchor_spent = NULL, anchor_usage_low = NULL, anchor_usage_high = NULL, "
+        "drift_low = NULL, drift_high = NULL WHERE id = ?",
         (account,),
     )
     db.execute("DELETE FROM spend_sample WHERE account = ?", (account,))
@@ -120,7 +124,8 @@ def _measure_drift(
             (account, spent, used),
         )
     db.execute(
-        "UPDATE account SET drift_high = ?2 - anchor_spent - (?3 - anchor_usage_high) WHERE id = ?1",
+        "UPDATE account SET drift_high = ?2 - anchor_spent - (?3 - anchor_usage_high) "
+        "WHERE id = ?1",
         (account, spent, used),
     )
 

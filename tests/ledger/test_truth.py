@@ -113,7 +113,9 @@ class Truth(RuleBasedStateMachine):
         self.exporter.shape, self.world.naming = shape, naming
         self.namings.add(naming)
 
-    @rule(seconds=st.sampled_from([0.0, 0.0, 30.0, -30.0, 600.0, -600.0, 2 * HOUR, 8 * DAY, -8 * DAY]))
+    @rule(
+        seconds=st.sampled_from([0.0, 0.0, 30.0, -30.0, 600.0, -600.0, 2 * HOUR, 8 * DAY, -8 * DAY])
+    )
     def set_clock(self, seconds: float) -> None:
         self.exporter.clock = seconds
 

@@ -23,7 +23,7 @@ class Naming(StrEnum):
 
 @dataclass
 class Call:
-    """A billed call. It appears at `visible_at`, by the real clock, `created_at` by the gateway's."""
+    """A billed call: `created_at` by the gateway's clock, shown from `visible_at` by the real one."""
 
     request_id: str
     created_at: float
@@ -55,7 +55,9 @@ class World:
 
     def visible(self, since: float, until: float) -> list[Call]:
         """Calls that show in the range by now, newest first."""
-        found = [c for c in self.calls if c.visible_at <= self.now and since <= c.created_at < until]
+        found = [
+            c for c in self.calls if c.visible_at <= self.now and since <= c.created_at < until
+        ]
         return sorted(found, key=lambda call: -call.created_at)
 
     def masked(self, key: int) -> str:

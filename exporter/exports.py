@@ -11,6 +11,7 @@ from exporter.board import Board, ExportOutcome
 from exporter.errors import StateError
 from exporter.ledger.totals import AccountTotals
 from exporter.otlp import ExportResult, OtlpExporter
+from exporter.otlp.result import partial
 from exporter.repeats import Repeats
 from exporter.snapshot import Snapshot, take
 from exporter.streams import Books
@@ -54,7 +55,7 @@ class ExportLoop:
         async with self._exporting:
             snapshot = await self._snapshot()
             began = self._clock.monotonic()
-            result = await threads.call(lambda: self._exporter.export(snapshot))
+            result = await self._send(snapshot)
         logger.debug(
             "%d points exported in %.2f s: %s",
             len(snapshot.points) + len(snapshot.zero_points),
@@ -66,10 +67,39 @@ class ExportLoop:
             self._repeats.over("export", "OTLP exports are accepted again")
         else:
             self._repeats.say("export", "OTLP export failed: %s", result.error)
-        # A receiver that refuses a zero point would refuse it for ever, and all else with it.
-        if result.outcome is ExportOutcome.SUCCESS or result.data_refused:
-            await self._forget_zero_points(snapshot)
         return result
+
+    async def _send(self, snapshot: Snapshot) -> ExportResult:
+        """Zero points go first and alone; values follow once it is durable that they arrived.
+
+        A receiver that turns totals into growth takes a zero point that comes again, after a
+        value, for a reset, and counts the whole series twice. An answer can get lost, and the
+        process can end, at any moment: zero points may come again until then, never later.
+        """
+        if not snapshot.zero_points:
+            return await self._hand_over(snapshot)
+        zeros = await self._hand_over(Snapshot(snapshot.time_ns, snapshot.zero_points))
+        # A receiver that refuses a zero point would refuse it for ever, and all else with it.
+        if zeros.outcome is not ExportOutcome.SUCCESS and not zeros.data_refused:
+            return zeros
+        result = await self._hand_over(await self._after_zero_points(snapshot))
+        return result if zeros.error is None or result.error is not None else partial(zeros.error)
+
+    async def _hand_over(self, snapshot: Snapshot) -> ExportResult:
+        return await threads.call(lambda: self._exporter.export(snapshot))
+
+    async def _after_zero_points(self, snapshot: Snapshot) -> Snapshot:
+        """What may be sent now: everything, or all but the series whose mark cannot be written."""
+        try:
+            await self._worker.do(
+                self._ledger.zero_points_sent, snapshot.fresh_usage, snapshot.fresh_billing
+            )
+        except StateError as error:
+            self._repeats.say("state", "%s", error, level=logging.ERROR)
+            held = {(zero.metric.name, zero.attributes) for zero in snapshot.zero_points}
+            points = (p for p in snapshot.points if (p.metric.name, p.attributes) not in held)
+            return Snapshot(snapshot.time_ns, tuple(points))
+        return Snapshot(snapshot.time_ns, snapshot.points)
 
     async def last(self, patience: float) -> None:
         """One more export before the process ends, given up after `patience` seconds."""
@@ -105,13 +135,3 @@ class ExportLoop:
             return {}
         self._repeats.over("totals", "What was counted is exported again")
         return totals
-
-    async def _forget_zero_points(self, snapshot: Snapshot) -> None:
-        if not snapshot.fresh_usage and not snapshot.fresh_billing:
-            return
-        try:
-            await self._worker.do(
-                self._ledger.zero_points_sent, snapshot.fresh_usage, snapshot.fresh_billing
-            )
-        except StateError as error:  # they are sent once more, which does no harm
-            self._repeats.say("state", "%s", error, level=logging.ERROR)

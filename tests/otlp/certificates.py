@@ -33,9 +33,12 @@ class Certificates:
 
 def make(folder: Path) -> Certificates:
     """Fresh certificates below `folder`."""
-    _openssl(folder, "req", "-x509", *_new("ca"), "-subj", "/CN=a test CA", "-days", "2")
+    # Python 3.13 and newer refuse an authority that does not say what its key is for.
+    usage = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")
+    _openssl(folder, "req", "-x509", *_new("ca"), "-subj", "/CN=a test CA", "-days", "2", *usage)
+    issuer = "authorityKeyIdentifier=keyid\n"
     for name, extension in (("server", "subjectAltName=IP:127.0.0.1"), ("client", "")):
-        (folder / f"{name}.ext").write_text(extension)
+        (folder / f"{name}.ext").write_text(issuer + extension)
         _openssl(folder, "req", *_new(name, "csr"), "-subj", f"/CN={name}")
         _openssl(
             folder, "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key",

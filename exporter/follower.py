@@ -7,7 +7,8 @@ again. It ends after about one poll interval and goes on in the next round where
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+
+import msgspec
 
 from exporter.board import EndpointStatus
 from exporter.errors import ResponseTooLargeError
@@ -18,6 +19,7 @@ from exporter.ledger.cursor import (
     LONGEST_SPAN,
     Cursor,
     Slice,
+    hour_of,
     next_slice,
     next_sweep_slice,
 )
@@ -74,7 +76,6 @@ class Follower:
         self._status = status
         self._span = FIRST_SPAN
         self._found = 0
-        self._catching_up = False
         self._alarm = DriftAlarm(status.interval, books.ledger.window.sweep_every)
 
     async def round(self) -> bool:
@@ -85,32 +86,33 @@ class Follower:
         now = self._clock.now()
         patience = self._clock.monotonic() + self._status.interval
         cursor = await self._cursor()
-        self._progress(now - (cursor.polled_ns / 1e9 if cursor.caught_up else cursor.position))
+        self._begin(now - (cursor.polled_ns / 1e9 if cursor.caught_up else cursor.position))
         while not (done := await self._read_next(cursor, now)).tail:
-            self._progress(now - done.until)
+            if self._status.behind is not None:
+                self._status.behind = now - done.until
             if self._clock.monotonic() >= patience:
                 return True
             cursor = await self._cursor()
-        self._arrived()
+        self._arrive()
         if await self._sweep_due(now):
             await self._sweep(now, patience)
         return False
 
-    def _progress(self, behind: float) -> None:
-        """So many seconds of history are left to read. Said once, until it has been read."""
-        if behind > FAR_BEHIND and not self._catching_up:
-            self._catching_up = True
+    def _begin(self, behind: float) -> None:
+        """So many seconds of history are to be read. Said once, until they have been read."""
+        if behind <= FAR_BEHIND:
+            return
+        if self._status.behind is None:
             logger.info(
                 "Account %s: %s is %s behind, catching up",
                 self._name,
                 self._reader.stream,
                 _in_words(behind),
             )
-        self._status.behind = behind if self._catching_up else None
+        self._status.behind = behind
 
-    def _arrived(self) -> None:
-        if self._catching_up:
-            self._catching_up = False
+    def _arrive(self) -> None:
+        if self._status.behind is not None:
             logger.info("Account %s: %s has caught up", self._name, self._reader.stream)
         self._status.behind = None
 
@@ -153,40 +155,45 @@ class Follower:
         aligned = cursor.shape == UsageShape.ROLLUP or (
             cursor.shape is None and self._reader.stream == "usage"
         )
-        return await self._fit(lambda: next_slice(cursor, now, self._span, aligned), now)
+        span = next_slice(cursor, now, self._span, aligned)
+        return await self._read(span, cursor.position, now)
 
     async def _read_swept(self, now: float) -> Slice:
         sweep_from = (await self._cursor()).sweep_from
         begin = now if sweep_from is None else sweep_from
-        return await self._fit(lambda: next_sweep_slice(begin, now, self._span), now)
+        return await self._read(next_sweep_slice(begin, now, self._span), begin, now)
 
-    async def _fit(self, plan: Callable[[], Slice], now: float) -> Slice:
-        """Read the planned slice; shorter ones where the gateway's answer is too large."""
+    async def _read(self, span: Slice, position: float, now: float) -> Slice:
+        """Read a slice, or a shorter one where the gateway's answer is too large.
+
+        `position`: how far was read before, which the slice must exceed. Gives what was read.
+        """
         while True:
-            span = plan()
             try:
                 read = await self._reader.read(span, now)
+                break
             except ResponseTooLargeError:
-                if self._span <= HOUR:
+                self._span = max(HOUR, (span.until - span.since) / 4 // HOUR * HOUR)
+                until = hour_of(max(position, span.since)) + self._span
+                if until >= min(span.until, now):
                     raise
-                self._span = max(HOUR, self._span / 4 // HOUR * HOUR)
-                continue
-            logger.debug(
-                "Account %s: %s, %.1f h until %.1f h ago: %d rows, %d counted",
-                self._name,
-                self._reader.stream,
-                (span.until - span.since) / HOUR,
-                (now - span.until) / HOUR,
-                read.rows,
-                read.counted,
-            )
-            if span.sweep:
-                self._found += read.counted
-            if read.rows <= FEW_ROWS and not span.tail:
-                self._span = min(self._span * 2, LONGEST_SPAN)
-            elif read.rows > MANY_ROWS:
-                self._span = max(HOUR, self._span / 2 // HOUR * HOUR)
-            return span
+                span = msgspec.structs.replace(span, until=until, tail=False)
+        logger.debug(
+            "Account %s: %s, %.1f h until %.1f h ago: %d rows, %d counted",
+            self._name,
+            self._reader.stream,
+            (span.until - span.since) / HOUR,
+            (now - span.until) / HOUR,
+            read.rows,
+            read.counted,
+        )
+        if span.sweep:
+            self._found += read.counted
+        if read.rows <= FEW_ROWS and not span.tail:
+            self._span = min(self._span * 2, LONGEST_SPAN)
+        elif read.rows > MANY_ROWS:
+            self._span = max(HOUR, self._span / 2 // HOUR * HOUR)
+        return span
 
 
 def _in_words(seconds: float) -> str:

@@ -1,0 +1,258 @@
+"""Simulated time, a ledger without a thread, and a gateway client that answers as told."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from exporter.board import AccountBoard, Board
+from exporter.complaints import Complaints
+from exporter.errors import GatewayError, ResponseTooLargeError
+from exporter.gateway.readings import (
+    AccountReading,
+    Endpoint,
+    KeyRef,
+    LogPage,
+    Rejected,
+    RollupReading,
+    Transaction,
+    TransactionsPage,
+    UsageBucket,
+    UsageRow,
+)
+from exporter.ledger.cursor import hour_of
+from exporter.ledger.ledger import Ledger, Rules
+from exporter.ledger.store import Store
+from exporter.repeats import Repeats
+from exporter.streams import Books
+
+NOW = 1_779_372_000.0
+"""21 May 2026, 14:00 UTC."""
+
+HOUR = 3600.0
+DAY = 24 * HOUR
+NAME = "prod"
+KEY = KeyRef("17", "sk-byts-…9f3c", "prod-vision")
+INTERVALS = {Endpoint.ACCOUNT: 60.0, Endpoint.USAGE: 60.0, Endpoint.TRANSACTIONS: 300.0}
+USD = 1_000_000_000
+
+
+class VirtualClock:
+    """Time that passes only in `advance`, as fast as the work in it allows."""
+
+    def __init__(self, start: float = NOW) -> None:
+        self.start = start
+        self.time = 0.0
+        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._number = 0
+
+    def now(self) -> float:
+        return self.start + self.time
+
+    def monotonic(self) -> float:
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._number += 1
+        heapq.heappush(self._sleepers, (self.time + max(0.0, seconds), self._number, future))
+        await future
+
+    async def advance(self, seconds: float) -> None:
+        """Let so many seconds pass, waking every sleeper at its time."""
+        end = self.time + seconds
+        await settle()
+        while self._sleepers and self._sleepers[0][0] <= end:
+            at, _, future = heapq.heappop(self._sleepers)
+            self.time = max(self.time, at)
+            if not future.done():
+                future.set_result(None)
+                await settle()
+        self.time = end
+
+
+async def settle() -> None:
+    """Let everything that can run, run."""
+    for _ in range(60):
+        await asyncio.sleep(0)
+
+
+class InlineWorker:
+    """Makes each call at once; `broken` is raised instead while it is set."""
+
+    def __init__(self) -> None:
+        self.broken: Exception | None = None
+
+    async def do(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        if self.broken is not None:
+            raise self.broken
+        return function(*args, **kwargs)
+
+
+class FakeGateway:
+    """A gateway client over rows in memory. Each question takes `cost` simulated seconds.
+
+    `failing` maps an endpoint to the error that it raises for now; `fail_after` pages of usage
+    one is raised in the middle of a read. `asked` holds (endpoint, when, since, until).
+    """
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self.clock = clock
+        self.rows: list[UsageRow] = []
+        self.items: list[Transaction] = []
+        self.rejected: tuple[Rejected, ...] = ()
+        self.rolls_up = False
+        self.page_size = 200
+        self.cost = 0.0
+        self.most_rows: int | None = None
+        self.failing: dict[Endpoint, Exception] = {}
+        self.fail_after: int | None = None
+        self.version: object = None
+        self.other_spent = 0
+        self.asked: list[tuple[Endpoint, float, float, float]] = []
+        self._serial = 0
+
+    # -- the world ----------------------------------------------------------------------
+
+    def bill(self, at: float, cost: int = USD, number: int = 1) -> None:
+        """`number` calls created at `at`."""
+        for _ in range(number):
+            self._serial += 1
+            self.rows.append(UsageRow(f"req_{self._serial:06}", at, "sonnet", KEY, cost, 100, 10))
+
+    def topup(self, at: float, amount: int = 50 * USD, kind: str = "topup") -> None:
+        self._serial += 1
+        self.items.append(Transaction(str(self._serial), at, kind, amount))
+
+    @property
+    def spent(self) -> int:
+        return sum(row.cost for row in self.rows) + self.other_spent
+
+    # -- the client ---------------------------------------------------------------------
+
+    @property
+    def masked_key(self) -> str | None:
+        return "sk-byts-…9f3c"
+
+    def key_version(self) -> object:
+        return self.version
+
+    async def account(self) -> AccountReading:
+        await self._ask(Endpoint.ACCOUNT, 0, 0)
+        return AccountReading(
+            self.clock.now(),
+            "88",
+            NOW - 9e6,
+            available=31 * USD,
+            lifetime_topup=250 * USD,
+            lifetime_spent=self.spent,
+        )
+
+    async def usage(self, since: float, until: float) -> AsyncIterator[LogPage | RollupReading]:
+        await self._ask(Endpoint.USAGE, since, until)
+        found = [row for row in self.rows if since <= row.created_at < until]
+        if self.most_rows is not None and len(found) > self.most_rows:
+            raise ResponseTooLargeError("the answer is too large: ask for a shorter range")
+        if self.rolls_up:
+            yield RollupReading(tuple(self._buckets(since, until)), self.rejected)
+            return
+        found.sort(key=lambda row: -row.created_at)
+        for number, page in enumerate(_pages(found, self.page_size)):
+            if number:
+                await self._ask(Endpoint.USAGE, since, until)
+            last = (number + 1) * self.page_size >= len(found)
+            yield LogPage(tuple(page), self.rejected if last else (), last)
+
+    async def transactions(self, since: float, until: float) -> AsyncIterator[TransactionsPage]:
+        await self._ask(Endpoint.TRANSACTIONS, since, until)
+        found = [item for item in self.items if since <= item.created_at < until]
+        found.sort(key=lambda item: -item.created_at)
+        for number, page in enumerate(_pages(found, self.page_size)):
+            last = (number + 1) * self.page_size >= len(found)
+            yield TransactionsPage(tuple(page), self.rejected, last)
+
+    async def _ask(self, endpoint: Endpoint, since: float, until: float) -> None:
+        self.asked.append((endpoint, self.clock.now(), since, until))
+        if self.cost:
+            await self.clock.sleep(self.cost)
+        if endpoint in self.failing:
+            raise self.failing[endpoint]
+        if self.fail_after is not None and endpoint is Endpoint.USAGE:
+            self.fail_after -= 1
+            if self.fail_after < 0:
+                self.fail_after = None
+                raise GatewayError("the connection broke")
+
+    def _buckets(self, since: float, until: float) -> Iterator[UsageBucket]:
+        hours: defaultdict[int, list[UsageRow]] = defaultdict(list)
+        for row in self.rows:
+            if hour_of(since) <= row.created_at < until:
+                hours[hour_of(row.created_at)].append(row)
+        for hour, rows in sorted(hours.items()):
+            yield UsageBucket(
+                hour,
+                "sonnet",
+                KEY,
+                sum(r.cost for r in rows),
+                100 * len(rows),
+                10 * len(rows),
+                len(rows),
+            )
+
+    def of(self, endpoint: Endpoint) -> list[tuple[float, float, float]]:
+        """When the endpoint was asked for what range."""
+        return [asked[1:] for asked in self.asked if asked[0] is endpoint]
+
+
+def _pages(found: list[Any], size: int) -> Iterator[list[Any]]:
+    yield from (found[begin : begin + size] for begin in range(0, max(1, len(found)), size))
+
+
+class Scene:
+    """One account's board, ledger and gateway, in simulated time."""
+
+    def __init__(self, store: Store, rules: Rules, back: float = 0.0) -> None:
+        self.clock = VirtualClock()
+        self.store = store
+        self.worker = InlineWorker()
+        self.ledger = Ledger(store, rules)
+        self.ledger.open_account(NAME, self.clock.now() - back, self.clock.now())
+        self.books = Books(self.ledger, self.worker, self.clock)
+        self.gateway = FakeGateway(self.clock)
+        self.board = Board(self.clock.now())
+        self.account = AccountBoard(NAME, dict(INTERVALS))
+        self.board.accounts[NAME] = self.account
+        self.repeats = Repeats(_logger(), self.clock)
+        self.complaints = Complaints(self.repeats, self.clock)
+
+    @property
+    def cost(self) -> int:
+        """What the ledger has counted, in nano-USD."""
+        return sum(total.cost for total in self.ledger.totals_of(NAME).usage)
+
+    @property
+    def requests(self) -> int:
+        """How many calls the ledger has counted."""
+        return sum(total.requests for total in self.ledger.totals_of(NAME).usage)
+
+
+@contextmanager
+def scene(path: Path, rules: Rules | None = None, back: float = 0.0) -> Iterator[Scene]:
+    """A scene whose state file is closed at its end. Counting starts `back` seconds ago."""
+    store = Store(path / "state.db")
+    store.db.execute("PRAGMA synchronous = OFF")  # tests do not cut the power
+    try:
+        yield Scene(store, rules or Rules(), back)
+    finally:
+        store.close()
+
+
+def _logger() -> Any:
+    import logging
+
+    return logging.getLogger("exporter")

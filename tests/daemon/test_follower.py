@@ -1,0 +1,354 @@
+"""Which slices are read, in which order, and when the settle window is swept."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import tempfile
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exporter.errors import GatewayError, ResponseTooLargeError, StateError
+from exporter.follower import FEW_ROWS, MANY_ROWS, DriftAlarm, Follower
+from exporter.gateway.readings import Endpoint
+from exporter.ledger.cursor import FIRST_SPAN, LONGEST_SPAN, OVERLAP
+from exporter.ledger.ledger import Rules
+from exporter.streams import TransactionsReader, UsageReader
+from tests.daemon.fakes import DAY, HOUR, NAME, NOW, USD, Scene, scene
+
+pytestmark = pytest.mark.anyio
+
+USAGE = Endpoint.USAGE
+
+
+def usage(made: Scene) -> Follower:
+    reader = UsageReader(made.account, made.gateway, made.books)  # type: ignore[arg-type]
+    return Follower(NAME, reader, made.books, made.account.endpoints[USAGE])
+
+
+def ranges(made: Scene) -> list[tuple[float, float]]:
+    """What the usage endpoint was asked for, page after page of one range only once."""
+    asked = [(since, until) for _, since, until in made.gateway.of(USAGE)]
+    return list(dict.fromkeys(asked))
+
+
+async def in_time(made: Scene, follower: Follower, seconds: float = 7200) -> bool:
+    """One round, for which time passes."""
+    working = asyncio.create_task(follower.round())
+    began = made.clock.time
+    while not working.done():
+        assert made.clock.time - began < seconds, "the round does not end"
+        await made.clock.advance(1)
+    return working.result()
+
+
+async def account_poll(made: Scene) -> None:
+    made.ledger.commit_account(NAME, await made.gateway.account())
+
+
+async def test_a_first_start_reads_nothing_but_what_is_new(tmp_path: Path) -> None:
+    with scene(tmp_path) as made:
+        made.gateway.bill(NOW - DAY)
+        assert await usage(made).round() is False
+        ((since, until),) = ranges(made)
+        assert NOW - HOUR <= since <= NOW < until
+        assert made.cost == 0
+
+
+async def test_a_poll_overlaps_the_last_one_only_briefly(tmp_path: Path) -> None:
+    with scene(tmp_path, back=HOUR) as made:
+        follower = usage(made)
+        made.gateway.bill(NOW - 1, number=500)
+        await follower.round()
+        await made.clock.advance(60)
+        made.gateway.asked.clear()
+        await follower.round()
+        ((since, _),) = ranges(made)
+        assert since == NOW - 1 - OVERLAP
+
+
+async def test_history_is_read_oldest_first_in_slices_that_commit(tmp_path: Path) -> None:
+    with scene(tmp_path, back=60 * DAY) as made:
+        for day in range(60):
+            made.gateway.bill(NOW - day * DAY - 60)
+        positions = []
+        follower = usage(made)
+        commit = made.ledger.commit_log
+
+        def committing(*arguments: object) -> object:
+            result = commit(*arguments)  # type: ignore[arg-type]
+            positions.append((made.ledger.cursor(NAME, "usage").position, made.requests))
+            return result
+
+        made.ledger.commit_log = committing  # type: ignore[method-assign, assignment]
+        assert await follower.round() is False
+        starts = [since for since, _ in ranges(made)]
+        assert starts == sorted(starts)
+        assert len(starts) > 5
+        assert positions == sorted(positions)
+        assert [until for _, until in ranges(made)][-1] > NOW
+        assert made.cost == 60 * USD
+
+
+async def test_the_span_grows_over_quiet_times_and_shrinks_over_busy_ones(tmp_path: Path) -> None:
+    with scene(tmp_path, back=60 * DAY) as made:
+        made.gateway.page_size = 10_000
+        await usage(made).round()
+        spans = [until - since for since, until in ranges(made)]
+        assert FIRST_SPAN <= spans[0] < FIRST_SPAN + 2 * HOUR
+        assert all(LONGEST_SPAN - HOUR <= span <= LONGEST_SPAN + HOUR for span in spans[6:-1])
+    (tmp_path / "busy").mkdir()
+    with scene(tmp_path / "busy", back=DAY) as made:
+        made.gateway.page_size = 10_000
+        for hour in range(24):
+            made.gateway.bill(NOW - hour * HOUR - 60, number=MANY_ROWS // 4)
+        await usage(made).round()
+        spans = [until - since for since, until in ranges(made)]
+        assert spans[0] >= FIRST_SPAN
+        assert all(3 * HOUR <= span <= 3 * HOUR + OVERLAP for span in spans[1:-1])
+        assert made.requests == 24 * (MANY_ROWS // 4)
+        assert MANY_ROWS / FEW_ROWS > 2, "else spans would swing"
+
+
+async def test_a_round_gives_up_after_an_interval_and_goes_on_where_it_stopped(
+    tmp_path: Path,
+) -> None:
+    with scene(tmp_path, back=60 * DAY) as made:
+        made.gateway.cost = 25.0
+        follower = usage(made)
+        assert await in_time(made, follower) is True
+        first = ranges(made)
+        assert len(first) == 3
+        assert await in_time(made, follower) is True
+        after = ranges(made)[len(first) :]
+        assert after[0][0] >= first[-1][1] - OVERLAP - HOUR
+
+
+async def test_an_answer_that_is_too_large_is_asked_for_in_shorter_ranges(tmp_path: Path) -> None:
+    with scene(tmp_path, back=DAY) as made:
+        for hour in range(24):
+            made.gateway.bill(NOW - hour * HOUR - 60, number=10)
+        made.gateway.most_rows = 25
+        assert await usage(made).round() is False
+        assert made.requests == 240
+
+
+async def test_an_hour_that_is_too_large_fails_the_poll(tmp_path: Path) -> None:
+    with scene(tmp_path, back=DAY) as made:
+        made.gateway.bill(NOW - 10 * HOUR, number=30)
+        made.gateway.most_rows = 25
+        with pytest.raises(ResponseTooLargeError):
+            await usage(made).round()
+
+
+async def test_the_settle_window_is_swept_twice_in_each_window(tmp_path: Path) -> None:
+    with scene(tmp_path, Rules(settle_window=48 * HOUR), back=HOUR) as made:
+        follower = usage(made)
+        late = 0
+        for hour in range(1, 97):
+            await made.clock.advance(HOUR)
+            made.gateway.bill(made.clock.now() - 60)
+            if hour % 10 == 0:
+                made.gateway.bill(made.clock.now() - 5 * HOUR)  # settled five hours late
+                late += 1
+            await follower.round()
+        sweeps = [r for r in ranges(made) if r[0] < r[1] - 3 * HOUR]
+        assert 3 <= len(sweeps) <= 8
+        assert made.requests >= 96 + late - 2
+        await made.clock.advance(24 * HOUR)
+        await follower.round()
+        assert made.requests == 96 + late
+
+
+async def test_drift_asks_for_a_sweep_at_once_and_not_again_for_the_same(tmp_path: Path) -> None:
+    with scene(tmp_path, back=10 * HOUR) as made:
+        made.gateway.bill(NOW - 8 * HOUR)
+        follower = usage(made)
+        await follower.round()
+        await account_poll(made)
+        await follower.round()
+        await made.clock.advance(HOUR)
+        made.gateway.bill(NOW - 5 * HOUR, cost=3 * USD)  # an old row that no overlap reaches
+        made.gateway.bill(made.clock.now() - 10)
+        await follower.round()
+        assert made.cost == 2 * USD
+        await account_poll(made)
+        await follower.round()
+        assert made.cost == 5 * USD, "drift gave it away"
+
+        made.gateway.other_spent = 7 * USD  # spent, and never in the log
+        await made.clock.advance(HOUR)
+        await account_poll(made)
+        made.gateway.asked.clear()
+        for _ in range(20):
+            await made.clock.advance(60)
+            await account_poll(made)
+            await follower.round()
+        assert len([r for r in ranges(made) if r[0] <= NOW - 8 * HOUR]) == 1
+
+
+def test_an_alarm_that_finds_nothing_becomes_rarer() -> None:
+    alarm = DriftAlarm(60, 1000)
+    waits, now = [], 0.0
+    for drift in range(1, 9):
+        before = now
+        while not alarm.due(drift, now):
+            now += 1
+        waits.append(now - before)
+        alarm.swept(drift, False, now)
+    assert waits == [0, 120, 240, 480, 960, 1000, 1000, 1000]
+    assert not alarm.due(8, now + 10_000), "that drift is known"
+    assert not alarm.due(None, now + 10_000)
+    alarm.swept(8, True, now)
+    assert alarm.due(9, now + 60)
+
+
+@pytest.mark.parametrize("first", [False, True])
+async def test_a_switch_of_the_shape_is_followed_without_counting_twice(
+    tmp_path: Path, first: bool
+) -> None:
+    with scene(tmp_path, back=30 * HOUR) as made:
+        for hour in range(30):
+            made.gateway.bill(NOW - hour * HOUR - 60)
+        made.gateway.rolls_up = first
+        follower = usage(made)
+        await follower.round()
+        assert made.cost == 30 * USD
+        for _ in range(4):
+            made.gateway.rolls_up = not made.gateway.rolls_up
+            await made.clock.advance(60)
+            made.gateway.bill(made.clock.now() - 5)
+            made.gateway.asked.clear()
+            await follower.round()
+            await follower.round()
+            assert min(since for since, _ in ranges(made)) <= NOW - 29 * HOUR
+        assert made.requests == 34
+        assert made.cost == 34 * USD
+
+
+async def test_an_interrupted_catch_up_goes_on_after_a_restart(tmp_path: Path) -> None:
+    with scene(tmp_path, back=20 * DAY) as made:
+        for day in range(20):
+            made.gateway.bill(NOW - day * DAY - 60, number=300)
+        made.gateway.fail_after = 12
+        with pytest.raises(GatewayError):
+            await usage(made).round()
+        counted = made.requests
+        assert 0 < counted < 6000
+        asked = len(ranges(made))
+        await usage(made).round()
+        assert ranges(made)[asked][0] > NOW - 20 * DAY
+        assert made.requests == 6000
+
+
+@settings(max_examples=25)
+@given(
+    days=st.lists(st.floats(0.01, 20), min_size=1, max_size=30),
+    faults=st.lists(st.integers(0, 9), max_size=6),
+    size=st.integers(1, 5),
+    shapes=st.lists(st.booleans(), min_size=1, max_size=4),
+    broken=st.sets(st.integers(0, 40), max_size=5),
+)
+def test_whatever_fails_on_the_way_every_call_counts_once(
+    days: list[float], faults: list[int], size: int, shapes: list[bool], broken: set[int]
+) -> None:
+    async def work(made: Scene) -> None:
+        made.gateway.page_size = size
+        for number, day in enumerate(days):
+            made.gateway.bill(NOW - day * DAY, cost=number + 1)
+        calls = 0
+        do = made.worker.do
+
+        async def failing(*arguments: object) -> object:
+            nonlocal calls
+            calls += 1
+            if calls in broken:
+                raise StateError("the disk is full")
+            return await do(*arguments)  # type: ignore[arg-type]
+
+        made.worker.do = failing  # type: ignore[method-assign, assignment]
+        for fault in [*faults, None]:
+            made.gateway.rolls_up = shapes[calls % len(shapes)]
+            made.gateway.fail_after = fault
+            follower = usage(made)  # a restart each time
+            for _ in range(60):
+                try:
+                    await follower.round()
+                except (GatewayError, StateError):
+                    break
+        made.worker.do = do  # type: ignore[method-assign]
+        made.gateway.fail_after = None
+        for _ in range(3):
+            await usage(made).round()
+        assert made.cost == sum(range(1, len(days) + 1))
+        assert made.requests == len(days)
+
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        scene(Path(directory), back=20 * DAY + HOUR) as made,
+    ):
+        asyncio.run(work(made))
+
+
+async def test_history_is_told_once_and_so_is_its_end(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "exporter")
+    with scene(tmp_path, back=60 * DAY) as made:
+        made.gateway.cost = 25.0
+        made.gateway.bill(NOW - 50 * DAY)
+        follower = usage(made)
+        status = made.account.endpoints[USAGE]
+        behind = []
+        while await in_time(made, follower):
+            assert status.behind is not None
+            behind.append(status.behind)
+        assert behind == sorted(behind, reverse=True)
+        assert all(earlier > later for earlier, later in pairwise(behind))
+        assert status.behind is None
+        assert [record.getMessage() for record in caplog.records] == [
+            "Account prod: usage is 60 days behind, catching up",
+            "Account prod: usage has caught up",
+        ]
+
+
+async def test_an_outage_of_some_hours_is_told_too(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "exporter")
+    with scene(tmp_path, back=HOUR) as made:
+        await usage(made).round()
+        await made.clock.advance(5 * HOUR)
+        await usage(made).round()
+        assert [record.getMessage() for record in caplog.records] == [
+            "Account prod: usage is 5 hours behind, catching up",
+            "Account prod: usage has caught up",
+        ]
+
+
+async def test_an_account_without_any_calls_is_never_behind(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "exporter")
+    with scene(tmp_path, back=0.0) as made:
+        follower = usage(made)
+        for _ in range(200):
+            await made.clock.advance(HOUR / 2)
+            await follower.round()
+        assert caplog.records == []
+
+
+async def test_transactions_are_followed_in_the_same_way(tmp_path: Path) -> None:
+    with scene(tmp_path, back=30 * DAY) as made:
+        for day in range(30):
+            made.gateway.topup(NOW - day * DAY - 60)
+        reader = TransactionsReader(made.account, made.gateway, made.books)  # type: ignore[arg-type]
+        status = made.account.endpoints[Endpoint.TRANSACTIONS]
+        follower = Follower(NAME, reader, made.books, status)
+        assert await follower.round() is False
+        (total,) = made.ledger.totals_of(NAME).billing
+        assert (total.count, total.amount) == (30, 1500 * USD)

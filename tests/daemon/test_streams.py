@@ -1,0 +1,177 @@
+"""Reading one slice into the ledger, in batches and in either shape."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from exporter.board import AccountBoard, RowOutcome
+from exporter.errors import BadRequestError, GatewayError, NetworkError
+from exporter.gateway.readings import Endpoint, Rejected
+from exporter.ledger.cursor import Slice
+from exporter.rejections import LINES, Rejections
+from exporter.repeats import EVERY
+from exporter.streams import BATCH, LOOK_BACK, Read, TransactionsReader, UsageReader
+from tests.daemon.fakes import DAY, HOUR, INTERVALS, NAME, NOW, USD, Scene, VirtualClock, scene
+
+pytestmark = pytest.mark.anyio
+
+
+def tail(since: float) -> Slice:
+    return Slice(since, NOW + HOUR, tail=True, sweep=False)
+
+
+def usage(made: Scene) -> UsageReader:
+    return UsageReader(made.account, made.gateway, made.books)  # type: ignore[arg-type]
+
+
+def transactions(made: Scene) -> TransactionsReader:
+    return TransactionsReader(made.account, made.gateway, made.books)  # type: ignore[arg-type]
+
+
+async def test_rows_are_committed_in_batches_and_the_cursor_moves_with_the_last(
+    tmp_path: Path,
+) -> None:
+    with scene(tmp_path, back=DAY) as made:
+        made.gateway.bill(NOW - 60, number=2 * BATCH + 500)
+        commits = []
+        commit = made.ledger.commit_log
+
+        def committing(name: str, rows: list[object], done: object, *rest: object) -> object:
+            commits.append((len(rows), done is not None))
+            return commit(name, rows, done, *rest)  # type: ignore[arg-type]
+
+        made.ledger.commit_log = committing  # type: ignore[method-assign, assignment]
+        read = await usage(made).read(tail(NOW - DAY), NOW)
+        assert read == Read(2 * BATCH + 500, 2 * BATCH + 500)
+        assert commits == [(BATCH, False), (BATCH, False), (500, True)]
+        assert made.ledger.cursor(NAME, "usage").newest == NOW - 60
+
+
+async def test_a_read_that_breaks_keeps_its_batches_and_counts_them_once(tmp_path: Path) -> None:
+    with scene(tmp_path, back=DAY) as made:
+        made.gateway.bill(NOW - 60, number=3 * BATCH)
+        made.gateway.fail_after = 2 * BATCH // 200 + 3
+        with pytest.raises(GatewayError):
+            await usage(made).read(tail(NOW - DAY), NOW)
+        assert made.requests == 2 * BATCH
+        assert not made.ledger.cursor(NAME, "usage").caught_up
+        read = await usage(made).read(tail(NOW - DAY), NOW)
+        assert read == Read(3 * BATCH, BATCH)
+        assert made.account.rows == {
+            RowOutcome.COUNTED: 3 * BATCH,
+            RowOutcome.DUPLICATE: 2 * BATCH,
+            RowOutcome.REJECTED: 0,
+        }
+
+
+async def test_a_rollup_for_a_range_that_cuts_an_hour_is_asked_for_again_in_whole_hours(
+    tmp_path: Path,
+) -> None:
+    with scene(tmp_path, back=DAY) as made:
+        made.gateway.rolls_up = True
+        made.gateway.bill(NOW - 2 * HOUR + 60)
+        made.gateway.bill(NOW - 2 * HOUR + 1800)
+        read = await usage(made).read(tail(NOW - 2 * HOUR + 900), NOW)
+        assert [since for _, since, _ in made.gateway.of(Endpoint.USAGE)] == [
+            NOW - 2 * HOUR + 900,
+            NOW - 2 * HOUR,
+        ]
+        assert read.rows == 1
+        assert made.cost == 2 * USD
+
+
+async def test_a_bad_row_costs_one_row_and_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with scene(tmp_path, back=DAY) as made:
+        made.gateway.bill(NOW - 60, number=5)
+        made.gateway.rejected = (Rejected("req_bad", "credits is missing or not a number"),)
+        for _ in range(3):
+            await usage(made).read(tail(NOW - DAY), NOW)  # a reload makes a new reader
+        assert made.account.rows[RowOutcome.REJECTED] == 1
+        assert made.requests == 5
+        assert [record.getMessage() for record in caplog.records] == [
+            "Account prod: usage row req_bad is not counted: credits is missing or not a number"
+        ]
+
+
+def test_a_flood_of_bad_rows_is_counted_in_full_and_told_in_a_few_lines(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG, "exporter")
+    clock = VirtualClock()
+    rejections = Rejections(AccountBoard(NAME, dict(INTERVALS)), Endpoint.USAGE, clock)
+
+    def flood(begin: int) -> int:
+        return rejections.note(Rejected(f"r{n}", "NaN") for n in range(begin, begin + 1000))
+
+    assert flood(0) == 1000
+    assert flood(0) == 0
+    told = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(told) == LINES + 1
+    assert "log.level debug names them" in told[-1].getMessage()
+    assert len(caplog.records) == 1001
+    clock.time += EVERY
+    caplog.clear()
+    assert flood(1000) == 1000
+    assert sum(record.levelno == logging.WARNING for record in caplog.records) == LINES + 1
+
+
+def test_what_is_remembered_of_bad_rows_is_bounded() -> None:
+    board = AccountBoard(NAME, dict(INTERVALS))
+    rejections = Rejections(board, Endpoint.USAGE, VirtualClock())
+    rejections.note(Rejected(str(number), "bad") for number in range(25_000))
+    assert len(board.rejected[Endpoint.USAGE]) == 10_000
+    assert rejections.note([Rejected("24999", "bad")]) == 0
+
+
+async def test_kinds_of_movements_from_before_are_looked_up_once(tmp_path: Path) -> None:
+    with scene(tmp_path) as made:
+        made.gateway.topup(NOW - 10 * DAY)
+        made.gateway.topup(NOW - 20 * DAY)
+        reader = transactions(made)
+        await reader.read(tail(NOW - 300), NOW)
+        await reader.read(tail(NOW - 300), NOW)
+        asked = [since for _, since, _ in made.gateway.of(Endpoint.TRANSACTIONS)]
+        assert asked == [NOW - 300 - LOOK_BACK, NOW - 300, NOW - 300]
+        totals = made.ledger.totals_of(NAME)
+        assert totals.last_transactions == (("topup", NOW - 10 * DAY),)
+        assert totals.billing == ()
+
+
+async def test_a_gateway_that_cannot_look_back_is_read_all_the_same(tmp_path: Path) -> None:
+    with scene(tmp_path) as made:
+        made.gateway.topup(NOW + 1)
+        reader = transactions(made)
+        made.gateway.failing[Endpoint.TRANSACTIONS] = BadRequestError("range too long")
+        with pytest.raises(BadRequestError):
+            await reader.read(tail(NOW - 300), NOW)
+        assert len(made.gateway.asked) == 2, "the look back, then the question itself"
+        made.gateway.failing.clear()
+        assert await reader.read(tail(NOW - 300), NOW) == Read(1, 1)
+        assert len(made.gateway.asked) == 3
+
+
+async def test_a_look_back_that_fails_otherwise_is_tried_again(tmp_path: Path) -> None:
+    with scene(tmp_path) as made:
+        made.gateway.topup(NOW - DAY)
+        reader = transactions(made)
+        made.gateway.failing[Endpoint.TRANSACTIONS] = NetworkError("try later")
+        with pytest.raises(GatewayError):
+            await reader.read(tail(NOW - 300), NOW)
+        assert len(made.gateway.asked) == 1
+        made.gateway.failing.clear()
+        await reader.read(tail(NOW - 300), NOW)
+        assert made.ledger.totals_of(NAME).last_transactions == (("topup", NOW - DAY),)
+
+
+async def test_movements_are_committed_in_batches_too(tmp_path: Path) -> None:
+    with scene(tmp_path, back=DAY) as made:
+        for number in range(BATCH + 10):
+            made.gateway.topup(NOW - 60, amount=number)
+        assert await transactions(made).read(tail(NOW - DAY), NOW) == Read(BATCH + 10, BATCH + 10)
+        (total,) = made.ledger.totals_of(NAME).billing
+        assert (total.count, total.amount) == (BATCH + 10, sum(range(BATCH + 10)))

@@ -2,7 +2,7 @@
 
 ::
 
-    points.py   a snapshot's points → requests in the SDK's types, of bounded size
+    points.py   a snapshot's points → OTLP requests of bounded size
     http.py     one request over HTTP; grpc.py over gRPC, imported only where it is chosen
     target.py   endpoint and headers, as both send and show them
     answers.py  what a receiver's answer means; troubles.py why there is none
@@ -16,7 +16,9 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from opentelemetry.sdk.metrics.export import MetricsData
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
 
 from exporter.board import ExportOutcome
 from exporter.config import Otlp
@@ -33,7 +35,7 @@ _log = logging.getLogger(__name__)
 class Sender(Protocol):
     """Carries requests to one receiver."""
 
-    def send(self, data: MetricsData, deadline: float) -> ExportResult:
+    def send(self, request: ExportMetricsServiceRequest, deadline: float) -> ExportResult:
         """One request, given up at `deadline` (monotonic seconds)."""
 
     def close(self) -> None:
@@ -87,10 +89,10 @@ class OtlpExporter:
     def _export(self, snapshot: Snapshot) -> ExportResult:
         deadline = self._monotonic() + self._config.timeout
         results: list[ExportResult] = []
-        for data in requests_of(snapshot, self._resource, self._size):
+        for request in requests_of(snapshot, self._resource, self._size):
             if self._monotonic() >= deadline:
                 return failure(f"not every point was sent within {self._config.timeout:g} s")
-            results.append(self._sender.send(data, deadline))
+            results.append(self._sender.send(request, deadline))
             if results[-1].outcome is ExportOutcome.FAILURE and not results[-1].data_refused:
                 return results[-1]
         return _together(results)

@@ -9,6 +9,7 @@ configuration says.
 
 from __future__ import annotations
 
+import gzip
 import time
 from collections.abc import Callable, Mapping
 from http.cookiejar import DefaultCookiePolicy
@@ -17,7 +18,10 @@ import requests
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.metrics import NoOpMeterProvider
-from opentelemetry.sdk.metrics.export import MetricExportResult, MetricsData
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
+from opentelemetry.sdk.metrics.export import MetricExportResult
 from requests.adapters import HTTPAdapter
 
 from exporter import __version__, config
@@ -30,6 +34,10 @@ from exporter.otlp.troubles import dropped, explained
 MAX_ANSWER = 64 * 1024
 """An OTLP answer is tiny; what is larger is not read."""
 
+GZIP_LEVEL = 3
+"""A quarter larger than at the SDK's 9, in a sixth of the time."""
+
+_CLOSED = failure("the OTLP exporter was closed")
 _NO_ANSWER = failure("the points could not be encoded for OTLP; please report this as a bug")
 
 
@@ -43,19 +51,21 @@ class HttpSender:
         session.mount("http://", self._adapter)
         session.mount("https://", self._adapter)
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        gzip = otlp.compression is config.Compression.GZIP
-        self._exporter = OTLPMetricExporter(
+        self._closed = False
+        self._exporter = _Exporter(
             endpoint=target.url,
             timeout=otlp.timeout,
-            compression=Compression.Gzip if gzip else Compression.NoCompression,
+            compression=Compression.NoCompression,  # the adapter's part
             session=session,
             meter_provider=NoOpMeterProvider(),
         )
 
-    def send(self, data: MetricsData, deadline: float) -> ExportResult:
+    def send(self, request: ExportMetricsServiceRequest, deadline: float) -> ExportResult:
         """One request, given up at `deadline` (monotonic seconds)."""
+        if self._closed:
+            return _CLOSED
         self._adapter.begin(deadline)
-        sent = self._exporter.export(data)
+        sent = self._exporter.send(request)
         answer = self._adapter.result
         if answer is None:
             return _NO_ANSWER
@@ -65,7 +75,20 @@ class HttpSender:
 
     def close(self) -> None:
         """Close idle connections and let nothing further be sent."""
+        self._closed = True
         self._exporter.shutdown()
+
+
+class _Exporter(OTLPMetricExporter):
+    """The official exporter, given requests that are encoded.
+
+    Its own encoder takes several times as long as `points`. Were the method below it renamed, no
+    request would be sent, and no export would count as success.
+    """
+
+    def send(self, request: ExportMetricsServiceRequest) -> MetricExportResult:
+        """What `export` does once it has encoded what it was given."""
+        return self._export_batch(request)
 
 
 class _GaveUpError(Exception):
@@ -107,6 +130,9 @@ class _Adapter(HTTPAdapter):
         Of what the SDK and the environment ask for, only the proxy is heeded.
         """
         self._tries += 1
+        if self._gzip:
+            assert isinstance(request.body, bytes)
+            request.body = gzip.compress(request.body, GZIP_LEVEL, mtime=0)
         request.headers.clear()
         request.headers.update(self._headers(request))
         try:

@@ -1,36 +1,30 @@
-"""Points → the SDK's metric types, in requests of bounded size.
+"""Points → OTLP's protobuf messages, in requests of bounded size.
 
-The SDK's own instruments would restamp the start of every counter when the process starts;
-built by hand, each point keeps the start that the ledger gave it.
+The SDK's own instruments would restamp the start of every counter when the process starts; built
+by hand, each point keeps the start that the ledger gave it. And the SDK's encoder makes every
+attribute of every point anew, which is most of what an export costs: here each pair of name and
+value is encoded once, and points are joined from such pairs.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import cast
+from functools import lru_cache
 
-from opentelemetry.sdk.metrics.export import (
-    AggregationTemporality,
-    Gauge,
-    HistogramDataPoint,
-    MetricsData,
-    NumberDataPoint,
-    ResourceMetrics,
-    ScopeMetrics,
-    Sum,
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
 )
-from opentelemetry.sdk.metrics.export import Histogram as SdkHistogram
-from opentelemetry.sdk.metrics.export import Metric as SdkMetric
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
+from opentelemetry.proto.metrics.v1 import metrics_pb2 as otlp
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 from exporter import __version__
 from exporter.board import DURATION_BOUNDS, Histogram
 from exporter.catalogue import Kind, Metric
 from exporter.snapshot import Point, Snapshot
 
-SCOPE = InstrumentationScope("bytespike-exporter", __version__)
+SCOPE = InstrumentationScope(name="bytespike-exporter", version=__version__)
 
 POINTS_PER_REQUEST = 500
 """A request is encoded whole, so this bounds the memory that an export takes."""
@@ -38,8 +32,9 @@ POINTS_PER_REQUEST = 500
 _DOUBLE_UNITS = frozenset({"USD", "s", "1"})
 _MAX_INT = 2**63 - 1
 _MAX_NANOS = 2**64 - 1
+_PAIRS = 8192
+"""Attributes that are kept encoded: the keys and models of four accounts that are full."""
 
-_SdkPoint = NumberDataPoint | HistogramDataPoint
 _Series = tuple[str, tuple[str | None, ...]]
 
 
@@ -52,27 +47,27 @@ def text(value: str) -> str:
 
 def resource_of(attributes: dict[str, str]) -> Resource:
     """The resource with exactly these attributes; nothing is read from the environment."""
-    return Resource({text(name): text(value) for name, value in attributes.items()})
+    return Resource(attributes=[_key_value(*pair) for pair in attributes.items()])
 
 
 def requests_of(
     snapshot: Snapshot, resource: Resource, size: int = POINTS_PER_REQUEST
-) -> Iterator[MetricsData]:
+) -> Iterator[ExportMetricsServiceRequest]:
     """The snapshot as requests of at most `size` points, each built when it is asked for.
 
     A series' zero points stand directly before its current point, in the same request; so
     `size` must be at least 2. A value that has no number (NaN, infinite) has no point.
     """
     batch = _Batch(resource)
-    for group in _series(snapshot):
-        points = [(point.metric, sdk) for point in group if (sdk := _sdk_point(point)) is not None]
+    for series in _series(snapshot):
+        points = [point for point in series if _is_sendable(point)]
         if batch.count and batch.count + len(points) > size:
-            yield batch.data()
+            yield batch.request
             batch = _Batch(resource)
-        for metric, sdk in points:
-            batch.add(metric, sdk)
+        for point in points:
+            batch.add(point)
     if batch.count:
-        yield batch.data()
+        yield batch.request
 
 
 def _series(snapshot: Snapshot) -> Iterator[tuple[Point, ...]]:
@@ -86,85 +81,94 @@ def _series(snapshot: Snapshot) -> Iterator[tuple[Point, ...]]:
     yield from zeros.values()
 
 
+def _is_sendable(point: Point) -> bool:
+    """Whether the value is of the metric's kind, and a number."""
+    if isinstance(point.value, Histogram):
+        return point.metric.kind is Kind.HISTOGRAM
+    return point.metric.kind is not Kind.HISTOGRAM and math.isfinite(point.value)
+
+
 class _Batch:
-    """The points of one request, by metric."""
+    """One request as it grows."""
 
     def __init__(self, resource: Resource) -> None:
-        self._resource = resource
-        self._points: dict[str, tuple[Metric, list[_SdkPoint]]] = {}
+        self.request = ExportMetricsServiceRequest()
         self.count = 0
+        self._metrics: dict[str, otlp.Metric] = {}
+        told = self.request.resource_metrics.add(resource=resource)
+        self._scope = told.scope_metrics.add(scope=SCOPE)
 
-    def add(self, metric: Metric, point: _SdkPoint) -> None:
-        known = self._points.get(metric.name)
-        if known is None:
-            known = self._points[metric.name] = (metric, [])
-        known[1].append(point)
+    def add(self, point: Point) -> None:
+        """Add a point to its metric."""
+        metric = self._metrics.get(point.metric.name)
+        if metric is None:
+            metric = self._metrics[point.metric.name] = self._begin(point.metric)
+        if isinstance(point.value, Histogram):
+            _fill_histogram(metric.histogram.data_points.add(), point, point.value)
+        else:
+            data = metric.gauge if point.metric.kind is Kind.GAUGE else metric.sum
+            _fill_number(data.data_points.add(), point, point.value)
         self.count += 1
 
-    def data(self) -> MetricsData:
-        metrics = [_sdk_metric(metric, points) for metric, points in self._points.values()]
-        scope = ScopeMetrics(SCOPE, metrics, schema_url="")
-        return MetricsData([ResourceMetrics(self._resource, [scope], schema_url="")])
+    def _begin(self, metric: Metric) -> otlp.Metric:
+        begun = self._scope.metrics.add(
+            name=metric.name, description=metric.description, unit=metric.unit
+        )
+        if metric.kind is Kind.COUNTER:
+            begun.sum.is_monotonic = True
+            begun.sum.aggregation_temporality = otlp.AGGREGATION_TEMPORALITY_CUMULATIVE
+        elif metric.kind is Kind.HISTOGRAM:
+            begun.histogram.aggregation_temporality = otlp.AGGREGATION_TEMPORALITY_CUMULATIVE
+        return begun
 
 
-def _sdk_metric(metric: Metric, points: list[_SdkPoint]) -> SdkMetric:
-    cumulative = AggregationTemporality.CUMULATIVE
-    data: Gauge | Sum | SdkHistogram
-    if metric.kind is Kind.GAUGE:
-        data = Gauge(cast("list[NumberDataPoint]", points))
-    elif metric.kind is Kind.COUNTER:
-        data = Sum(cast("list[NumberDataPoint]", points), cumulative, is_monotonic=True)
-    else:
-        data = SdkHistogram(cast("list[HistogramDataPoint]", points), cumulative)
-    return SdkMetric(metric.name, metric.description, metric.unit, data)
-
-
-def _sdk_point(point: Point) -> _SdkPoint | None:
-    metric, value = point.metric, point.value
-    attributes = {
-        name: value if value.isascii() else text(value)
-        for name, value in zip(metric.attributes, point.attributes, strict=True)
-        if value is not None
-    }
-    start, time = _nanos(point.start_ns), _nanos(point.time_ns)
-    if isinstance(value, Histogram):
-        if metric.kind is not Kind.HISTOGRAM:
-            return None
-        return _histogram_point(value, attributes, start, time)
-    number = _number(metric, value)
-    return None if number is None else NumberDataPoint(attributes, start, time, number)
-
-
-def _histogram_point(
-    histogram: Histogram, attributes: dict[str, str], start: int, time: int
-) -> HistogramDataPoint:
-    counts = tuple(histogram.counts)
-    return HistogramDataPoint(
-        attributes=attributes,
-        start_time_unix_nano=start,
-        time_unix_nano=time,
-        count=sum(counts),
-        sum=histogram.sum,
-        bucket_counts=counts,
-        explicit_bounds=DURATION_BOUNDS,
-        min=histogram.min,
-        max=histogram.max,
-    )
-
-
-def _number(metric: Metric, value: int | float) -> int | float | None:
-    """Doubles for money, seconds and shares, integers for what is counted; None if neither.
+def _fill_number(to: otlp.NumberDataPoint, point: Point, value: int | float) -> None:
+    """Doubles for money, seconds and shares, integers for what is counted.
 
     The type hangs on the unit alone, so that a stream never changes from one to the other.
     """
-    if metric.kind is Kind.HISTOGRAM or not math.isfinite(value):
-        return None
-    if metric.unit in _DOUBLE_UNITS:
-        return float(value)
-    whole = int(value)
-    return whole if -_MAX_INT <= whole <= _MAX_INT else max(-_MAX_INT, min(whole, _MAX_INT))
+    pairs = zip(point.metric.attributes, point.attributes, strict=True)
+    # Messages that are joined as bytes are merged: repeated fields, such as attributes, add up.
+    to.MergeFromString(b"".join([_number_pair(*pair) for pair in pairs]))
+    if point.start_ns > 0:
+        to.start_time_unix_nano = min(point.start_ns, _MAX_NANOS)
+    to.time_unix_nano = _nanos(point.time_ns)
+    if point.metric.unit in _DOUBLE_UNITS:
+        to.as_double = value
+    else:
+        to.as_int = max(-_MAX_INT, min(int(value), _MAX_INT))
+
+
+def _fill_histogram(to: otlp.HistogramDataPoint, point: Point, value: Histogram) -> None:
+    pairs = zip(point.metric.attributes, point.attributes, strict=True)
+    to.MergeFromString(b"".join([_histogram_pair(*pair) for pair in pairs]))
+    to.start_time_unix_nano = _nanos(point.start_ns)
+    to.time_unix_nano = _nanos(point.time_ns)
+    to.explicit_bounds.extend(DURATION_BOUNDS)
+    to.bucket_counts.extend(value.counts)
+    to.count = sum(value.counts)
+    to.sum, to.min, to.max = value.sum, value.min, value.max
+
+
+@lru_cache(_PAIRS)
+def _number_pair(name: str, value: str | None) -> bytes:
+    """A point that has this attribute and nothing else, encoded; empty where there is no value."""
+    if value is None:
+        return b""
+    return otlp.NumberDataPoint(attributes=[_key_value(name, value)]).SerializeToString()
+
+
+@lru_cache(_PAIRS)
+def _histogram_pair(name: str, value: str | None) -> bytes:
+    if value is None:
+        return b""
+    return otlp.HistogramDataPoint(attributes=[_key_value(name, value)]).SerializeToString()
+
+
+def _key_value(name: str, value: str) -> KeyValue:
+    return KeyValue(key=text(name), value=AnyValue(string_value=text(value)))
 
 
 def _nanos(value: int) -> int:
     """An instant that OTLP's unsigned 64 bits can carry."""
-    return value if 0 <= value <= _MAX_NANOS else 0 if value < 0 else _MAX_NANOS
+    return max(0, min(value, _MAX_NANOS))

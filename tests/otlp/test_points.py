@@ -1,10 +1,9 @@
-"""Points as requests: what the official encoder makes of them."""
+"""Points as OTLP requests."""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
@@ -18,8 +17,7 @@ from tests.otlp import samples
 
 
 def encoded(snapshot: Snapshot, size: int = 1000) -> list[ExportMetricsServiceRequest]:
-    resource = resource_of(samples.RESOURCE)
-    return [encode_metrics(data) for data in requests_of(snapshot, resource, size)]
+    return list(requests_of(snapshot, resource_of(samples.RESOURCE), size))
 
 
 def metrics(snapshot: Snapshot) -> dict[str, metrics_pb2.Metric]:

@@ -29,16 +29,16 @@ def main() -> None:
         for name in chosen:
             place = Path(directory, name)
             place.mkdir()
-            rows += _measured(name, lambda name=name, place=place: _benchmarks(options)[name](place))  # type: ignore[misc]
+            rows += _measured(name, _benchmarks(options)[name], place)
     if not options.only:
         now = datetime.now(UTC).strftime("%Y-%m-%d")
         _DOCUMENT.write_text(document(rows, machine, now, _COMMAND))
     sys.exit(any(row.within is False for row in rows))
 
 
-def _measured(name: str, measure: Callable[[], list[Row]]) -> list[Row]:
+def _measured(name: str, measure: Callable[[Path], list[Row]], place: Path) -> list[Row]:
     print(f"\n{name} …", flush=True)
-    rows = measure()
+    rows = measure(place)
     print(table(rows), flush=True)
     return rows
 

@@ -47,9 +47,7 @@ def memory(directory: Path) -> list[Row]:
         subject = Subject(directory / "million", source, endpoint)
         subject.set(start=f"-{_DAYS * 24 + 1}h", export="5s")
         with subject.run() as child:
-            wait_until(
-                lambda: sink.total("bytespike.usage.requests") >= _MANY_ROWS, child, 900.0
-            )
+            wait_until(lambda: sink.total("bytespike.usage.requests") >= _MANY_ROWS, child, 900.0)
             found, cpu = child.memory(), child.cpu()
     return [
         Row(
@@ -58,7 +56,8 @@ def memory(directory: Path) -> list[Row]:
             f"{found.peak:.1f} MiB at its peak",
             found.peak <= _MOST_MEMORY,
             f"The most that the daemon had resident from its start until the export that told of "
-            f"the last of {_MANY_ROWS:,} rows of {_DAYS} days. It took {cpu:.0f} s of processor time.",
+            f"the last of {_MANY_ROWS:,} rows of {_DAYS} days. "
+            f"It took {cpu:.0f} s of processor time.",
         )
     ]
 
@@ -90,6 +89,12 @@ def _rows(ours: list[Finished], theirs: list[Finished]) -> list[Row]:
     )
     what = f"catching up {_ROWS:,} usage rows, pages of 200, HTTP to committed ledger"
     return [
-        Row(f"{what}: speed", f"≥ {_SLOWEST} ×", spread(speeds, "×"), median(speeds) >= _SLOWEST, note),
+        Row(
+            f"{what}: speed",
+            f"≥ {_SLOWEST} ×",
+            spread(speeds, "×"),
+            median(speeds) >= _SLOWEST,
+            note,
+        ),
         Row(f"{what}: CPU", f"≤ {_MOST_CPU:.0f} ×", spread(cpus, "×"), median(cpus) <= _MOST_CPU),
     ]

@@ -1,4 +1,4 @@
-"""1,000 accounts in one process on one core: does it keep its intervals?"""
+"""Whether 1,000 accounts in one process keep their intervals on one core."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -122,7 +123,7 @@ def read_cpu(stat: str) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
-def _wait(pid: int, deadline: float) -> tuple[int, int, "os.struct_rusage"]:
+def _wait(pid: int, deadline: float) -> tuple[int, int, resource.struct_rusage]:
     """As `os.wait4`. Raises TimeoutError at `deadline` (monotonic seconds)."""
     while time.monotonic() < deadline:
         ended = os.wait4(pid, os.WNOHANG)

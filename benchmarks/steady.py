@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.environment import ROOT, base_environ, runtime_python
-from benchmarks.gateway import Gateway, gateway
-from benchmarks.processes import Child, Memory
+from benchmarks.gateway import gateway
+from benchmarks.processes import Child, Memory, read_memory
 from benchmarks.report import Row
 from benchmarks.sink import Sink, grpc_sink, http_sink
 from benchmarks.subject import Subject, wait_until
@@ -81,13 +81,7 @@ def _bare_imports(directory: Path) -> float:
     command = [runtime_python(), "-c", _BARE_IMPORTS]
     with Child(command, base_environ(ROOT), directory / "log") as child:
         told = child.output.read()
-    return _memory(told)
-
-
-def _memory(status: str) -> float:
-    from benchmarks.processes import read_memory
-
-    return read_memory(status).now
+    return read_memory(told).now
 
 
 def _memory_rows(seen: Seen, over_grpc: Seen, imports: float) -> list[Row]:
@@ -97,8 +91,9 @@ def _memory_rows(seen: Seen, over_grpc: Seen, imports: float) -> list[Row]:
             f"≤ {_MOST_MEMORY:.0f} MiB",
             f"{seen.memory.now:.1f} MiB",
             seen.memory.now <= _MOST_MEMORY,
-            f"A daemon that continues from a state of {_SERIES:,} pairs of key and model, status page "
-            f"on; {seen.series:,} OTLP series in all. Its peak was {seen.memory.peak:.1f} MiB.",
+            f"A daemon that continues from a state of {_SERIES:,} pairs of key and model, status "
+            f"page on; {seen.series:,} OTLP series in all. "
+            f"Its peak was {seen.memory.peak:.1f} MiB.",
         ),
         Row(
             "of which bare imports of httpx, PyYAML, sqlite3, the SDK and its HTTP exporter",

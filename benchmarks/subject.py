@@ -43,7 +43,7 @@ class Subject:
         self.accounts: Sequence[str] = ("one",)
 
     def set(self, **settings: str) -> None:
-        """Change what the configuration says: `start`, `poll`, `export`, `protocol` …"""
+        """Change what the configuration says; the names are those in `_CONFIG`."""
         self._settings |= settings
 
     def run(self, *arguments: str, core: int | None = None) -> Child:

@@ -130,7 +130,7 @@ class Daemon:
         self._around = Surroundings(
             board=Board(self._clock.now()),
             store=store,
-            worker=threads.PatientWorker(self._thread),
+            worker=threads.PatientWorker(self._thread, threads.PATIENCE),
             clock=self._clock,
             repeats=repeats,
             complaints=Complaints(repeats, self._clock),

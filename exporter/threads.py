@@ -54,7 +54,8 @@ class PatientWorker:
     was counted once is not counted again.
     """
 
-    def __init__(self, worker: Worker, patience: float = PATIENCE) -> None:
+    def __init__(self, worker: Worker, patience: float) -> None:
+        """`patience` in seconds without any progress."""
         self._worker = worker
         self._patience = patience
         self._ended = 0

@@ -1,0 +1,235 @@
+"""The parts of one configuration: started together, kept running, handed over at a reload."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from exporter import fleet as fleet_module
+from exporter.board import Board, RowOutcome
+from exporter.complaints import Complaints
+from exporter.config import Account, Config, Otlp, Poll, Usage, UsageStart
+from exporter.errors import ConfigError, Outcome, StateError
+from exporter.fleet import FIRST_POLLS, RESTART, Fleet, Surroundings, connect, intervals, resource
+from exporter.gateway.readings import Endpoint
+from exporter.ledger.store import Store
+from exporter.otlp.result import ExportResult, success
+from exporter.repeats import Repeats
+from exporter.snapshot import Snapshot
+from tests.daemon.fakes import DAY, NOW, FakeGateway, InlineWorker, VirtualClock
+
+pytestmark = pytest.mark.anyio
+
+ACCOUNT, USAGE, TRANSACTIONS = Endpoint.ACCOUNT, Endpoint.USAGE, Endpoint.TRANSACTIONS
+
+
+class Yard:
+    """Surroundings in simulated time; `gateways` by account name."""
+
+    def __init__(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.clock = VirtualClock()
+        self.worker = InlineWorker()
+        self.store = Store(path / "state.db")
+        self.store.db.execute("PRAGMA synchronous = OFF")
+        self.gateways: dict[str, FakeGateway] = {}
+        self.sent: list[tuple[float, Snapshot]] = []
+        repeats = Repeats(logging.getLogger("exporter"), self.clock)
+        self.around = Surroundings(
+            board=Board(NOW),
+            store=self.store,
+            worker=self.worker,
+            clock=self.clock,
+            repeats=repeats,
+            complaints=Complaints(repeats, self.clock),
+            environ={},
+        )
+        monkeypatch.setattr(fleet_module, "GatewayClient", self._client)
+        monkeypatch.setattr(fleet_module, "OtlpExporter", lambda *arguments: self)
+
+    def _client(self, http: object, account: Account, *rest: object) -> FakeGateway:
+        return self.gateways.setdefault(account.name, FakeGateway(self.clock))
+
+    # It is its own OTLP exporter.
+
+    def export(self, snapshot: Snapshot) -> ExportResult:
+        self.sent.append((self.clock.now(), snapshot))
+        return success()
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def yard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Yard]:
+    made = Yard(tmp_path, monkeypatch)
+    yield made
+    made.store.close()
+
+
+def config(*names: str, **changes: object) -> Config:
+    accounts = tuple(Account(name, "https://gateway.test", api_key_env="KEY") for name in names)
+    whole = Config(accounts=accounts, otlp=Otlp(endpoint=""))
+    return replace(whole, **changes)  # type: ignore[arg-type]
+
+
+@asynccontextmanager
+async def started(yard: Yard, wanted: Config) -> AsyncIterator[Fleet]:
+    fleet = Fleet(wanted, yard.around)
+    await fleet.open()
+    fleet.take_over()
+    fleet.start()
+    try:
+        yield fleet
+    finally:
+        await fleet.stop()
+
+
+async def test_first_polls_are_spread_over_the_accounts(yard: Yard) -> None:
+    names = [f"a{number}" for number in range(50)]
+    async with started(yard, config(*names)):
+        await yard.clock.advance(5)
+    firsts = [yard.gateways[name].of(ACCOUNT)[0][0] - NOW for name in names]
+    assert firsts == pytest.approx([0.02 * number for number in range(50)])
+
+
+async def test_a_mistake_in_one_part_is_logged_and_leaves_the_others_alone(
+    yard: Yard, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with started(yard, config("prod", "test")):
+        yard.gateways["prod"].failing[USAGE] = RuntimeError("a mistake")
+        await yard.clock.advance(200)
+        statuses = yard.around.board.accounts["prod"].endpoints
+        assert statuses[ACCOUNT].polls[Outcome.SUCCESS] >= 3
+        assert statuses[USAGE].polls == {}
+        assert yard.around.board.accounts["test"].endpoints[USAGE].polls[Outcome.SUCCESS] >= 3
+        assert len(yard.gateways["prod"].of(ACCOUNT)) <= 5, "no loop was doubled"
+        crashes = [record for record in caplog.records if record.exc_info]
+        assert len(crashes) == pytest.approx(200 / RESTART, abs=2)
+        assert "Please report it" in crashes[0].getMessage()
+        del yard.gateways["prod"].failing[USAGE]
+        await yard.clock.advance(RESTART)
+        assert statuses[USAGE].up is True
+
+
+async def test_the_first_export_comes_with_the_first_answers(yard: Yard) -> None:
+    yard.gateways["prod"] = FakeGateway(yard.clock)
+    yard.gateways["prod"].cost = 0.3
+    async with started(yard, config("prod", otlp=Otlp(endpoint="http://receiver"))):
+        await yard.clock.advance(1.5)
+        await asyncio.sleep(0.05)
+        (at, snapshot), *_ = yard.sent
+        assert 0.3 <= at - NOW <= 0.65
+        names = {point.metric.name for point in snapshot.points}
+        assert "bytespike.wallet.balance" in names
+
+
+async def test_the_first_export_does_not_wait_for_a_gateway_that_hangs(yard: Yard) -> None:
+    yard.gateways["prod"] = FakeGateway(yard.clock)
+    yard.gateways["prod"].cost = 3600
+    async with started(yard, config("prod", otlp=Otlp(endpoint="http://receiver"))):
+        await yard.clock.advance(FIRST_POLLS + 0.5)
+        await asyncio.sleep(0.05)
+        assert [at - NOW for at, _ in yard.sent] == pytest.approx([FIRST_POLLS], abs=0.1)
+
+
+async def test_the_first_export_does_not_wait_for_history(yard: Yard) -> None:
+    start = Usage(start=UsageStart(back=60 * DAY))
+    wanted = config("prod", otlp=Otlp(endpoint="http://receiver"), usage=start)
+    yard.gateways["prod"] = FakeGateway(yard.clock)
+    yard.gateways["prod"].cost = 0.2
+    async with started(yard, wanted):
+        await yard.clock.advance(0.5)
+        await asyncio.sleep(0.05)
+        assert [at - NOW for at, _ in yard.sent] == pytest.approx([0.2], abs=0.1)
+        assert yard.around.board.accounts["prod"].endpoints[USAGE].up is None
+
+
+async def test_an_account_that_stays_keeps_what_was_read_through_a_reload(yard: Yard) -> None:
+    board = yard.around.board
+    async with started(yard, config("prod", "old")):
+        await yard.clock.advance(100)
+        before = board.accounts["prod"]
+        before.rows[RowOutcome.REJECTED] = 3
+        polls = before.endpoints[ACCOUNT].polls[Outcome.SUCCESS]
+        assert before.account is not None
+    wanted = config("new", "prod", poll=Poll(account=7.0), transactions_enabled=False)
+    async with started(yard, wanted) as fleet:
+        assert list(board.accounts) == ["new", "prod"]
+        prod = board.accounts["prod"]
+        assert prod.account is before.account
+        assert prod.rows[RowOutcome.REJECTED] == 3
+        assert list(prod.endpoints) == [ACCOUNT, USAGE]
+        await yard.clock.advance(70)
+        assert prod.endpoints[ACCOUNT].interval == 7.0
+        assert prod.endpoints[ACCOUNT].polls[Outcome.SUCCESS] >= polls + 9
+        assert board.accounts["new"].endpoints[ACCOUNT].up is True
+        assert set(fleet.ledger.totals()) == {"new", "prod"}
+        asked = len(yard.gateways["old"].asked)
+        await yard.clock.advance(100)
+        assert len(yard.gateways["old"].asked) == asked
+
+
+async def test_a_fleet_that_cannot_open_the_ledger_has_changed_nothing(yard: Yard) -> None:
+    async with started(yard, config("prod")):
+        yard.worker.broken = StateError("the disk is full")
+        fleet = Fleet(config("other"), yard.around)
+        with pytest.raises(StateError):
+            await fleet.open()
+        await fleet.stop()
+        yard.worker.broken = None
+        assert list(yard.around.board.accounts) == ["prod"]
+
+
+async def test_one_round_gives_every_error(yard: Yard) -> None:
+    fleet = Fleet(config(*(f"a{number}" for number in range(30))), yard.around)
+    await fleet.open()
+    fleet.take_over()
+    yard.gateways["a7"].failing[USAGE] = StateError("one")
+    yard.gateways["a8"].failing[ACCOUNT] = StateError("two")
+    errors = await fleet.poll_once()
+    assert sorted(map(str, errors)) == ["one", "two"]
+    assert all(len(gateway.asked) >= 3 for gateway in yard.gateways.values())
+    await fleet.stop()
+
+
+async def test_after_a_lost_state_history_is_not_counted_again(yard: Yard) -> None:
+    yard.store.recovered_from = Path("state.db.damaged-1")
+    fleet = Fleet(config("prod", usage=Usage(start=UsageStart(back=DAY))), yard.around)
+    await fleet.open()
+    assert fleet.ledger.cursor("prod", "usage").start == NOW
+    await fleet.stop()
+
+
+def test_what_is_turned_off_is_not_polled() -> None:
+    off = config("prod", usage=Usage(enabled=False), transactions_enabled=False)
+    assert list(intervals(off)) == [ACCOUNT]
+
+
+def test_resource_attributes_of_the_configuration_win() -> None:
+    named = config("prod", resource_attributes={"service.name": "mine", "team": "ml"})
+    made = resource(named, "the-id")
+    assert (made["service.name"], made["team"]) == ("mine", "ml")
+    assert made["service.instance.id"] == "the-id"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SSL_CERT_FILE", "/nowhere/ca.pem"),
+        ("HTTPS_PROXY", "gopher://user:secret@proxy.test"),
+        ("HTTPS_PROXY", "http://user:secret@proxy.test:port"),
+    ],
+)
+async def test_an_environment_that_spoils_every_connection_is_a_problem_of_configuration(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match="check SSL_CERT_FILE") as caught:
+        await connect(config("prod")).aclose()
+    assert "secret" not in str(caught.value)

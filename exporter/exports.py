@@ -6,6 +6,8 @@ import asyncio
 import logging
 from collections.abc import Mapping
 
+import msgspec
+
 from exporter import threads
 from exporter.board import Board, ExportOutcome
 from exporter.errors import StateError
@@ -13,8 +15,11 @@ from exporter.ledger.totals import AccountTotals
 from exporter.otlp import ExportResult, OtlpExporter
 from exporter.otlp.result import partial
 from exporter.repeats import Repeats
-from exporter.snapshot import Snapshot, take
+from exporter.snapshot import Point, Snapshot, take
 from exporter.streams import Books
+
+HEAD_START = 1.0
+"""Seconds between zero points and values: what forwards them in several queues may be so late."""
 
 logger = logging.getLogger(__name__)
 
@@ -70,36 +75,42 @@ class ExportLoop:
         return result
 
     async def _send(self, snapshot: Snapshot) -> ExportResult:
-        """Zero points go first and alone; values follow once it is durable that they arrived.
+        """Send all; the values of series that no receiver knows follow their zero points.
 
         A receiver that turns totals into growth takes a zero point that comes again, after a
         value, for a reset, and counts the whole series twice. An answer can get lost, and the
-        process can end, at any moment: zero points may come again until then, never later.
+        process can end, at any moment. So no value is sent before it is durable that its zero
+        point arrived.
         """
-        if not snapshot.zero_points:
+        fresh = {(zero.metric.name, zero.attributes) for zero in snapshot.zero_points}
+        if not fresh:
             return await self._hand_over(snapshot)
-        zeros = await self._hand_over(Snapshot(snapshot.time_ns, snapshot.zero_points))
+        values: list[Point] = []
+        known: list[Point] = []
+        for point in snapshot.points:
+            (values if (point.metric.name, point.attributes) in fresh else known).append(point)
+        first = await self._hand_over(msgspec.structs.replace(snapshot, points=tuple(known)))
         # A receiver that refuses a zero point would refuse it for ever, and all else with it.
-        if zeros.outcome is not ExportOutcome.SUCCESS and not zeros.data_refused:
-            return zeros
-        result = await self._hand_over(await self._after_zero_points(snapshot))
-        return result if zeros.error is None or result.error is not None else partial(zeros.error)
+        arrived = first.outcome is ExportOutcome.SUCCESS or first.data_refused
+        if not arrived or not await self._note_zero_points(snapshot):
+            return first
+        await self._clock.sleep(min(HEAD_START, self._interval))
+        second = await self._hand_over(Snapshot(snapshot.time_ns, tuple(values)))
+        return second if first.error is None or second.error is not None else partial(first.error)
 
     async def _hand_over(self, snapshot: Snapshot) -> ExportResult:
         return await threads.call(lambda: self._exporter.export(snapshot))
 
-    async def _after_zero_points(self, snapshot: Snapshot) -> Snapshot:
-        """What may be sent now: everything, or all but the series whose mark cannot be written."""
+    async def _note_zero_points(self, snapshot: Snapshot) -> bool:
+        """Make it durable that they went; False where that failed: they go again then."""
         try:
             await self._worker.do(
                 self._ledger.zero_points_sent, snapshot.fresh_usage, snapshot.fresh_billing
             )
         except StateError as error:
             self._repeats.say("state", "%s", error, level=logging.ERROR)
-            held = {(zero.metric.name, zero.attributes) for zero in snapshot.zero_points}
-            points = (p for p in snapshot.points if (p.metric.name, p.attributes) not in held)
-            return Snapshot(snapshot.time_ns, tuple(points))
-        return Snapshot(snapshot.time_ns, snapshot.points)
+            return False
+        return True
 
     async def last(self, patience: float) -> None:
         """One more export before the process ends, given up after `patience` seconds."""

@@ -14,7 +14,7 @@ import pytest
 from exporter import threads
 from exporter.board import ExportOutcome
 from exporter.errors import StateError
-from exporter.exports import ExportLoop
+from exporter.exports import HEAD_START, ExportLoop
 from exporter.otlp.result import ExportResult, failure, partial, success
 from exporter.snapshot import Snapshot
 from tests.daemon.fakes import NAME, NOW, USD, Scene, scene, settle
@@ -80,7 +80,7 @@ async def exporting(exports: ExportLoop) -> AsyncIterator[asyncio.Task[None]]:
 
 async def once(made: Scene, exports: ExportLoop) -> ExportResult:
     working = asyncio.create_task(exports.export())
-    await made.clock.advance(0.1)
+    await made.clock.advance(HEAD_START)
     return working.result()
 
 
@@ -164,7 +164,7 @@ def zeros(receiver: Receiver) -> list[bool]:
     return [
         point.value == 0
         for _, snapshot in receiver.sent
-        for point in snapshot.points
+        for point in (*snapshot.zero_points, *snapshot.points)
         if point.metric.name == "bytespike.usage.cost"
     ]
 
@@ -194,6 +194,19 @@ async def test_zero_points_go_first_until_a_receiver_has_judged_them(
         assert zeros(receiver) == sent
 
 
+async def test_values_follow_their_zero_points_at_a_distance_and_nothing_else_waits(
+    tmp_path: Path, receiver_of: Callable[[Scene], Receiver]
+) -> None:
+    with scene(tmp_path, back=60.0) as made:
+        receiver = receiver_of(made)
+        await bill(made)
+        await once(made, loop_of(made, receiver))
+        (first, ahead), (second, behind) = receiver.sent
+        assert second - first == HEAD_START
+        assert {point.metric.name.split(".")[1] for point in behind.points} == {"usage"}
+        assert "bytespike.exporter.build.info" in {point.metric.name for point in ahead.points}
+
+
 async def test_a_series_waits_until_its_zero_point_is_known_to_be_sent(
     tmp_path: Path, receiver_of: Callable[[Scene], Receiver], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -208,7 +221,7 @@ async def test_a_series_waits_until_its_zero_point_is_known_to_be_sent(
             patch.setattr(made.ledger, "zero_points_sent", broken)
             assert (await once(made, exports)).outcome is ExportOutcome.SUCCESS
         assert zeros(receiver) == [True]
-        assert len(receiver.sent[1][1].points) > 1, "everything else is sent"
+        assert len(receiver.sent[0][1].points) > 1, "everything else is sent"
         await once(made, exports)
         await once(made, exports)
         assert zeros(receiver) == [True, True, False, False]
@@ -231,7 +244,7 @@ async def test_a_state_that_cannot_be_read_does_not_end_exports_nor_the_gauges(
             {point.metric.name: point.value for point in snapshot.points}
             for _, snapshot in receiver.sent
         ]
-        assert [len(names) > 4 for names in shown] == [True, True, True, False, True]
+        assert [len(names) > 4 for names in shown] == [True, True, True, True, False]
         for names in shown[:3]:
             assert names["bytespike.wallet.balance"] == 31.0
             assert "bytespike.usage.cost" not in names

@@ -24,6 +24,8 @@ class VmAgent(Peer):
             f"-remoteWrite.tmpDataPath={self.folder / 'queue'}",
             "-remoteWrite.flushInterval=200ms",
             "-remoteWrite.forcePromProto",
+            # Prometheus refuses what comes out of order, and several queues change the order.
+            "-remoteWrite.queues=1",
             "-opentelemetry.usePrometheusNaming",
             "-memory.allowedBytes=200MB",
         ]

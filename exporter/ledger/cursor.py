@@ -123,8 +123,10 @@ def next_slice(cursor: Cursor, now: float, span: float, aligned: bool) -> Slice:
         position = min(now, cursor.newest if cursor.newest is not None else now)
     until = hour_of(position) + span
     tail = until + AHEAD >= now
-    if not tail and cursor.sweep_from is not None and cursor.sweep_from <= position:
-        return next_sweep_slice(cursor.sweep_from, now, span)
+    if not cursor.caught_up and cursor.sweep_from is not None and cursor.sweep_from <= position:
+        swept = next_sweep_slice(cursor.sweep_from, now, span)
+        if swept.tail or not tail:
+            return swept
     since = min(now, max(cursor.start, position - OVERLAP))
     return Slice(hour_of(since) if aligned else since, now + AHEAD if tail else until, tail, False)
 

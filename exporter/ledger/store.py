@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from exporter.errors import StateError, StateLockedError, StateVersionError
@@ -110,18 +110,14 @@ class Store:
             number += 1
         try:
             self.path.rename(aside)
-            with suppress(FileNotFoundError):
-                self._beside("-wal").rename(aside.with_name(f"{aside.name}-wal"))
-            self._beside("-shm").unlink(missing_ok=True)
+            for suffix in ("-wal", "-shm"):
+                self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
         except OSError as problem:
             raise StateError(
                 f"the state file {self.path} cannot be read ({error}) nor moved aside: "
                 f"{problem.strerror}; move it away, or let state.path point elsewhere"
             ) from problem
         return aside
-
-    def _beside(self, suffix: str) -> Path:
-        return self.path.with_name(self.path.name + suffix)
 
     def _instance_id(self) -> str:
         with self.transaction() as db:

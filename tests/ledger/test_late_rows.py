@@ -1,0 +1,155 @@
+"""Rows that appear late, change, or come twice, around outages and crashes."""
+
+from __future__ import annotations
+
+import pytest
+
+from exporter.gateway.readings import KeyRef, UsageRow, UsageShape
+from exporter.ledger.cursor import Slice
+from tests.ledger.conftest import FIRST, MakeExporter
+from tests.ledger.exporter import NAME, Exporter
+from tests.ledger.world import HOUR
+
+DAY = 24 * HOUR
+SHAPES = pytest.mark.parametrize("shape", list(UsageShape))
+
+
+def poll_for(exporter: Exporter, seconds: float, every: float = HOUR) -> None:
+    end = exporter.world.now + seconds
+    while exporter.world.now < end:
+        exporter.world.now += every
+        exporter.poll()
+
+
+def shown(exporter: Exporter) -> int:
+    return sum(total.cost for total in exporter.totals.usage)
+
+
+@SHAPES
+@pytest.mark.parametrize("outage", [2 * HOUR, DAY, 10 * DAY, 85 * DAY])
+def test_a_row_that_settles_during_an_outage_is_counted(
+    make_exporter: MakeExporter, shape: UsageShape, outage: float
+) -> None:
+    exporter = make_exporter()
+    exporter.shape = shape
+    exporter.world.bill(1)
+    poll_for(exporter, 3 * DAY)
+    # Made long before the outage, settled at the end of its window, within it.
+    exporter.world.bill(20, back=46 * HOUR, late=HOUR)
+    exporter.world.now += outage
+    exporter.world.bill(300)
+    poll_for(exporter, DAY)
+    assert shown(exporter) == 321
+
+
+@SHAPES
+def test_a_row_that_appears_behind_an_interrupted_sweep_is_counted(
+    make_exporter: MakeExporter, shape: UsageShape
+) -> None:
+    exporter = make_exporter()
+    exporter.shape = shape
+    exporter.world.bill(1)
+    poll_for(exporter, 3 * DAY)
+    exporter.ledger.begin_sweep(NAME, "usage", exporter.now)
+    exporter.poll(slices=2)
+    exporter.world.bill(20, back=47.5 * HOUR, late=1.0)
+    exporter.world.now += 20 * HOUR
+    exporter.world.bill(300)
+    poll_for(exporter, 2 * DAY)
+    assert shown(exporter) == 321
+
+
+@SHAPES
+def test_a_correction_downwards_shows_as_overcount(
+    make_exporter: MakeExporter, shape: UsageShape
+) -> None:
+    exporter = make_exporter()
+    exporter.shape = shape
+    call = exporter.world.bill(100)
+    poll_for(exporter, HOUR)
+    call.cost = 30
+    poll_for(exporter, 2 * DAY)
+    assert shown(exporter) == 100
+    assert exporter.totals.overcount == 70
+    exporter.world.bill(50)
+    poll_for(exporter, HOUR)
+    assert shown(exporter) == 100  # first the overcount is used up
+    assert exporter.totals.overcount == 20
+    exporter.world.bill(50)
+    poll_for(exporter, HOUR)
+    assert (shown(exporter), exporter.totals.overcount) == (130, 0)
+
+
+def test_a_changed_row_stays_with_the_key_it_was_counted_for(make_exporter: MakeExporter) -> None:
+    exporter = make_exporter()
+    call = exporter.world.bill(10, key=1)
+    poll_for(exporter, HOUR)
+    call.key, call.cost, call.model = 2, 15, "renamed"
+    poll_for(exporter, DAY)
+    (total,) = exporter.totals.usage
+    assert (total.key_name, total.model, total.cost, total.requests) == ("vision", "m", 15, 1)
+
+
+def row(request_id: str, cost: int = 1, at: float = FIRST + 10) -> UsageRow:
+    return UsageRow(request_id, at, "m", KeyRef("1", "sk…1", "k"), cost, 1, 1)
+
+
+def test_what_became_of_the_rows_is_told(make_exporter: MakeExporter) -> None:
+    ledger = make_exporter().ledger
+    first = ledger.commit_log(NAME, [row("a"), row("b"), row("a", 5)], None, None, FIRST + 60)
+    assert (first.counted, first.duplicate, first.newest) == (2, 1, FIRST + 10)
+    again = ledger.commit_log(NAME, [row("b"), row("a", 7)], None, None, FIRST + 60)
+    assert (again.counted, again.duplicate) == (1, 1)
+    old = ledger.commit_log(NAME, [row("old", at=FIRST - 10)], None, None, FIRST + 60)
+    assert (old.counted, old.duplicate, old.newest) == (0, 0, FIRST - 10)
+    assert ledger.totals()[NAME].usage[0].cost == 8
+
+
+@pytest.mark.parametrize("odd", ["a\0b", "é\u2028", "'; --", "%", "x" * 256, " ", "\U0001f600"])
+def test_any_request_id_is_recognized(make_exporter: MakeExporter, odd: str) -> None:
+    ledger = make_exporter().ledger
+    for _ in range(3):
+        ledger.commit_log(NAME, [row(odd, 5), row(odd[:-1] + "?", 1)], None, None, FIRST)
+    assert ledger.totals()[NAME].usage[0].cost == 6
+
+
+def test_a_batch_counts_before_its_slice_is_done(make_exporter: MakeExporter) -> None:
+    exporter = make_exporter()
+    before = exporter.ledger.cursor(NAME, "usage")
+    exporter.ledger.commit_log(NAME, [row("a")], None, None, FIRST + 60)
+    assert shown(exporter) == 1
+    assert exporter.ledger.cursor(NAME, "usage") == before
+    done = Slice(FIRST, FIRST + 3600, True, False)
+    exporter.ledger.commit_log(NAME, [], done, FIRST + 10, FIRST + 60)
+    assert exporter.ledger.cursor(NAME, "usage").newest == FIRST + 10
+
+
+def test_a_gateway_that_changes_its_shape_between_two_sweep_slices_is_followed(
+    make_exporter: MakeExporter,
+) -> None:
+    exporter = make_exporter()
+    for hour in range(60):
+        exporter.world.bill(hour, key=1 + hour % 3)
+        exporter.shape = (UsageShape.LOG, UsageShape.ROLLUP)[hour % 2]
+        exporter.poll(slices=2)
+        exporter.world.now += HOUR
+    poll_for(exporter, 3 * DAY)
+    assert shown(exporter) == sum(range(60))
+    assert exporter.totals.overcount == 0
+
+
+def test_the_hour_in_which_the_rollup_ended_is_counted_to_its_end(
+    make_exporter: MakeExporter,
+) -> None:
+    exporter = make_exporter()
+    exporter.shape = UsageShape.ROLLUP
+    exporter.world.now += 600
+    exporter.world.bill(1)
+    exporter.poll()
+    exporter.shape = UsageShape.LOG
+    exporter.world.now += 60
+    exporter.world.bill(20)
+    exporter.world.now += 20 * DAY
+    exporter.world.bill(300)
+    exporter.poll()
+    assert shown(exporter) == 321

@@ -1,0 +1,276 @@
+"""What account readings leave: lifetime counters, drift, runway."""
+
+from __future__ import annotations
+
+import pytest
+
+from exporter.gateway.readings import AccountReading
+from tests.ledger.conftest import MakeExporter
+from tests.ledger.exporter import NAME, Exporter
+from tests.ledger.world import HOUR
+
+CREATED = 1_760_000_000.0
+USD = 1_000_000_000
+
+
+class Wallet:
+    """An exporter whose account endpoint says what was spent."""
+
+    def __init__(self, exporter: Exporter, spent: int = 0) -> None:
+        self.exporter = exporter
+        self.world = exporter.world
+        self.unlogged = spent
+        self.available: int | None = 1000 * USD
+        self.topup = 500 * USD
+        self.user = "88"
+        self.hidden = False
+
+    @property
+    def spent(self) -> int:
+        return self.unlogged + sum(call.cost for call in self.world.calls)
+
+    def poll(self) -> None:
+        """Poll the account endpoint."""
+        reading = AccountReading(
+            observed_at=self.exporter.now,
+            user_id=self.user,
+            created_at=CREATED,
+            available=self.available,
+            lifetime_topup=self.topup,
+            lifetime_spent=None if self.hidden else self.spent,
+        )
+        self.exporter.ledger.commit_account(NAME, reading)
+
+    def round(self) -> None:
+        """Poll usage, then the account, after a minute without spending."""
+        self.world.now += 60
+        self.exporter.poll()
+        self.poll()
+
+    @property
+    def drift(self) -> int | None:
+        return self.exporter.totals.drift
+
+    @property
+    def runway(self) -> float | None:
+        return self.exporter.totals.runway
+
+
+@pytest.fixture
+def wallet(make_exporter: MakeExporter) -> Wallet:
+    return Wallet(make_exporter())
+
+
+def test_drift_is_unknown_until_both_endpoints_were_read(wallet: Wallet) -> None:
+    wallet.poll()
+    assert wallet.drift is None
+    wallet.exporter.poll()
+    wallet.poll()
+    assert wallet.drift is None  # spend of the first minute may show on one side only
+    wallet.round()
+    assert wallet.drift == 0
+
+
+def test_a_quiet_exact_account_has_no_drift(wallet: Wallet) -> None:
+    wallet.unlogged = 77 * USD
+    for cost in (5, 0, 7, 0, 0):
+        wallet.round()
+        if cost:
+            wallet.world.bill(cost * USD)
+    for _ in range(3):
+        wallet.round()
+        assert wallet.drift == 0
+
+
+def test_drift_is_exactly_what_usage_does_not_show(wallet: Wallet) -> None:
+    for _ in range(3):
+        wallet.round()
+    wallet.world.bill(3 * USD)
+    wallet.unlogged += 2 * USD
+    wallet.round()
+    wallet.round()
+    assert wallet.drift == 2 * USD
+    wallet.exporter.restart()
+    wallet.round()
+    assert wallet.drift == 2 * USD
+
+
+def test_drift_is_negative_where_usage_shows_more_than_was_spent(wallet: Wallet) -> None:
+    for _ in range(3):
+        wallet.round()
+    wallet.world.bill(3 * USD)
+    wallet.unlogged -= 2 * USD
+    wallet.round()
+    wallet.round()
+    assert wallet.drift == -2 * USD
+
+
+@pytest.mark.parametrize("account_first", [False, True])
+def test_spending_between_the_polls_is_no_drift(wallet: Wallet, account_first: bool) -> None:
+    for number in range(30):
+        wallet.world.now += 20
+        wallet.world.bill(number * USD)
+        if account_first:
+            wallet.poll()
+        else:
+            wallet.exporter.poll()
+        wallet.world.now += 20
+        wallet.world.bill(number * USD)
+        if account_first:
+            wallet.exporter.poll()
+        else:
+            wallet.poll()
+        wallet.world.bill(number * USD)
+        assert not wallet.drift
+
+
+def test_drift_is_measured_from_when_usage_had_caught_up(make_exporter: MakeExporter) -> None:
+    wallet = Wallet(make_exporter(back=40 * 24 * HOUR))
+    for day in range(40):
+        wallet.world.bill(USD, back=day * 24 * HOUR)
+    wallet.poll()
+    wallet.exporter.poll(slices=2)
+    wallet.poll()
+    assert wallet.drift is None
+    wallet.exporter.poll()
+    for _ in range(3):
+        wallet.round()
+    assert wallet.drift == 0
+
+
+def test_catching_up_after_an_outage_is_no_drift(wallet: Wallet) -> None:
+    for _ in range(3):
+        wallet.round()
+    for _ in range(20):
+        wallet.world.now += 24 * HOUR
+        wallet.world.bill(USD)
+    wallet.poll()
+    assert wallet.drift == 0
+    wallet.exporter.poll(slices=2)
+    wallet.poll()
+    assert wallet.drift == 0
+    for _ in range(3):
+        wallet.round()
+    assert wallet.drift == 0
+
+
+def test_lifetime_spend_that_falls_is_followed_by_drift_and_not_by_its_counter(
+    wallet: Wallet,
+) -> None:
+    for _ in range(3):
+        wallet.round()
+    wallet.unlogged -= 5 * USD
+    wallet.round()
+    wallet.round()
+    assert wallet.drift == -5 * USD
+    assert wallet.exporter.totals.spent == 0
+
+
+def test_lifetime_counters_never_fall_and_start_with_the_user(wallet: Wallet) -> None:
+    wallet.unlogged = 9 * USD
+    wallet.poll()
+    wallet.unlogged, wallet.topup = 4 * USD, 100 * USD
+    wallet.poll()
+    totals = wallet.exporter.totals
+    assert (totals.spent, totals.topup) == (9 * USD, 500 * USD)
+    assert totals.wallet_start_ns == int(CREATED * 1e9)
+    wallet.hidden = True
+    wallet.poll()
+    assert wallet.exporter.totals.spent == 9 * USD
+
+
+def test_another_user_is_another_wallet(wallet: Wallet) -> None:
+    wallet.unlogged = 100 * USD
+    for _ in range(3):
+        wallet.round()
+    wallet.user, wallet.unlogged, wallet.topup = "99", 3 * USD, USD
+    wallet.poll()
+    totals = wallet.exporter.totals
+    assert (totals.spent, totals.topup) == (3 * USD, USD)
+    assert totals.drift is None
+    assert totals.runway is None
+    for _ in range(3):
+        wallet.round()
+    assert wallet.drift == 0
+
+
+def spend(wallet: Wallet, polls: int, every: float, usd: int) -> None:
+    for _ in range(polls):
+        wallet.world.now += every
+        wallet.unlogged += usd * USD
+        wallet.poll()
+
+
+def test_runway_is_exact_on_steady_spend(wallet: Wallet) -> None:
+    wallet.poll()
+    spend(wallet, 600, 60.0, 2)
+    assert wallet.runway == pytest.approx(1000 / 2 * 60)
+    (number,) = wallet.exporter.store.db.execute("SELECT COUNT(*) FROM spend_sample").fetchone()
+    assert number < 100
+
+
+def test_runway_is_unknown_while_nothing_is_spent(wallet: Wallet) -> None:
+    wallet.poll()
+    assert wallet.runway is None
+    spend(wallet, 10, 60.0, 0)
+    assert wallet.runway is None
+    spend(wallet, 10, 60.0, 1)
+    assert wallet.runway is not None
+    spend(wallet, 400, 60.0, 0)  # all spending lies outside of the window by now
+    assert wallet.runway is None
+
+
+def test_a_topup_changes_the_runway_by_the_balance_only(wallet: Wallet) -> None:
+    wallet.poll()
+    spend(wallet, 100, 60.0, 2)
+    wallet.available, wallet.topup = 2000 * USD, 1500 * USD
+    spend(wallet, 1, 60.0, 2)
+    assert wallet.runway == pytest.approx(2000 / 2 * 60)
+
+
+def test_a_balance_that_is_unknown_or_spent_has_its_runway(wallet: Wallet) -> None:
+    wallet.poll()
+    spend(wallet, 10, 60.0, 1)
+    wallet.available = -5 * USD
+    wallet.poll()
+    assert wallet.runway == 0.0
+    wallet.available = None
+    wallet.poll()
+    assert wallet.runway is None
+
+
+def test_a_restart_keeps_the_runway(wallet: Wallet) -> None:
+    wallet.poll()
+    spend(wallet, 50, 60.0, 2)
+    before = wallet.runway
+    wallet.exporter.restart()
+    assert wallet.runway == before
+
+
+@pytest.mark.parametrize("jump", [-5 * HOUR, 5 * HOUR, 400 * HOUR])
+def test_a_clock_that_jumps_does_not_disturb_the_runway_for_long(
+    wallet: Wallet, jump: float
+) -> None:
+    wallet.poll()
+    spend(wallet, 100, 60.0, 2)
+    wallet.exporter.clock = jump
+    spend(wallet, 10, 60.0, 2)
+    wallet.exporter.clock = 0.0
+    spend(wallet, 10, 60.0, 2)
+    runway = wallet.runway
+    assert runway is None or runway > 0
+    spend(wallet, 400, 60.0, 2)
+    assert wallet.runway == pytest.approx(1000 / 2 * 60)
+
+
+def test_without_lifetime_spend_the_runway_follows_usage(wallet: Wallet) -> None:
+    wallet.hidden = True
+    wallet.poll()
+    for _ in range(100):
+        wallet.world.bill(2 * USD)
+        wallet.round()
+    assert wallet.runway == pytest.approx(1000 / 2 * 60, rel=0.05)
+    assert wallet.drift is None
+    wallet.hidden = False  # the two do not compare
+    wallet.round()
+    assert wallet.runway is None

@@ -1,0 +1,109 @@
+"""SIGTERM and SIGINT end the daemon with 0 in time, whatever hangs; SIGHUP never ends it."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.commands.programs import KEY, LIMIT, Exporter, configured
+from tests.e2e.gateway import Gateway
+from tests.otlp.receivers import HttpReceiver, black_hole
+from tests.peers.process import until
+
+HANGING_LEDGER = """
+import time
+from exporter.ledger.ledger import Ledger
+Ledger.commit_account = lambda *arguments: time.sleep(3600)
+"""
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    with Gateway(tmp_path_factory.mktemp("gateway")) as running:
+        yield running
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
+@pytest.mark.parametrize(
+    "hanging",
+    [(), ("gateway",), ("receiver",), ("gateway", "receiver", "ledger")],
+    ids=lambda hanging: "+".join(hanging) or "nothing",
+)
+def test_it_ends_with_0_in_time_whatever_hangs(
+    tmp_path: Path, gateway: Gateway, hanging: tuple[str, ...], number: signal.Signals
+) -> None:
+    with ExitStack() as stack:
+        hole = f"http://127.0.0.1:{stack.enter_context(black_hole())}"
+        fine = stack.enter_context(HttpReceiver())
+        url = hole if "gateway" in hanging else gateway.url
+        otlp = {"endpoint": hole if "receiver" in hanging else fine.url, "timeout": "30s"}
+        config = configured(tmp_path, url, gateway.key, otlp=otlp, gateway={"timeout": "30s"})
+        wrapper = HANGING_LEDGER if "ledger" in hanging else ""
+        exporter = stack.enter_context(Exporter(config, wrapper=wrapper))
+        if not hanging:
+            until(lambda: httpx.get(f"{exporter.url}/readyz").status_code == 200, "readiness")
+            until(lambda: fine.received, "an export")
+        before = len(fine.received)
+        code, seconds = exporter.end(number)
+        assert code == 0, exporter.output()
+        assert seconds < LIMIT - 1
+        assert "Stopped" in exporter.output()
+        assert "Traceback" not in exporter.output()
+        if not hanging:
+            assert seconds < 3
+            assert len(fine.received) > before, "a last export"
+            assert " warning " not in exporter.output()
+            assert " error " not in exporter.output()
+
+
+def test_sighup_reloads_and_an_invalid_file_changes_nothing(
+    tmp_path: Path, gateway: Gateway
+) -> None:
+    config = configured(tmp_path, gateway.url, gateway.key)
+    with Exporter(config) as exporter:
+        configured(tmp_path, gateway.url, gateway.key, log={"level": "debug"})
+        exporter.signal(signal.SIGHUP)
+        exporter.logged("(Configuration reloaded)")
+        exporter.logged("(debug .*polled in)")
+        config.write_text("accounts: []\npoll: {usage: soon}\nlgo: 7\n")
+        exporter.signal(signal.SIGHUP)
+        exporter.logged("(the old one stays in force)")
+        said = exporter.logged(r"(?s)(error +lgo: is not a setting.*)")
+        assert "accounts: is empty" in exporter.output()
+        assert "poll.usage:" in said or "poll.usage:" in exporter.output()
+        config.unlink()
+        exporter.signal(signal.SIGHUP)
+        exporter.logged("(config.yaml: cannot be read: No such file)")
+        assert httpx.get(f"{exporter.url}/livez").status_code == 200
+        assert exporter.end()[0] == 0
+
+
+def test_a_key_in_another_spelling_is_in_no_line_of_the_log(tmp_path: Path) -> None:
+    key = "another-spelling-0123456789-of-a-key"
+    with black_hole() as port:
+        for number, secret in enumerate((KEY, key)):
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            config = configured(folder, f"http://127.0.0.1:{port}", secret, log={"level": "debug"})
+            with Exporter(config, wrapper=_leaking(secret)) as exporter:
+                exporter.logged("(a line that leaks)")
+                exporter.end()
+                assert secret not in exporter.output()
+
+
+def _leaking(secret: str) -> str:
+    return f"""
+import logging
+from exporter.gateway.client import GatewayClient
+account = GatewayClient.account
+async def leaking(self):
+    self.masked_key
+    logging.getLogger("exporter.test").warning("a line that leaks %s", "{secret}")
+    return await account(self)
+GatewayClient.account = leaking
+"""

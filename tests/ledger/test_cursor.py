@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,7 +44,7 @@ def test_every_instant_from_the_start_on_is_read(back: float, span: float, align
     cursor, read = follow(cursor, NOW, span, aligned)
     assert read[0].since <= NOW - back
     assert read[-1].until >= NOW
-    for before, after in zip(read, read[1:], strict=False):
+    for before, after in pairwise(read):
         assert after.since <= before.until
     assert all(piece.until - piece.since <= span + OVERLAP + 3 * HOUR for piece in read)
     assert not aligned or all(piece.since == hour_of(piece.since) for piece in read)

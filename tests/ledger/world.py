@@ -23,7 +23,7 @@ class Naming(StrEnum):
 
 @dataclass
 class Call:
-    """A billed call: `created_at` by the gateway's clock, shown from `visible_at` by the real one."""
+    """A billed call: `created_at` by the gateway's clock, shown from `visible_at` on by ours."""
 
     request_id: str
     created_at: float

@@ -26,6 +26,8 @@ class Generated(NamedTuple):
 GENERATED = (
     Generated("docs/metrics.md", ("exporter", "metrics")),
     Generated("docs/configuration.md", ("exporter.config_doc",)),
+    Generated("deploy/alerts/rules.yaml", ("scripts.alerts",)),
+    Generated("deploy/helm/bytespike-exporter/files/rules.yaml", ("scripts.alerts", "--helm")),
 )
 
 

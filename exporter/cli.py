@@ -51,6 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = FAILED
     except (KeyboardInterrupt, BrokenPipeError):  # nobody waits for the rest
         code = FAILED
+    except OSError as error:  # of the standard output: everything else is handled where it is
+        _say(f"bytespike-exporter: {error.strerror or type(error).__name__}")
+        code = FAILED
     except Exception:
         logger.critical("Stopped by a mistake in the exporter. Please report it", exc_info=True)
         code = FAILED

@@ -24,7 +24,7 @@ from exporter.gateway.readings import (
     RollupReading,
     TransactionsPage,
 )
-from exporter.gateway.rollup import HOUR
+from exporter.gateway.rollup import HOUR, DayBucketsError
 from exporter.gateway.transactions import read_transactions
 from exporter.gateway.usage import LogAnswer, UsageDecoder
 
@@ -177,13 +177,21 @@ class GatewayClient:
         answer = await self._asker.ask(
             USAGE_PATH,
             params,
-            lambda body: self._decoder.read(body, KeyRef(masked=self.masked_key)),
+            self._read_usage,
         )
         if self._mode is UsageMode.LOG and isinstance(answer, RollupReading):
             raise _other_shape("log", "rollup")
         if self._mode is UsageMode.ROLLUP and isinstance(answer, LogAnswer):
             raise _other_shape("rollup", "log")
         return answer
+
+    def _read_usage(self, body: bytes) -> _Answer:
+        try:
+            return self._decoder.read(body, KeyRef(masked=self.masked_key))
+        except DayBucketsError:
+            if self._mode is UsageMode.LOG:  # then hours were not asked for
+                raise _other_shape("log", "rollup") from None
+            raise
 
 
 def _other_shape(mode: str, shape: str) -> BadResponseError:

@@ -24,10 +24,14 @@ HOUR = 3600
 _DAY_BUCKET = "a bucket of a day, where hours were asked for"
 
 
+class DayBucketsError(BadResponseError):
+    """A rollup by days: the gateway ignored `group_by`, or was not asked for hours."""
+
+
 def read_buckets(rows: list[Json], own: KeyRef) -> RollupReading:
     """The buckets that can be read, and those that cannot. Buckets without a key are `own`'s.
 
-    Raises BadResponseError if all are days: the gateway did not understand `group_by`.
+    Raises DayBucketsError if all are days: the gateway did not understand `group_by`.
     """
     good: list[UsageBucket] = []
     bad: list[Rejected] = []
@@ -37,7 +41,7 @@ def read_buckets(rows: list[Json], own: KeyRef) -> RollupReading:
         except ValueError as error:
             bad.append(rejected(row, place, "bucket", error))
     if bad and all(entry.reason == _DAY_BUCKET for entry in bad) and not good:
-        raise BadResponseError(
+        raise DayBucketsError(
             "the gateway ignored group_by=hour and answered in days, which cannot be counted "
             "exactly: set usage.mode to log, or have the gateway fixed"
         )

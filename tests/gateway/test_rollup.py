@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from exporter.config import UsageMode
 from exporter.errors import BadResponseError
 from exporter.gateway.readings import KeyRef, RollupReading, UsageBucket
 from tests.gateway.fakes import MASKED, NOW, Bench, bucket, reply
@@ -109,3 +110,9 @@ def test_hours_outside_of_the_range_are_left_out() -> None:
     buckets = [bucket(bucket=f"2026-05-21T{hour}:00Z", model=hour) for hour in spelled]
     [reading] = Bench(reply({"buckets": buckets})).usage(NOW - 3600, NOW)
     assert [entry.model for entry in reading.buckets] == ["13", "14"]
+
+
+def test_a_rollup_where_the_log_is_wanted_is_named_even_if_it_comes_in_days() -> None:
+    days = {"buckets": [bucket(bucket="2026-05-21")]}
+    with pytest.raises(BadResponseError, match=r"set usage\.mode to rollup or auto"):
+        Bench(reply(days), mode=UsageMode.LOG).usage()

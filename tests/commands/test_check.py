@@ -1,0 +1,249 @@
+"""`check`: what it prints must say what is wrong and what to do."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from exporter.findings import DETAILED, Finding, table
+from tests.commands.programs import KEY, Exporter, configured, finished
+from tests.e2e.gateway import Gateway
+from tests.otlp.receivers import HttpReceiver, Reply, free_port
+
+Ended = subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    folder = tmp_path_factory.mktemp("gateway")
+    with Gateway(folder, history="30m", rate=10) as running:
+        yield running
+
+
+def check(folder: Path, url: str, key: str = KEY, **settings: object) -> Ended:
+    config = configured(folder, url, key, **settings)
+    ended = finished("check", "--config", config, folder=folder)
+    assert key not in ended.stdout + ended.stderr
+    assert ended.stderr == ""
+    return ended
+
+
+def failures(ended: Ended) -> list[str]:
+    return re.findall(r"^ +FAIL +(.*)$", ended.stdout, re.MULTILINE)
+
+
+def test_where_all_works_it_says_so_and_leaves_nothing(tmp_path: Path, gateway: Gateway) -> None:
+    with HttpReceiver() as receiver:
+        ended = check(tmp_path, gateway.url, gateway.key, otlp={"endpoint": receiver.url})
+        names = [
+            metric.name
+            for one in receiver.received
+            for resource in one.request.resource_metrics
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+        ]
+    assert ended.returncode == 0
+    assert failures(ended) == []
+    said = ended.stdout
+    assert re.search(r"ok +prod: account +key sk-byts-….{4}, 100\.00 USD left", said)
+    assert re.search(r"ok +prod: usage +the gateway gives the log: 200 rows or more in the l", said)
+    assert re.search(r"ok +prod: transactions +n", said)
+    assert re.search(r"ok +state +.*state\.db can be made", said)
+    assert re.search(r"ok +otlp +.* accepted an export", said)
+    assert said.endswith("All of it works.\n")
+    assert names == ["bytespike.exporter.build.info"], "counters are the daemon's"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.yaml", "key"]
+
+
+def test_a_wrong_key_is_told_with_the_place_to_put_it_right(
+    tmp_path: Path, gateway: Gateway
+) -> None:
+    ended = check(tmp_path, gateway.url)
+    assert ended.returncode == 1
+    assert len(failures(ended)) == 3
+    assert all(
+        f"the key is wrong, revoked or expired: check api_key_file '{tmp_path}/key'" in line
+        for line in failures(ended)
+    )
+    assert "3 of 5 failed" in ended.stdout
+
+
+def test_a_key_file_that_is_not_there_is_noted_and_told(tmp_path: Path, gateway: Gateway) -> None:
+    accounts = [{"name": "prod", "api_key_file": str(tmp_path / "none")}]
+    ended = check(tmp_path, gateway.url, accounts=accounts)
+    assert ended.returncode == 1
+    assert "note: accounts[0].api_key_file:" in ended.stdout
+    assert "does not exist; put the API key there, alone on one line" in failures(ended)[0]
+
+
+def test_a_gateway_that_is_down_is_told(tmp_path: Path) -> None:
+    ended = check(tmp_path, f"http://127.0.0.1:{free_port()}")
+    assert ended.returncode == 1
+    assert "network: " in failures(ended)[0]
+    assert "refused the connection: check base_url and its port" in failures(ended)[0]
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ({"kind": "html"}, "answered 200 with text/html, but the answer is not JSON"),
+        ({"kind": "truncated"}, "with application/json, but the answer is not JSON"),
+        ({"kind": "redirect", "status": 302}, "redirects are not followed: set base_url"),
+        ({"kind": "proxy", "status": 404}, "answered 404: check base_url"),
+        ({"kind": "huge"}, "larger than 8 MiB"),
+        ({"kind": "hang"}, "raise gateway.timeout if this is usual"),
+    ],
+    ids=lambda case: case.get("kind") if isinstance(case, dict) else "",
+)
+def test_a_gateway_that_answers_nonsense_is_told(
+    tmp_path: Path, gateway: Gateway, fault: dict[str, object], told: str
+) -> None:
+    gateway.post("fault", **fault)
+    try:
+        ended = check(tmp_path, gateway.url, gateway.key)
+    finally:
+        gateway.post("faults/clear")
+    assert ended.returncode == 1
+    assert len(failures(ended)) == 3
+    assert told in failures(ended)[0]
+
+
+def test_the_rollup_is_named_as_such(tmp_path: Path, gateway: Gateway) -> None:
+    gateway.post("shape", usage="rollup")
+    try:
+        ended = check(tmp_path, gateway.url, gateway.key)
+        assert "the gateway gives the rollup:" in ended.stdout
+        ended = check(tmp_path, gateway.url, gateway.key, usage={"mode": "log"})
+        assert "set usage.mode to rollup or auto" in failures(ended)[0]
+    finally:
+        gateway.post("shape", usage="log")
+
+
+@pytest.mark.parametrize(
+    ("reply", "told"),
+    [
+        (Reply(404), "is otlp.endpoint a base URL with the right path?"),
+        (Reply(401), "are the credentials in otlp.headers right?"),
+        (Reply(301, headers={"Location": "http://elsewhere/"}), "redirects"),
+        (Reply(200, b"<html>", "text/html"), "is otlp.endpoint an OTLP receiver?"),
+        (None, "otlp.endpoint"),
+    ],
+    ids=["404", "401", "301", "web page", "down"],
+)
+def test_a_receiver_that_does_not_take_the_export_is_told(
+    tmp_path: Path, gateway: Gateway, reply: Reply | None, told: str
+) -> None:
+    with HttpReceiver(*([reply] if reply else [])) as receiver:
+        url = receiver.url if reply else f"http://127.0.0.1:{free_port()}/v1/metrics"
+        ended = check(tmp_path, gateway.url, gateway.key, otlp={"endpoint": url})
+    assert ended.returncode == 1
+    (failure,) = failures(ended)
+    assert failure.startswith("otlp")
+    assert told in failure
+
+
+def test_a_place_for_the_state_that_cannot_be_written_is_told(
+    tmp_path: Path, gateway: Gateway
+) -> None:
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file" / "state.db", tmp_path, Path("/proc/state.db")):
+        ended = check(tmp_path, gateway.url, gateway.key, state={"path": str(path)})
+        assert ended.returncode == 1
+        (failure,) = failures(ended)
+        assert re.match(rf"state +{re.escape(str(path))} cannot be written \(", failure)
+        assert "let state.path point to a file on a writable disk" in failure
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_directory_without_permission_is_told(tmp_path: Path, gateway: Gateway) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=stat.S_IRUSR | stat.S_IXUSR)
+    ended = check(tmp_path, gateway.url, gateway.key, state={"path": str(closed / "state.db")})
+    assert "Permission denied" in failures(ended)[0]
+
+
+def test_a_running_exporter_is_not_disturbed(tmp_path: Path, gateway: Gateway) -> None:
+    config = configured(tmp_path, gateway.url, gateway.key)
+    with Exporter(config) as exporter:
+        ended = finished("check", "--config", config, folder=tmp_path)
+        assert ended.returncode == 0, ended.stdout
+        assert exporter.end()[0] == 0
+        assert " error " not in exporter.output()
+
+
+def test_the_environments_certificates_that_are_not_there_are_a_problem_of_configuration(
+    tmp_path: Path, gateway: Gateway
+) -> None:
+    config = configured(tmp_path, gateway.url, gateway.key)
+    spoiled = {"SSL_CERT_FILE": "/nowhere.pem"}
+    for command in ("check", "run"):
+        ended = finished(command, "--config", config, folder=tmp_path, variables=spoiled)
+        assert ended.returncode == 2
+        assert "1 problem in the configuration:" in ended.stderr
+        assert "check SSL_CERT_FILE" in ended.stderr
+
+
+def test_names_that_forge_lines_and_terminals_without_unicode_do_no_harm(
+    tmp_path: Path, gateway: Gateway
+) -> None:
+    config = configured(tmp_path, gateway.url, gateway.key)
+    plain = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"}
+    ended = finished("check", "--config", config, folder=tmp_path, variables=plain)
+    assert ended.returncode == 0
+    assert r"sk-byts-\u2026" in ended.stdout
+    lines = list(table([Finding("a\x1b[2J\nok", "usage", False, "b\r\n  ok    all is well")]))
+    assert len(lines) == 3
+    assert lines[0].isprintable()
+
+
+# -- many accounts ----------------------------------------------------------------------
+
+
+def many(number: int, failing: int, said: str = "network: down") -> list[Finding]:
+    return [
+        Finding(f"a{n}", what, n >= failing, "fine" if n >= failing else said.format(n=f"a{n}"))
+        for n in range(number)
+        for what in ("account", "usage")
+    ]
+
+
+def test_a_thousand_accounts_that_work_are_a_few_lines() -> None:
+    lines = list(table([*many(1000, 0), Finding("", "state", True, "can be made")]))
+    assert lines == [
+        "  ok    account  1,000 of 1,000 accounts",
+        "  ok    usage    1,000 of 1,000 accounts",
+        "  ok    state    can be made",
+        "",
+        "All of it works.",
+    ]
+
+
+def test_the_same_failure_of_many_accounts_is_one_line() -> None:
+    lines = list(table(many(1000, 400)))
+    assert lines[1] == "  FAIL  account  a0, a1, a2, a3, a4 and 395 more: network: down"
+    assert len(lines) == 6
+    assert lines[-1] == "800 of 2000 failed; each line says what to do next."
+
+
+def test_failures_that_name_their_account_are_one_line_too() -> None:
+    lines = list(table(many(100, 60, "auth: no key for account '{n}': put it there")))
+    assert len(lines) == 6
+    assert "auth: no key for account …: put it there" in lines[1]
+
+
+def test_a_thousand_different_failures_stay_readable() -> None:
+    lines = list(table(many(1000, 1000, "auth: file /keys/{n} does not exist")))
+    assert len(lines) == 2 * (DETAILED + 1) + 2
+    assert "980 more accounts, for other reasons" in lines[DETAILED]
+
+
+def test_a_few_accounts_are_told_one_by_one() -> None:
+    lines = list(table(many(DETAILED, 1)))
+    assert len(lines) == 2 * DETAILED + 2
+    assert lines[0] == "  FAIL  a0: account   network: down"

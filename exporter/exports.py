@@ -44,6 +44,7 @@ class ExportLoop:
         self._repeats = repeats
         self._interval = interval
         self._exporting = asyncio.Lock()
+        self._retired = False
 
     async def run(self) -> None:
         """Export for ever, first at once. Ends only by being cancelled."""
@@ -95,6 +96,8 @@ class ExportLoop:
         if not arrived or not await self._note_zero_points(snapshot):
             return first
         await self._clock.sleep(min(HEAD_START, self._interval))
+        if self._retired:  # who has taken over may have sent newer values by now
+            return first
         second = await self._hand_over(Snapshot(snapshot.time_ns, tuple(values)))
         return second if first.error is None or second.error is not None else partial(first.error)
 
@@ -128,6 +131,7 @@ class ExportLoop:
 
     async def retire(self) -> None:
         """Close once the export under way has ended; another loop has taken over."""
+        self._retired = True
         async with self._exporting:
             self._exporter.close()
 

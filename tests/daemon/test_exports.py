@@ -207,6 +207,22 @@ async def test_values_follow_their_zero_points_at_a_distance_and_nothing_else_wa
         assert "bytespike.exporter.build.info" in {point.metric.name for point in ahead.points}
 
 
+async def test_values_that_wait_are_left_to_the_loop_that_takes_over(
+    tmp_path: Path, receiver_of: Callable[[Scene], Receiver]
+) -> None:
+    with scene(tmp_path, back=60.0) as made:
+        receiver = receiver_of(made)
+        await bill(made)
+        exports = loop_of(made, receiver)
+        working = asyncio.create_task(exports.export())
+        await made.clock.advance(0.1)
+        assert zeros(receiver) == [True]
+        retiring = asyncio.create_task(exports.retire())
+        await once(made, loop_of(made, receiver))
+        await asyncio.gather(working, retiring)
+        assert zeros(receiver) == [True, False]
+
+
 async def test_a_series_waits_until_its_zero_point_is_known_to_be_sent(
     tmp_path: Path, receiver_of: Callable[[Scene], Receiver], monkeypatch: pytest.MonkeyPatch
 ) -> None:

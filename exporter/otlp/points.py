@@ -9,7 +9,7 @@ value is encoded once, and points are joined from such pairs.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
@@ -60,32 +60,31 @@ def requests_of(
     """
     batch = _Batch(resource)
     for series in _series(snapshot):
-        points = [point for point in series if _is_sendable(point)]
-        if batch.count and batch.count + len(points) > size:
+        if batch.count and batch.count + len(series) > size:
             yield batch.request
             batch = _Batch(resource)
-        for point in points:
+        for point in series:
             batch.add(point)
     if batch.count:
         yield batch.request
 
 
 def _series(snapshot: Snapshot) -> Iterator[tuple[Point, ...]]:
-    """The points of each series, zero points first."""
+    """The points of each series, zero points first, those without a number left out."""
     zeros: dict[_Series, tuple[Point, ...]] = {}
-    for zero in snapshot.zero_points:
+    for zero in filter(_has_number, snapshot.zero_points):
         key = (zero.metric.name, zero.attributes)
         zeros[key] = (*zeros.get(key, ()), zero)
-    for point in snapshot.points:
+    for point in filter(_has_number, snapshot.points):
         yield (*zeros.pop((point.metric.name, point.attributes), ()), point) if zeros else (point,)
     yield from zeros.values()
 
 
-def _is_sendable(point: Point) -> bool:
-    """Whether the value is of the metric's kind, and a number."""
-    if isinstance(point.value, Histogram):
-        return point.metric.kind is Kind.HISTOGRAM
-    return point.metric.kind is not Kind.HISTOGRAM and math.isfinite(point.value)
+def _has_number(point: Point) -> bool:
+    """Whether the value is of the metric's kind, and finite."""
+    if point.metric.kind is Kind.HISTOGRAM:
+        return isinstance(point.value, Histogram)
+    return not isinstance(point.value, Histogram) and math.isfinite(point.value)
 
 
 class _Batch:
@@ -94,60 +93,81 @@ class _Batch:
     def __init__(self, resource: Resource) -> None:
         self.request = ExportMetricsServiceRequest()
         self.count = 0
-        self._metrics: dict[str, otlp.Metric] = {}
+        self._adders: dict[str, Callable[[Point], None]] = {}
         told = self.request.resource_metrics.add(resource=resource)
-        self._scope = told.scope_metrics.add(scope=SCOPE)
+        self._metrics = told.scope_metrics.add(scope=SCOPE).metrics
 
     def add(self, point: Point) -> None:
         """Add a point to its metric."""
-        metric = self._metrics.get(point.metric.name)
-        if metric is None:
-            metric = self._metrics[point.metric.name] = self._begin(point.metric)
-        if isinstance(point.value, Histogram):
-            _fill_histogram(metric.histogram.data_points.add(), point, point.value)
-        else:
-            data = metric.gauge if point.metric.kind is Kind.GAUGE else metric.sum
-            _fill_number(data.data_points.add(), point, point.value)
+        add = self._adders.get(point.metric.name)
+        if add is None:
+            add = self._adders[point.metric.name] = self._begin(point.metric)
+        add(point)
         self.count += 1
 
-    def _begin(self, metric: Metric) -> otlp.Metric:
-        begun = self._scope.metrics.add(
+    def _begin(self, metric: Metric) -> Callable[[Point], None]:
+        """Begin a metric; gives what adds its points."""
+        begun = self._metrics.add(
             name=metric.name, description=metric.description, unit=metric.unit
         )
+        if metric.kind is Kind.GAUGE:
+            return _Numbers(metric, begun.gauge).add
+        cumulative = otlp.AGGREGATION_TEMPORALITY_CUMULATIVE
         if metric.kind is Kind.COUNTER:
             begun.sum.is_monotonic = True
-            begun.sum.aggregation_temporality = otlp.AGGREGATION_TEMPORALITY_CUMULATIVE
-        elif metric.kind is Kind.HISTOGRAM:
-            begun.histogram.aggregation_temporality = otlp.AGGREGATION_TEMPORALITY_CUMULATIVE
-        return begun
+            begun.sum.aggregation_temporality = cumulative
+            return _Numbers(metric, begun.sum).add
+        begun.histogram.aggregation_temporality = cumulative
+        return _Histograms(metric, begun.histogram).add
 
 
-def _fill_number(to: otlp.NumberDataPoint, point: Point, value: int | float) -> None:
-    """Doubles for money, seconds and shares, integers for what is counted.
+class _Numbers:
+    """Adds points to a gauge or a counter.
 
-    The type hangs on the unit alone, so that a stream never changes from one to the other.
+    Doubles for money, seconds and shares, integers for what is counted: the type hangs on the
+    unit alone, so that a stream never changes from one to the other.
     """
-    pairs = zip(point.metric.attributes, point.attributes, strict=True)
-    # Messages that are joined as bytes are merged: repeated fields, such as attributes, add up.
-    to.MergeFromString(b"".join([_number_pair(*pair) for pair in pairs]))
-    if point.start_ns > 0:
-        to.start_time_unix_nano = min(point.start_ns, _MAX_NANOS)
-    to.time_unix_nano = _nanos(point.time_ns)
-    if point.metric.unit in _DOUBLE_UNITS:
-        to.as_double = value
-    else:
-        to.as_int = max(-_MAX_INT, min(int(value), _MAX_INT))
+
+    def __init__(self, metric: Metric, to: otlp.Gauge | otlp.Sum) -> None:
+        self._names = metric.attributes
+        self._double = metric.unit in _DOUBLE_UNITS
+        self._to = to.data_points
+
+    def add(self, point: Point) -> None:
+        """Add one point."""
+        value = point.value
+        assert not isinstance(value, Histogram)
+        added = self._to.add()
+        # Messages joined as bytes are merged: repeated fields, such as attributes, add up.
+        added.MergeFromString(b"".join(map(_number_pair, self._names, point.attributes)))
+        if point.start_ns > 0:
+            added.start_time_unix_nano = _nanos(point.start_ns)
+        added.time_unix_nano = _nanos(point.time_ns)
+        if self._double:
+            added.as_double = value
+        else:
+            added.as_int = max(-_MAX_INT, min(int(value), _MAX_INT))
 
 
-def _fill_histogram(to: otlp.HistogramDataPoint, point: Point, value: Histogram) -> None:
-    pairs = zip(point.metric.attributes, point.attributes, strict=True)
-    to.MergeFromString(b"".join([_histogram_pair(*pair) for pair in pairs]))
-    to.start_time_unix_nano = _nanos(point.start_ns)
-    to.time_unix_nano = _nanos(point.time_ns)
-    to.explicit_bounds.extend(DURATION_BOUNDS)
-    to.bucket_counts.extend(value.counts)
-    to.count = sum(value.counts)
-    to.sum, to.min, to.max = value.sum, value.min, value.max
+class _Histograms:
+    """Adds points to a histogram."""
+
+    def __init__(self, metric: Metric, to: otlp.Histogram) -> None:
+        self._names = metric.attributes
+        self._to = to.data_points
+
+    def add(self, point: Point) -> None:
+        """Add one point."""
+        value = point.value
+        assert isinstance(value, Histogram)
+        added = self._to.add()
+        added.MergeFromString(b"".join(map(_histogram_pair, self._names, point.attributes)))
+        added.start_time_unix_nano = _nanos(point.start_ns)
+        added.time_unix_nano = _nanos(point.time_ns)
+        added.explicit_bounds.extend(DURATION_BOUNDS)
+        added.bucket_counts.extend(value.counts)
+        added.count = sum(value.counts)
+        added.sum, added.min, added.max = value.sum, value.min, value.max
 
 
 @lru_cache(_PAIRS)
@@ -171,4 +191,4 @@ def _key_value(name: str, value: str) -> KeyValue:
 
 def _nanos(value: int) -> int:
     """An instant that OTLP's unsigned 64 bits can carry."""
-    return max(0, min(value, _MAX_NANOS))
+    return value if 0 <= value <= _MAX_NANOS else 0 if value < 0 else _MAX_NANOS

@@ -225,8 +225,9 @@ class Daemon:
 
     async def _move_web(self, before: Listen | None) -> None:
         """Serve on the new address; on the old one where the new one cannot be had."""
-        if self._web is not None:
-            await self._web.stop()
+        web, self._web = self._web, None
+        if web is not None:
+            await web.stop()
         try:
             await self._serve(self._config.http_listen)
         except ExporterError as error:

@@ -28,6 +28,12 @@ GENERATED = (
     Generated("docs/configuration.md", ("exporter.config_doc",)),
     Generated("deploy/alerts/rules.yaml", ("scripts.alerts",)),
     Generated("deploy/helm/bytespike-exporter/files/rules.yaml", ("scripts.alerts", "--helm")),
+    # Twice: a chart can only read files inside itself.
+    *(
+        Generated(f"{folder}/bytespike-{name}.json", ("scripts.dashboards", name))
+        for folder in ("deploy/dashboards", "deploy/helm/bytespike-exporter/dashboards")
+        for name in ("overview", "account", "exporter")
+    ),
 )
 
 

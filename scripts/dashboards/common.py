@@ -1,0 +1,58 @@
+"""Queries and fields that more than one dashboard shows."""
+
+from __future__ import annotations
+
+from exporter import catalogue as c
+from exporter.prometheus import label_name
+from scripts.dashboards import limits
+from scripts.dashboards.panels import GREEN, RED, Field
+from scripts.dashboards.promql import HOUR, gauge, growth, labels, matcher, rate, series
+
+BY_ACCOUNT = (c.ACCOUNT,)
+BY_KEY = (c.ACCOUNT, c.KEY_ID, c.KEY_NAME)
+BY_MODEL = (c.ACCOUNT, c.MODEL)
+
+ACCOUNT_COLUMN = (label_name(c.ACCOUNT),)
+"""What a table of one account need not show."""
+
+USD = Field("currencyUSD", 2)
+USD_PER_HOUR = Field("currencyUSD", 2)
+RUNWAY = Field("s", 1, limits.RUNWAY, nothing="nothing is spent")
+WINDOW_LEFT = Field("percentunit", 0, limits.WINDOW_LEFT, nothing="no window is known")
+MODEL_SPENT = Field("percentunit", 0, limits.MODEL_SPENT, nothing="no model has a cap")
+
+YES_NO = {"0": ("no", GREEN), "1": ("yes", RED)}
+UP = {"0": ("fails", RED), "1": ("answers", GREEN)}
+
+_ACCOUNT = matcher(c.ENDPOINT, "account")
+
+BALANCE = gauge(c.WALLET_BALANCE, of="min")
+THRESHOLD = gauge(c.WALLET_THRESHOLD)
+RUNWAY_LEFT = gauge(c.WALLET_RUNWAY, of="min")
+LOW = gauge(c.WALLET_LOW)
+ORGANIZATION = gauge(c.ORGANIZATION_BALANCE, of="min")
+KEY_LEFT = gauge(c.KEY_REMAINING, of="min")
+ANSWERS = f"max by {labels(BY_ACCOUNT)} ({series(c.GATEWAY_UP, _ACCOUNT)})"
+"""1 for each account whose account endpoint answered last."""
+
+RATE_LEFT = f"{gauge(c.RATE_REMAINING, of='min')} / ({gauge(c.RATE_LIMIT)} > 0)"
+"""Share of each key's window that is left, 1 = all."""
+
+WINDOW_LEFT_BY_ACCOUNT = f"min by ({label_name(c.ACCOUNT)}) ({RATE_LEFT})"
+
+
+def legend(*attributes: str) -> str:
+    """A series is called by these attributes."""
+    return " · ".join(f"{{{{{label_name(attribute)}}}}}" for attribute in attributes)
+
+
+def spent(window: str) -> str:
+    """USD that each account spent in `window`: as counted from usage, else as the wallet says."""
+    usage = growth(c.USAGE_COST, BY_ACCOUNT, window)
+    return f"{usage} or {growth(c.WALLET_SPEND, BY_ACCOUNT, window)}"
+
+
+def spending() -> str:
+    """USD an hour that each account spends now; as `spent`."""
+    usage = rate(c.USAGE_COST, BY_ACCOUNT, per=HOUR)
+    return f"{usage} or {rate(c.WALLET_SPEND, BY_ACCOUNT, per=HOUR)}"

@@ -104,16 +104,16 @@ class Follower:
             return
         if self._status.behind is None:
             logger.info(
-                "Account %s: %s is %s behind, catching up",
+                "Account %s: %s behind with %s, catching up",
                 self._name,
-                self._reader.stream,
                 _in_words(behind),
+                self._reader.stream,
             )
         self._status.behind = behind
 
     def _arrive(self) -> None:
         if self._status.behind is not None:
-            logger.info("Account %s: %s has caught up", self._name, self._reader.stream)
+            logger.info("Account %s: caught up with %s", self._name, self._reader.stream)
         self._status.behind = None
 
     async def _sweep(self, now: float, patience: float) -> None:
@@ -179,11 +179,11 @@ class Follower:
                     raise
                 span = msgspec.structs.replace(span, until=until, tail=False)
         logger.debug(
-            "Account %s: %s, %.1f h until %.1f h ago: %d rows, %d counted",
+            "Account %s: %s from %.1f h ago to %.1f h ago: %d rows, %d counted",
             self._name,
             self._reader.stream,
-            (span.until - span.since) / HOUR,
-            (now - span.until) / HOUR,
+            (now - span.since) / HOUR,
+            max(0.0, now - span.until) / HOUR,
             read.rows,
             read.counted,
         )

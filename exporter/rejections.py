@@ -46,7 +46,7 @@ class Rejections:
         self._lines += 1
         logger.log(
             logging.WARNING if self._lines <= LINES else logging.DEBUG,
-            "Account %s: %s row %s is not counted: %s",
+            "Account %s: %s: %s is not counted: %s",
             self._account,
             self._endpoint,
             row.row_id,
@@ -54,7 +54,7 @@ class Rejections:
         )
         if self._lines == LINES + 1:
             logger.warning(
-                "Account %s: further %s rows are not counted either; log.level debug names them",
+                "Account %s: %s: further rows are not counted either; log.level debug names them",
                 self._account,
                 self._endpoint,
             )

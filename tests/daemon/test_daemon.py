@@ -78,7 +78,7 @@ async def test_it_ends_in_time_whatever_hangs(
                     stack.enter_context(hanging_ledger(live))
                 await asyncio.sleep(0.5)  # every part meets what hangs
                 began = time.monotonic()
-            assert time.monotonic() - began < 2.5
+            assert time.monotonic() - began < 6
 
 
 async def test_it_ends_while_the_state_file_is_being_opened(

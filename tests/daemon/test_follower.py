@@ -311,8 +311,8 @@ async def test_history_is_told_once_and_so_is_its_end(
         assert all(earlier > later for earlier, later in pairwise(behind))
         assert status.behind is None
         assert [record.getMessage() for record in caplog.records] == [
-            "Account prod: usage is 60 days behind, catching up",
-            "Account prod: usage has caught up",
+            "Account prod: 60 days behind with usage, catching up",
+            "Account prod: caught up with usage",
         ]
 
 
@@ -325,8 +325,8 @@ async def test_an_outage_of_some_hours_is_told_too(
         await made.clock.advance(5 * HOUR)
         await usage(made).round()
         assert [record.getMessage() for record in caplog.records] == [
-            "Account prod: usage is 5 hours behind, catching up",
-            "Account prod: usage has caught up",
+            "Account prod: 5 hours behind with usage, catching up",
+            "Account prod: caught up with usage",
         ]
 
 

@@ -188,4 +188,4 @@ async def test_it_ends_in_the_middle_of_a_reload(
                 live.reload(replace(live.config, accounts=(live.account("other"),)))
                 await asyncio.sleep(0.2)
                 began = time.monotonic()
-            assert time.monotonic() - began < 2.5
+            assert time.monotonic() - began < 6

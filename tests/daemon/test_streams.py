@@ -94,7 +94,7 @@ async def test_a_bad_row_costs_one_row_and_is_told_once(
         assert made.account.rows[RowOutcome.REJECTED] == 1
         assert made.requests == 5
         assert [record.getMessage() for record in caplog.records] == [
-            "Account prod: usage row req_bad is not counted: credits is missing or not a number"
+            "Account prod: usage: req_bad is not counted: credits is missing or not a number"
         ]
 
 

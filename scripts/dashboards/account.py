@@ -119,7 +119,7 @@ def _money() -> list[Tile]:
         "Balance and threshold",
         "What is left to spend, and where the gateway calls it low. Marks: top-ups.",
     )
-    runway = Text("Runway", "How long the balance lasts. The dashed lines: where alerts begin.")
+    runway = Text("Runway over time", "How long the balance lasts. Dashed: where the alerts begin.")
     queries = [Query(q.BALANCE, "balance"), Query(q.THRESHOLD, "low at")]
     return [
         *_numbers(),

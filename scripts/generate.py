@@ -34,6 +34,15 @@ GENERATED = (
         for folder in ("deploy/dashboards", "deploy/helm/bytespike-exporter/dashboards")
         for name in ("overview", "account", "exporter")
     ),
+    *(
+        Generated(f"deploy/helm/{chart}/{file}", (f"scripts.chart.{module}", chart))
+        for chart in ("bytespike-exporter", "bytespike-sidecar")
+        for module, file in (("schema", "values.schema.json"), ("readme", "README.md"))
+    ),
+    # One source, the library chart, for the sidecar with and without Helm.
+    Generated("deploy/kustomize/sidecar/config.yaml", ("scripts.chart.sidecar", "config")),
+    Generated("deploy/kustomize/sidecar/patch.yaml", ("scripts.chart.sidecar", "patch")),
+    Generated("deploy/manifests/sidecar.yaml", ("scripts.chart.sidecar", "manifest")),
 )
 
 

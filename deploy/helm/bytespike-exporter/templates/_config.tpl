@@ -1,0 +1,89 @@
+{{/* One value: whole numbers stay whole, which toYaml would not keep, and texts are quoted. */}}
+{{- define "bytespike-exporter.value" -}}
+{{- if kindIs "float64" . -}}{{ int64 . }}{{- else -}}{{ toJson . }}{{- end -}}
+{{- end -}}
+
+{{/* The exporter's configuration. Where the keys are, the state is and what it listens on is the
+chart's business; everything else comes from config. */}}
+{{- define "bytespike-exporter.config" -}}
+accounts:
+{{- range .Values.accounts }}
+  - name: {{ toJson .name }}
+    api_key_file: {{ printf "/var/run/secrets/bytespike/%s" .name | toJson }}
+    {{- with .baseUrl }}
+    base_url: {{ toJson . }}
+    {{- end }}
+{{- end }}
+state:
+  path: /var/lib/bytespike/bytespike.db
+http:
+  listen: {{ printf "%s:%d" .Values.listenAddress (int .Values.port) | toJson }}
+{{- range $section, $settings := .Values.config }}
+{{- if $settings }}
+{{ $section }}:
+{{- range $key, $value := $settings }}
+{{- if not (kindIs "invalid" $value) }}
+  {{ toJson $key }}: {{ include "bytespike-exporter.value" $value }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* The port of a URL, said or not. */}}
+{{- define "bytespike-exporter.portOf" -}}
+{{- $url := urlParse . -}}
+{{- $port := regexFind ":[0-9]+$" $url.host | trimPrefix ":" -}}
+{{- default (eq $url.scheme "http" | ternary "80" "443") $port -}}
+{{- end -}}
+
+{{/* The ports of every gateway, each once, as a JSON list. */}}
+{{- define "bytespike-exporter.gatewayPorts" -}}
+{{- $shared := default "https://llm.bytespike.ai" (default dict .Values.config.gateway).base_url -}}
+{{- $ports := list -}}
+{{- range .Values.accounts -}}
+{{- $ports = append $ports (include "bytespike-exporter.portOf" (default $shared .baseUrl) | int) -}}
+{{- end -}}
+{{- toJson (uniq $ports) -}}
+{{- end -}}
+
+{{/* The OTLP receiver's port; empty where nothing is sent. */}}
+{{- define "bytespike-exporter.otlpPort" -}}
+{{- $otlp := default dict .Values.config.otlp -}}
+{{- if kindIs "invalid" $otlp.endpoint -}}
+{{- eq (default "" $otlp.protocol) "grpc" | ternary "4317" "4318" -}}
+{{- else if $otlp.endpoint -}}
+{{- include "bytespike-exporter.portOf" $otlp.endpoint -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Combinations that a schema cannot forbid, each with what to do. */}}
+{{- define "bytespike-exporter.validate" -}}
+{{- if not .Values.accounts -}}
+{{- fail "accounts: needs at least one, for example --set 'accounts[0].name=prod' --set 'accounts[0].existingSecret.name=bytespike'" -}}
+{{- end -}}
+{{- $seen := dict -}}
+{{- range .Values.accounts -}}
+{{- if hasKey $seen .name -}}
+{{- fail (printf "accounts: two accounts are named %q" .name) -}}
+{{- end -}}
+{{- $_ := set $seen .name true -}}
+{{- end -}}
+{{- if .Values.persistence.enabled -}}
+{{- if gt (int .Values.replicaCount) 1 -}}
+{{- fail "replicaCount: more than one needs persistence.enabled=false, because a state file has one writer" -}}
+{{- end -}}
+{{- if ne .Values.strategy "Recreate" -}}
+{{- fail "strategy: RollingUpdate needs persistence.enabled=false, because a state file has one writer" -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.podDisruptionBudget.enabled (lt (int .Values.replicaCount) 2) -}}
+{{- fail "podDisruptionBudget.enabled: needs a replicaCount of 2 or more; with one pod it could only block node drains" -}}
+{{- end -}}
+{{- if and .Values.serviceMonitor.enabled (not .Values.service.enabled) -}}
+{{- fail "serviceMonitor.enabled: needs service.enabled=true; podMonitor.enabled does without a Service" -}}
+{{- end -}}
+{{- if and .Values.serviceMonitor.enabled .Values.podMonitor.enabled -}}
+{{- fail "podMonitor.enabled: serviceMonitor.enabled is set too, and everything would be scraped twice" -}}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,120 @@
+{{/* Each template takes the context of the chart that depends on this one. */}}
+{{- define "bytespike-sidecar.values" -}}
+{{- index .Values "bytespike-sidecar" | toJson -}}
+{{- end -}}
+
+{{- define "bytespike-sidecar.configMapName" -}}
+{{- $values := include "bytespike-sidecar.values" . | fromJson -}}
+{{- default (printf "%s-bytespike-sidecar" (trunc 40 .Release.Name | trimSuffix "-")) $values.configMapName -}}
+{{- end -}}
+
+{{/* The exporter's configuration. Whole numbers stay whole, which toYaml would not keep. */}}
+{{- define "bytespike-sidecar.config" -}}
+{{- $values := include "bytespike-sidecar.values" . | fromJson -}}
+accounts:
+  - name: {{ toJson $values.accountName }}
+    api_key_file: /var/run/secrets/bytespike/api-key
+state:
+  path: /var/lib/bytespike/bytespike.db
+http:
+  listen: {{ printf "%s:%d" $values.listenAddress (int $values.port) | toJson }}
+{{- range $section, $settings := $values.config }}
+{{- if $settings }}
+{{ $section }}:
+{{- range $key, $value := $settings }}
+{{- if not (kindIs "invalid" $value) }}
+  {{ toJson $key }}: {{ if kindIs "float64" $value }}{{ int64 $value }}{{ else }}{{ toJson $value }}{{ end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* A list of one, for initContainers: a native sidecar starts before the application's containers,
+runs beside them and ends after them. */}}
+{{- define "bytespike-sidecar.initContainers" -}}
+{{- $values := include "bytespike-sidecar.values" . | fromJson -}}
+- name: bytespike-exporter
+  {{- with $values.image }}
+  image: {{ .digest | empty | ternary (printf "%s:%s" .repository .tag) (printf "%s@%s" .repository .digest) | quote }}
+  imagePullPolicy: {{ .pullPolicy }}
+  {{- end }}
+  restartPolicy: Always
+  args: [run, --config, /etc/bytespike/config.yaml]
+  {{- with $values.extraEnv }}
+  env:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  ports:
+    - name: bytespike
+      containerPort: {{ int $values.port }}
+      protocol: TCP
+  livenessProbe:
+    httpGet:
+      path: /livez
+      port: bytespike
+    {{- toYaml $values.livenessProbe | nindent 4 }}
+  securityContext:
+    runAsNonRoot: true
+    runAsUser: 65532
+    runAsGroup: 65532
+    allowPrivilegeEscalation: false
+    readOnlyRootFilesystem: true
+    privileged: false
+    capabilities:
+      drop: [ALL]
+    seccompProfile:
+      type: RuntimeDefault
+  resources:
+    {{- toYaml $values.resources | nindent 4 }}
+  volumeMounts:
+    - name: bytespike-config
+      mountPath: /etc/bytespike
+      readOnly: true
+    - name: bytespike-key
+      mountPath: /var/run/secrets/bytespike
+      readOnly: true
+    - name: bytespike-state
+      mountPath: /var/lib/bytespike
+    - name: bytespike-tmp
+      mountPath: /tmp
+{{- end -}}
+
+{{/* A list, for volumes. */}}
+{{- define "bytespike-sidecar.volumes" -}}
+{{- $values := include "bytespike-sidecar.values" . | fromJson -}}
+- name: bytespike-config
+  configMap:
+    name: {{ include "bytespike-sidecar.configMapName" . }}
+- name: bytespike-key
+  secret:
+    secretName: {{ $values.existingSecret.name }}
+    items:
+      - key: {{ $values.existingSecret.key }}
+        path: api-key
+- name: bytespike-state
+  emptyDir:
+    sizeLimit: 64Mi
+- name: bytespike-tmp
+  emptyDir:
+    sizeLimit: 16Mi
+{{- end -}}
+
+{{/* A pod annotation, so that a changed configuration starts the pods anew. */}}
+{{- define "bytespike-sidecar.podAnnotations" -}}
+checksum/bytespike-sidecar: {{ include "bytespike-sidecar.config" . | sha256sum }}
+{{- end -}}
+
+{{/* The ConfigMap that the volumes name. */}}
+{{- define "bytespike-sidecar.configMap" -}}
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: {{ include "bytespike-sidecar.configMapName" . }}
+  labels:
+    app.kubernetes.io/name: bytespike-sidecar
+    app.kubernetes.io/instance: {{ .Release.Name | quote }}
+data:
+  config.yaml: |
+    {{- include "bytespike-sidecar.config" . | nindent 4 }}
+{{- end -}}

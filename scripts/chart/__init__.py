@@ -1,0 +1,1 @@
+"""What is generated for the charts: schemas, tables of values, the sidecar without Helm."""

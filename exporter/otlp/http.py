@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Mapping
 from http.cookiejar import DefaultCookiePolicy
 
-import requests
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.metrics import NoOpMeterProvider
@@ -22,11 +21,11 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
 from opentelemetry.sdk.metrics.export import MetricExportResult
-from requests.adapters import HTTPAdapter
 
 from exporter import __version__, config
 from exporter.board import ExportOutcome
 from exporter.otlp.answers import HttpAnswer, judge_http
+from exporter.otlp.lean import HTTPAdapter, requests
 from exporter.otlp.result import ExportResult, failure
 from exporter.otlp.target import Target
 from exporter.otlp.troubles import dropped, explained

@@ -9,17 +9,20 @@ import ssl
 from collections.abc import Iterator
 from http.client import RemoteDisconnected
 
-from requests import RequestException, exceptions
+from exporter.otlp.lean import requests
 
 _TOLD: tuple[tuple[type[Exception], str], ...] = (
-    (exceptions.Timeout, "no answer from {where} within {timeout:g} s"),
-    (exceptions.ProxyError, "the proxy on the way to {where} failed: {cause}"),
-    (exceptions.SSLError, "no TLS with {where}: {cause}; do otlp.certificate and its kin fit?"),
+    (requests.exceptions.Timeout, "no answer from {where} within {timeout:g} s"),
+    (requests.exceptions.ProxyError, "the proxy on the way to {where} failed: {cause}"),
     (
-        exceptions.ConnectionError,
+        requests.exceptions.SSLError,
+        "no TLS with {where}: {cause}; do otlp.certificate and its kin fit?",
+    ),
+    (
+        requests.exceptions.ConnectionError,
         "no connection to {where}: {cause}; is otlp.endpoint right, and the receiver running?",
     ),
-    (RequestException, "the request to {where} cannot be made: {cause}"),
+    (requests.RequestException, "the request to {where} cannot be made: {cause}"),
     (OSError, "the certificate files of otlp cannot be read: {cause}"),
     (ValueError, "the URL or a header of otlp has characters that HTTP does not allow"),
 )

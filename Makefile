@@ -3,19 +3,31 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+RUNS := .venv/.runs
 SOURCES := exporter tests benchmarks scripts
 
-.PHONY: help run test check lint types layers sizes generated format generate bench lock \
+SOAK_RUN := .cache/reliability.jsonl
+SOAKED := tests/reliability tests/ledger
+
+.PHONY: help run test soak check lint types layers sizes generated format generate bench lock \
 	lock-collector peers clean
 
 help: ## What can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
 
-run: $(READY) ## Set up and start the demo
+run: $(RUNS) ## Set up and start the demo
 	$(BIN)/bytespike-exporter demo
 
 test: $(READY) peers ## Set up and run every test (ARGS="-k name" for some)
 	$(BIN)/python -m pytest $(ARGS)
+
+# Where ARGS choose some of the tests, only their rows change.
+soak: $(READY) peers ## Try to break it, for about an hour, and write docs/reliability.md
+	@mkdir -p $(dir $(SOAK_RUN)) && rm -f $(SOAK_RUN)
+	status=0; RELIABILITY_SOAK=1 RELIABILITY_RECORD=$(SOAK_RUN) $(BIN)/python -m pytest \
+		-o faulthandler_timeout=3600 -p tests.reliability.elsewhere $(or $(ARGS),$(SOAKED)) \
+		|| status=$$?; \
+	$(BIN)/python -m scripts.reliability --take $(SOAK_RUN) && exit $$status
 
 check: lint types layers sizes generated ## Lint, types, layers, sizes, generated files
 
@@ -58,6 +70,11 @@ clean: ## Remove everything that was set up or built
 	rm -rf .venv .peers .cache build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache \
 		.hypothesis .import_linter_cache
 
-$(READY): requirements-dev.lock pyproject.toml scripts/setup
-	PYTHON="$(PYTHON)" scripts/setup
+# The demo needs a tenth of what the tests need, and is there as much sooner.
+$(RUNS): requirements.lock requirements-build.lock pyproject.toml scripts/setup
+	PYTHON="$(PYTHON)" scripts/setup requirements.lock
 	@touch $@
+
+$(READY): requirements-dev.lock pyproject.toml scripts/setup
+	PYTHON="$(PYTHON)" scripts/setup requirements-dev.lock
+	@touch $@ $(RUNS)

@@ -1,0 +1,66 @@
+"""Rows of `docs/reliability.md` for faults that other tests bring about.
+
+A pytest plugin (`-p tests.reliability.elsewhere`), so that those tests need not know of the page.
+Tried is how many tests there were; each of them fails if it sees anything else than promised.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.reliability.trials import RECORD, Trials, saw
+
+
+class Watched(NamedTuple):
+    """Tests whose id begins with `test`, and the row that they make together."""
+
+    test: str
+    part: str
+    fault: str
+    promised: str
+
+
+WATCHED = (
+    Watched(
+        "tests/ledger/test_faults.py",
+        "Crashes",
+        "the process ends, or the disk fails, at each single statement of a commit",
+        "A commit happened wholly or not at all, and the next poll counts what is missing, once.",
+    ),
+    Watched(
+        "tests/ledger/test_truth.py",
+        "Crashes",
+        "any order of bills, late rows, corrections, changes of shape, failures and crashes",
+        "The ledger reaches the truth; no counter falls on the way.",
+    ),
+)
+"""The tests elsewhere that have a row."""
+
+_passed: dict[Watched, int] = {}
+_failed: dict[Watched, int] = {}
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Count what a watched test came to."""
+    watched = next((w for w in WATCHED if report.nodeid.startswith(w.test)), None)
+    if watched is not None and report.failed:
+        _failed[watched] = _failed.get(watched, 0) + 1
+    elif watched is not None and report.when == "call" and report.passed:
+        _passed[watched] = _passed.get(watched, 0) + 1
+
+
+def pytest_sessionfinish() -> None:
+    """Write the rows of all watched tests that ran."""
+    path = os.environ.get(RECORD)
+    for watched in WATCHED if path else ():
+        passed, failed = _passed.get(watched, 0), _failed.get(watched, 0)
+        if passed or failed:
+            trials = Trials(watched.test)
+            seen = "{passed} tests passed, {failed} failed"
+            row = trials.row(watched.part, watched.fault, watched.promised, seen)
+            saw(row, passed + failed, passed=passed, failed=failed)
+            trials.write(Path(path or ""), failed > 0)

@@ -1,0 +1,162 @@
+"""The exporter as a process that is killed, and a receiver that looks at all that it sends."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import sys
+import threading
+import zlib
+from collections.abc import Callable, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Self
+
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
+
+from tests.reliability.watch import Watch
+
+ROOT = Path(__file__).resolve().parents[2]
+VARIABLE = "GATEWAY_KEY"
+
+
+class Receiver:
+    """An OTLP/HTTP receiver whose `watch` sees every request that arrives whole.
+
+    `before_answer` is called when a request was looked at and is not answered yet: what is killed
+    then never knows that it arrived.
+    """
+
+    def __init__(self) -> None:
+        self.watch = Watch()
+        self.bodies: list[bytes] = []
+        self.headers: list[str] = []
+        self.before_answer: Callable[[], None] = lambda: None
+        self.keep = False
+        self._lock = threading.Lock()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server.daemon_threads = True
+
+    @property
+    def url(self) -> str:
+        """Its `otlp.endpoint`."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def take(self, raw: bytes, headers: str) -> None:
+        """Look at one request, decompressed or not."""
+        try:
+            body = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
+            request = ExportMetricsServiceRequest.FromString(body)
+        except (OSError, EOFError, zlib.error, DecodeError):
+            return  # cut off by a kill: no receiver would take it
+        with self._lock:
+            self.watch.take(request)
+            if self.keep:
+                self.bodies.append(body)
+                self.headers.append(headers)
+        self.before_answer()
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            length = int(self.headers["content-length"])
+            raw = self.rfile.read(length)
+            if len(raw) < length:
+                return
+            receiver.take(raw, str(self.headers))
+            try:
+                self.send_response(200)
+                self.send_header("Content-Type", "application/x-protobuf")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+            except OSError:  # it was killed
+                self.close_connection = True
+
+        def handle(self) -> None:
+            try:
+                super().handle()
+            except OSError:  # likewise
+                self.close_connection = True
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    return Handler
+
+
+class Process:
+    """One exporter in `folder`; the settings are merged over those of one in a hurry."""
+
+    def __init__(self, folder: Path, gateway: str, key: str, **settings: object) -> None:
+        self.folder = folder
+        self.log = folder / "output.log"
+        self._key = key
+        whole: dict[str, object] = {
+            "gateway": {"base_url": gateway, "timeout": "2s", "max_requests_per_minute": 6000},
+            "accounts": [{"name": "prod", "api_key_env": VARIABLE}],
+            "poll": {"account": "150ms", "usage": "150ms", "transactions": "150ms"},
+            "usage": {"start": "-2h", "settle_window": "1h"},
+            "otlp": {"endpoint": "", "interval": "150ms", "timeout": "2s"},
+            "state": {"path": str(folder / "state.db")},
+            "http": {"listen": "127.0.0.1:0"},
+        }
+        for name, value in settings.items():
+            before = whole.get(name)
+            both = isinstance(before, dict) and isinstance(value, Mapping)
+            whole[name] = {**before, **value} if both else value  # type: ignore[dict-item]
+        self.config = folder / "config.yaml"
+        self.config.write_text(json.dumps(whole), encoding="utf-8")  # JSON is YAML
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """Of the running process."""
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start it; its log goes on in the same file."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "exporter", "run", "--config", str(self.config)],
+                cwd=self.folder,
+                env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), VARIABLE: self._key},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    def kill(self) -> None:
+        """SIGKILL: it ends in the middle of whatever it does. Nothing if it has ended."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def end(self) -> int:
+        """SIGTERM; gives its exit code."""
+        assert self._process is not None
+        self._process.terminate()
+        return self._process.wait(15)
+
+    def running(self) -> bool:
+        """Whether it has not ended by itself."""
+        return self._process is not None and self._process.poll() is None
+
+    def output(self) -> str:
+        """All that it has logged."""
+        return self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""

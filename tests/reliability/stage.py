@@ -1,0 +1,328 @@
+"""The exporter and its gateway in one process, in simulated time.
+
+Everything is real but the sockets, the threads and the passing of time: fleet, pollers, gateway
+client, ledger, snapshot and the encoding for OTLP; the gateway is the simulator.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import io
+import logging
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from email.utils import formatdate
+from pathlib import Path
+from typing import TypeVar
+
+import httpx
+import pytest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
+
+from exporter import fleet as fleet_module
+from exporter import logs, threads
+from exporter.board import Board
+from exporter.complaints import Complaints
+from exporter.config import Account, Config, Otlp, Usage, UsageStart
+from exporter.fleet import Fleet, Surroundings, intervals, resource
+from exporter.gateway.client import open_http
+from exporter.gateway.readings import Endpoint
+from exporter.ledger.store import Store
+from exporter.otlp.points import requests_of, resource_of
+from exporter.otlp.result import ExportResult, success
+from exporter.repeats import Repeats
+from exporter.simulator import Simulator, quiet
+from exporter.simulator.app import ENDPOINTS
+from exporter.simulator.truth import Truth
+from exporter.snapshot import Snapshot
+from tests.daemon.fakes import HOUR, NAME, NOW, InlineWorker, VirtualClock
+from tests.reliability.watch import Series, Watch, shown
+
+T = TypeVar("T")
+
+ACCOUNT, USAGE, TRANSACTIONS = Endpoint.ACCOUNT, Endpoint.USAGE, Endpoint.TRANSACTIONS
+BASE = "https://gateway.test"
+MICRO = 1_000_000
+INTERVALS = intervals(Config(accounts=()))
+EXPORT_EVERY = 30.0
+SETTLE = HOUR
+"""Half of this is how long it may take until a late row is found for sure."""
+
+_STEP = 10.0
+_MODELS = ("claude-sonnet-4-6", "gpt-5-4", "veo-3-1")
+
+Outage = Callable[["Stage", httpx.Request], Awaitable[httpx.Response]]
+"""What becomes of a request instead of its right answer."""
+
+
+class Time(VirtualClock):
+    """Simulated time that passes once nothing is left to do."""
+
+    def jump(self, seconds: float) -> None:
+        """Set our clock, as an administrator or NTP does."""
+        self.start += seconds
+
+    async def advance(self, seconds: float) -> None:
+        """Let so many seconds pass, waking every sleeper at its time."""
+        end = self.time + seconds
+        await idle()
+        while self._sleepers and self._sleepers[0][0] <= end:
+            at, _, future = heapq.heappop(self._sleepers)
+            self.time = max(self.time, at)
+            if not future.done():
+                future.set_result(None)
+                await idle()
+        self.time = end
+
+
+async def idle() -> None:
+    """Return once every other task waits for something."""
+    ready = asyncio.get_running_loop()._ready  # type: ignore[attr-defined]
+    quiet_rounds = 0
+    while quiet_rounds < 3:
+        await asyncio.sleep(0)
+        quiet_rounds = 0 if ready else quiet_rounds + 1
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request as the gateway saw it, and what it answered (0: nothing)."""
+
+    at: float
+    endpoint: Endpoint
+    host: str
+    status: int
+
+
+class GatewayTime:
+    """The gateway's clock: real time, that is ours without our jumps, and its own error."""
+
+    def __init__(self, clock: Time) -> None:
+        self._clock = clock
+        self.ahead = 0.0
+
+    def now(self) -> float:
+        return NOW + self._clock.monotonic() + self.ahead
+
+    def monotonic(self) -> float:
+        return self._clock.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+
+
+class Stage:
+    """One account. `outages` says which endpoints fail at the moment, and how."""
+
+    def __init__(self, folder: Path, **options: bool | int | float | str) -> None:
+        self.folder = folder
+        self.clock = Time()
+        self.gateway_time = GatewayTime(self.clock)
+        self.simulator = Simulator(quiet(rpm_limit=0, **options), clock=self.gateway_time)
+        self.outages: dict[Endpoint, Outage] = {}
+        self.asked: list[Asked] = []
+        self.watch = Watch()
+        self.sent: list[bytes] = []
+        self.exports: list[tuple[float, dict[str, dict[Series, float]]]] = []
+        self.balances: list[tuple[float, float]] = []
+        self.log = io.StringIO()
+        self.store = Store(folder / "state.db")
+        self.store.db.execute("PRAGMA synchronous = OFF")  # tests do not cut the power
+        self.rng = random.Random(1)
+        self._asgi = httpx.ASGITransport(app=self.simulator)
+        self._ids: list[str] = []
+        self.config = Config(
+            accounts=(Account(NAME, BASE, api_key_env="KEY"),),
+            usage=Usage(start=UsageStart(back=2 * HOUR), settle_window=SETTLE),
+            otlp=Otlp(endpoint="http://receiver.test/", interval=EXPORT_EVERY),
+            state_path=folder / "state.db",
+        )
+        self._resource = resource_of(resource(self.config, self.store.instance_id))
+        self.start = NOW - 2 * HOUR
+        self.board = Board(NOW)
+        self.fleet: Fleet
+
+    @property
+    def key(self) -> str:
+        """The key that nothing may show."""
+        return self.simulator.api_key
+
+    # -- the gateway --------------------------------------------------------------------
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """The transport of the exporter's HTTP client."""
+        endpoint = Endpoint(ENDPOINTS[request.url.path])
+        outage = self.outages.get(endpoint)
+        status = 0
+        try:
+            if outage is None:
+                response = await self.right(request)
+            else:
+                response = await outage(self, request)
+            status = response.status_code
+            if outage is None and endpoint is ACCOUNT and status == 200:
+                available = self.simulator.world.wallet.available
+                self.balances.append((self.clock.now(), available / MICRO))
+            return response
+        finally:
+            self.asked.append(Asked(self.clock.time, endpoint, request.url.host, status))
+
+    async def right(self, request: httpx.Request) -> httpx.Response:
+        """The gateway's own answer, with its date."""
+        response = await self._asgi.handle_async_request(request)
+        response.headers["date"] = formatdate(self.gateway_time.now(), usegmt=True)
+        return response
+
+    def requests(self, endpoint: Endpoint, since: float = 0.0) -> list[float]:
+        """When an endpoint was asked (simulated seconds)."""
+        return [a.at for a in self.asked if a.endpoint is endpoint and a.at >= since]
+
+    # -- what happens -------------------------------------------------------------------
+
+    async def live(self, seconds: float, look: Callable[[], None] = lambda: None) -> None:
+        """Let time pass while the gateway bills, settles late, rebates and is topped up."""
+        end = self.clock.time + seconds
+        while self.clock.time < end:
+            self.happen()
+            await self.clock.advance(min(_STEP, end - self.clock.time))
+            look()
+
+    async def rest(self) -> None:
+        """Nothing happens until the settle window was swept, and all is polled and exported."""
+        await self.clock.advance(SETTLE / 2 + 2.2 * max(INTERVALS.values()) + 2 * EXPORT_EVERY)
+
+    def happen(self) -> None:
+        """Something that costs or brings money, now."""
+        world, rng = self.simulator.world, self.rng
+        world.advance(self.gateway_time.now())
+        credits = rng.randrange(1, 90_000)
+        self._ids.append(world.bill(model=rng.choice(_MODELS), credits=credits))
+        if rng.random() < 0.05:
+            age = rng.uniform(600, 0.8 * SETTLE)
+            world.settle_late(max(self.start + 1, world.now - age), credits=credits)
+        if rng.random() < 0.05:
+            world.topup(rng.randrange(1, 50), bonus=rng.choice((0.0, 1.0)))
+
+    # -- what is seen -------------------------------------------------------------------
+
+    def export(self, snapshot: Snapshot) -> ExportResult:
+        """The stage is its own OTLP exporter and receiver."""
+        for request in requests_of(snapshot, self._resource):
+            body = request.SerializeToString()
+            self.sent.append(body)
+            arrived = ExportMetricsServiceRequest.FromString(body)
+            self.watch.take(arrived)
+            self.exports.append((self.clock.now(), shown(arrived)))
+        return success()
+
+    def close(self) -> None:
+        """An OTLP exporter is closed at its end."""
+
+    @property
+    def newest(self) -> dict[str, dict[Series, float]]:
+        """What the newest export says."""
+        return self.exports[-1][1]
+
+    def up(self, endpoint: Endpoint) -> float | None:
+        """`bytespike.gateway.up` in the newest export."""
+        return of(self.newest.get("bytespike.gateway.up", {}), "bytespike.endpoint", endpoint)
+
+    def lost(self) -> list[str]:
+        """How the newest points differ from the truth; empty where they do not."""
+        truth = self.simulator.world.truth(self.start)
+        return [*_usage_lost(self.watch, truth), *_billing_lost(self.watch, truth)]
+
+
+def of(values: dict[Series, float], name: str, value: str) -> float | None:
+    """The value of the series that has this attribute."""
+    return next((number for series, number in values.items() if (name, value) in series), None)
+
+
+def _usage_lost(watch: Watch, truth: Truth) -> list[str]:
+    """Cost less overcount is what was billed, rebates taken off where the rollup is read."""
+    billed = {(u.masked, u.key_name, u.model): u for u in truth.usage}
+    wrong = []
+    counted = watch.values.get("bytespike.usage.cost", {})
+    for series, cost in counted.items():
+        names = dict(series)
+        place = (
+            names["bytespike.key.id"],
+            names["bytespike.key.name"],
+            names["gen_ai.request.model"],
+        )
+        usage = billed.pop(place, None)
+        if usage is None or round(cost * MICRO) != usage.credits:
+            wrong.append(f"{place}: {cost} USD, truth {usage and usage.credits / MICRO}")
+            continue
+        calls = watch.values["bytespike.usage.requests"][series]
+        if calls != usage.calls:
+            wrong.append(f"{place}: {calls} calls, truth {usage.calls}")
+        for kind, tokens in (("input", usage.input_tokens), ("output", usage.output_tokens)):
+            typed = tuple(sorted((*series, ("gen_ai.token.type", kind))))
+            if watch.values["bytespike.usage.tokens"][typed] != tokens:
+                wrong.append(f"{place}: {kind} tokens are not {tokens}")
+    return wrong + [f"{place} is missing" for place in billed]
+
+
+def _billing_lost(watch: Watch, truth: Truth) -> list[str]:
+    wrong = []
+    amounts = watch.values.get("bytespike.billing.amount", {})
+    for billing in truth.billing:
+        direction = "bytespike.transaction.direction", billing.direction
+        found = [
+            amount
+            for series, amount in amounts.items()
+            if ("bytespike.transaction.kind", billing.kind) in series and direction in series
+        ]
+        if [round(amount * MICRO) for amount in found] != [billing.amount]:
+            wrong.append(f"{billing.kind} {billing.direction}: {found}, truth {billing.amount}")
+    return wrong
+
+
+async def _at_once(function: Callable[[], T]) -> T:
+    return function()
+
+
+@asynccontextmanager
+async def staged(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, **options: bool | int | float | str
+) -> AsyncIterator[Stage]:
+    """A stage that polls and exports while the block runs. Its log is at debug level."""
+    stage = Stage(folder, **options)
+    monkeypatch.setattr(fleet_module, "OtlpExporter", lambda *arguments: stage)
+    monkeypatch.setattr(fleet_module, "connect", lambda config: _connected(stage))
+    monkeypatch.setattr(threads, "call", _at_once)
+    logs.configure("debug", "text", stage.log)
+    repeats = Repeats(logging.getLogger("exporter"), stage.clock)
+    around = Surroundings(
+        board=stage.board,
+        store=stage.store,
+        worker=InlineWorker(),
+        clock=stage.clock,
+        repeats=repeats,
+        complaints=Complaints(repeats, stage.clock),
+        environ={"KEY": stage.key},
+    )
+    stage.fleet = Fleet(stage.config, around)
+    await stage.fleet.open()
+    stage.fleet.take_over()
+    stage.fleet.start()
+    try:
+        yield stage
+    finally:
+        await stage.fleet.stop()
+        stage.store.close()
+        logs.configure("info", "text")
+
+
+def _connected(stage: Stage) -> httpx.AsyncClient:
+    class Transport(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            return await stage.handle_async_request(request)
+
+    return open_http(10.0, transport=Transport())

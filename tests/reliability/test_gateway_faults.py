@@ -1,0 +1,196 @@
+"""Each fault hits each endpoint alone and all together, in the middle of a busy half hour."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from exporter.gateway.readings import Endpoint
+from tests.daemon.fakes import NAME, NOW
+from tests.reliability.outages import KINDS, Kind
+from tests.reliability.stage import (
+    ACCOUNT,
+    EXPORT_EVERY,
+    INTERVALS,
+    TRANSACTIONS,
+    USAGE,
+    Stage,
+    of,
+    staged,
+)
+from tests.reliability.trials import SOAK, Trials, saw
+
+pytestmark = pytest.mark.anyio
+
+EVERYWHERE = (ACCOUNT, USAGE, TRANSACTIONS)
+PROMISED = (
+    "What the other endpoints read stays fresh and exported; what the failing one read goes after "
+    "3 intervals and is never 0; requests and waits hold; afterwards the totals are the truth."
+)
+SEEN = (
+    "{requests} requests in {minutes} min of outage, {impolite} too many or too early; "
+    "{exports} exports, {untrue} untrue points, {stale} stale points of other endpoints; "
+    "{lost} totals differ from the truth afterwards"
+)
+BUDGET = 300
+STALE = 3
+BEFORE, OUTAGE = 420.0, 1260.0 if SOAK else 1000.0
+SLOW_AFTER_AUTH = 330.0
+
+
+def _combinations() -> Iterator[object]:
+    """Every fault at all endpoints, and at each alone: in a short run at one of them, in turn."""
+    for number, kind in enumerate(KINDS):
+        yield pytest.param(kind, EVERYWHERE, id=f"{kind.name}-all")
+        alone = EVERYWHERE if SOAK else (EVERYWHERE[number % 3],)
+        for endpoint in alone:
+            yield pytest.param(kind, (endpoint,), id=f"{kind.name}-{endpoint}")
+
+
+@pytest.mark.parametrize(("kind", "scope"), _combinations())
+async def test_a_failing_endpoint_costs_only_its_own_readings_and_nothing_for_good(
+    trials: Trials,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: Kind,
+    scope: Sequence[Endpoint],
+) -> None:
+    row = trials.row("Gateway faults", kind.name, PROMISED, SEEN)
+    async with staged(tmp_path, monkeypatch) as stage:
+        await stage.live(BEFORE)
+        assert all(stage.up(endpoint) == 1 for endpoint in EVERYWHERE)
+        began, first = stage.clock.time, len(stage.exports)
+        stage.outages = dict.fromkeys(scope, kind.outage)
+        await stage.live(OUTAGE)
+        requests = [a for a in stage.asked if a.at >= began]
+        impolite = [line for e in scope for line in _impolite(stage, kind, e, began)]
+        told = _told(stage, kind, scope)
+        ended = stage.clock.time
+        stage.outages = {}
+        await stage.live(_recovery(kind))
+        await stage.rest()
+        untrue = _untrue_balances(stage, first) + _zero_gauges(stage, first)
+        stale = _stale(stage, kind, scope, first, began, ended)
+        lost = stage.lost()
+        saw(
+            row,
+            requests=len(requests),
+            minutes=round((ended - began) / 60),
+            impolite=len(impolite) + _over_budget(stage),
+            exports=len(stage.exports) - first,
+            untrue=len(untrue) + len(stage.watch.wrong),
+            stale=len(stale),
+            lost=len(lost),
+        )
+        assert not impolite
+        assert not _over_budget(stage)
+        assert not told
+        assert not untrue
+        assert not stale
+        assert not stage.watch.wrong
+        assert all(stage.up(endpoint) == 1 for endpoint in EVERYWHERE)
+        assert not lost
+        assert {a.host for a in stage.asked} == {"gateway.test"}
+        _assert_secret(stage)
+
+
+def _recovery(kind: Kind) -> float:
+    """How long it may take until every endpoint works again: the longest wait and one interval."""
+    slow = SLOW_AFTER_AUTH if kind.slowly else 0.0
+    return max(slow, kind.every * 1.2, 1.1 * INTERVALS[TRANSACTIONS]) + 2 * EXPORT_EVERY + 60
+
+
+def _impolite(stage: Stage, kind: Kind, endpoint: Endpoint, began: float) -> list[str]:
+    """Requests that came in too great a number, or too early after the one before."""
+    interval = INTERVALS[endpoint]
+    if kind.slowly:
+        interval = max(interval, min(5 * interval, 300.0))
+    asked = stage.requests(endpoint, began)
+    polls = OUTAGE / (0.9 * interval) + 2
+    wrong = []
+    if len(asked) > polls * kind.attempts:
+        wrong.append(f"{endpoint}: {len(asked)} requests in {OUTAGE} s")
+    gaps = [b - a for a, b in pairwise(asked)]
+    if kind.every and any(gap < kind.every - 1 for gap in gaps):
+        wrong.append(f"{endpoint}: asked again after {min(gaps)} s instead of {kind.every}")
+    return wrong
+
+
+def _over_budget(stage: Stage) -> int:
+    """How many requests came when the minute before had seen all that are allowed."""
+    times = [asked.at for asked in stage.asked]
+    return sum(later - earlier < 60 for earlier, later in zip(times, times[BUDGET:], strict=False))
+
+
+def _told(stage: Stage, kind: Kind, scope: Sequence[Endpoint]) -> list[str]:
+    """What the newest export should say of the failing endpoints and does not."""
+    wrong = []
+    for endpoint in scope:
+        polls = stage.board.accounts[NAME].endpoints[endpoint].polls
+        if kind.outcome is not None and not polls.get(kind.outcome):
+            wrong.append(f"{endpoint}: no poll ended as {kind.outcome}: {polls}")
+        if stage.up(endpoint) != float(kind.up):
+            wrong.append(f"{endpoint}: up is {stage.up(endpoint)}")
+    return wrong
+
+
+def _untrue_balances(stage: Stage, first: int) -> list[str]:
+    """Balances that are not what the gateway said last, or said longer ago than 3 intervals."""
+    wrong = []
+    for at, values in stage.exports[first:]:
+        said = [b for b in stage.balances if b[0] <= at]
+        wrong += [
+            f"at {at - NOW}: balance {value}, the gateway said {said[-1]}"
+            for value in values.get("bytespike.wallet.balance", {}).values()
+            if value != said[-1][1] or at - said[-1][0] > STALE * INTERVALS[ACCOUNT]
+        ]
+    return wrong
+
+
+def _zero_gauges(stage: Stage, first: int) -> list[str]:
+    """Gauges of the gateway that are zero: nothing on this stage is."""
+    names = ("bytespike.wallet.balance", "bytespike.wallet.low_balance_threshold")
+    return [
+        f"{name} is 0"
+        for _, values in stage.exports[first:]
+        for name in names
+        if 0 in values.get(name, {}).values()
+    ]
+
+
+def _stale(
+    stage: Stage, kind: Kind, scope: Sequence[Endpoint], first: int, began: float, ended: float
+) -> list[str]:
+    """Points of endpoints that work and are missing or old; of failing ones that are there."""
+    wrong = []
+    for at, values in stage.exports[first:]:
+        since = at - NOW - began
+        for endpoint in EVERYWHERE:
+            success = of(
+                values.get("bytespike.exporter.last_success.timestamp", {}),
+                "bytespike.endpoint",
+                endpoint,
+            )
+            works = endpoint not in scope or kind.outcome is None
+            if works and (success is None or at - success > 1.1 * INTERVALS[endpoint] + 30):
+                wrong.append(f"{since}: {endpoint} last worked at {success}")
+        balance = "bytespike.wallet.balance" in values
+        works = ACCOUNT not in scope or kind.outcome is None
+        if works and not balance:
+            wrong.append(f"{since}: no balance")
+        if "bytespike.usage.cost" not in values or "bytespike.billing.amount" not in values:
+            wrong.append(f"{since}: totals are missing")
+    return wrong
+
+
+def _assert_secret(stage: Stage) -> None:
+    """The key is in nothing that left: log, exports, status, state file."""
+    texts = [stage.log.getvalue(), repr(vars(stage.board.accounts[NAME]))]
+    texts += [repr(vars(s)) for s in stage.board.accounts[NAME].endpoints.values()]
+    assert not any(stage.key in text for text in texts)
+    key = stage.key.encode()
+    assert not any(key in body for body in stage.sent)
+    assert not any(key in path.read_bytes() for path in stage.folder.iterdir())

@@ -113,8 +113,8 @@ class Fleet:
         # After a state file was lost, history would be counted again under a new identity.
         lost = self._around.store.recovered_from is not None
         start = now if lost else self._config.usage.start.instant(now)
-        for account in self._config.accounts:
-            await self._around.worker.do(self.ledger.open_account, account.name, start, now)
+        names = [account.name for account in self._config.accounts]
+        await self._around.worker.do(self.ledger.open_accounts, names, start, now)
 
     def take_over(self) -> None:
         """The board shows this configuration's accounts from now on."""

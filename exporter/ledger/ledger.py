@@ -53,13 +53,13 @@ class Ledger:
 
     def open_account(self, name: str, start: float, now: float) -> None:
         """Make an account known. On its first start, counting begins at `start` (Unix s)."""
+        self.open_accounts((name,), start, now)
+
+    def open_accounts(self, names: Iterable[str], start: float, now: float) -> None:
+        """Make accounts known, all in one commit. `start` as in `open_account`."""
         with self._store.transaction() as db:
-            db.execute("INSERT OR IGNORE INTO account (name) VALUES (?)", (name,))
-            (account,) = db.execute("SELECT id FROM account WHERE name = ?", (name,)).fetchone()
-            for stream in ("usage", "transactions"):
-                if _read_cursor(db, account, stream) is None:
-                    _write_cursor(db, account, stream, Cursor.begin(start, now))
-        self._ids[name] = account
+            opened = {name: _opened(db, name, Cursor.begin(start, now)) for name in names}
+        self._ids.update(opened)
 
     def cursor(self, name: str, stream: Stream) -> Cursor:
         """How far a stream of an account has been read."""
@@ -199,6 +199,16 @@ class Ledger:
             db.execute("DELETE FROM cell WHERE account = ? AND hour < ?", (account, moved.floor))
         if done.tail and moved.caught_up:
             wallet.settle_drift(db, account)
+
+
+def _opened(db: sqlite3.Connection, name: str, first: Cursor) -> int:
+    """The id of an account; `first` is the cursor of streams that were never read."""
+    db.execute("INSERT OR IGNORE INTO account (name) VALUES (?)", (name,))
+    (account,) = db.execute("SELECT id FROM account WHERE name = ?", (name,)).fetchone()
+    for stream in ("usage", "transactions"):
+        if _read_cursor(db, account, stream) is None:
+            _write_cursor(db, account, stream, first)
+    return int(account)
 
 
 def _read_cursor(db: sqlite3.Connection, account: int, stream: str) -> Cursor | None:

@@ -239,3 +239,18 @@ def test_an_unusable_base_url_is_said() -> None:
     )
     with pytest.raises(BadRequestError, match="base_url"):
         run(client.account())
+
+
+def test_catching_up_leaves_a_part_of_the_budget_to_the_account() -> None:
+    rows = [row(number) for number in range(9 * 200 + 10)]
+    bench = Bench(
+        lambda request: (FINE if request.url.path.endswith("account") else paged(rows))(request),
+        budget=11,
+    )
+    bench.usage()
+    assert len(bench.requests) == 10
+    assert bench.clock.slept == []
+    bench.account()
+    assert bench.clock.slept == [], "the balance does not wait for history"
+    bench.usage()
+    assert sum(bench.clock.slept) >= 60

@@ -126,6 +126,8 @@ class Daemon:
                 "now, under a new service.instance.id; nothing is counted twice",
                 store.recovered_from,
             )
+        elif store.created:
+            logger.info("No state before: counting starts in the new file %s", store.path)
         repeats = Repeats(logging.getLogger("exporter"), self._clock)
         self._around = Surroundings(
             board=Board(self._clock.now()),

@@ -42,6 +42,7 @@ class Store:
         except _UnreadableError as error:
             self.recovered_from = self._set_aside(error)
             self.db = self._open()
+        self._files = self._identities()
         self.instance_id = self._instance_id()
 
     def _open(self) -> sqlite3.Connection:
@@ -110,8 +111,8 @@ class Store:
             number += 1
         try:
             self.path.rename(aside)
-            for suffix in ("-wal", "-shm"):
-                self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+            _log_of(self.path).unlink(missing_ok=True)
+            self.path.with_name(self.path.name + "-shm").unlink(missing_ok=True)
         except OSError as problem:
             raise StateError(
                 f"the state file {self.path} cannot be read ({error}) nor moved aside: "
@@ -129,11 +130,17 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Everything inside is durable together, or not at all. Raises StateError."""
+        """Everything inside is durable together, or not at all. Raises StateError.
+
+        SQLite writes on into a file that was deleted or replaced: what would be gone with the
+        process is not committed.
+        """
         try:
+            self._mend_log()
             self.db.execute("BEGIN IMMEDIATE")
             try:
                 yield self.db
+                self._check_files()
                 self.db.execute("COMMIT")
             except BaseException:
                 if self.db.in_transaction:
@@ -142,8 +149,30 @@ class Store:
         except (sqlite3.Error, OverflowError, UnicodeError) as error:
             raise StateError(
                 f"cannot write the state file {self.path}: {error}; nothing of this poll was "
-                "counted, it is read again once the disk works"
+                f"counted; {_remedy(error, 'it is read again once the disk works')}"
             ) from error
+
+    def _identities(self) -> dict[Path, tuple[int, int] | None]:
+        """The file and its log, as the system tells them from others of the same name."""
+        return {path: _identity(path) for path in (self.path, _log_of(self.path))}
+
+    def _check_files(self) -> None:
+        if self._identities() != self._files:
+            raise StateError(
+                f"the state file {self.path} was deleted, moved or replaced while in use; nothing "
+                "is counted until it is back. Put it back, or restart the exporter: without the "
+                "file it starts counting anew"
+            )
+
+    def _mend_log(self) -> None:
+        """Put the log back where only it was deleted: all that it holds goes into the file."""
+        log = _log_of(self.path)
+        if self._files[log] is None or _identity(log) is not None:
+            return
+        if _identity(self.path) == self._files[self.path]:
+            self.db.execute("PRAGMA journal_mode = DELETE")
+            _hold(self.db)
+            self._files = self._identities()
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -152,7 +181,8 @@ class Store:
             yield self.db
         except (sqlite3.Error, UnicodeError) as error:
             raise StateError(
-                f"cannot read the state file {self.path}: {error}; check the disk"
+                f"cannot read the state file {self.path}: {error}; "
+                f"{_remedy(error, 'check the disk')}"
             ) from error
 
     def close(self) -> None:
@@ -162,6 +192,27 @@ class Store:
 
 class _UnreadableError(Exception):
     """The file is there and holds no state that can be read."""
+
+
+def _log_of(path: Path) -> Path:
+    """SQLite's write-ahead log: commits wait there until it copies them into the file."""
+    return path.with_name(path.name + "-wal")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Device and inode; None where no such file can be seen."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _remedy(error: Exception, otherwise: str) -> str:
+    """What to do about an error of an open file."""
+    if getattr(error, "sqlite_errorname", "").startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return "restart the exporter: it sets the damaged file aside and starts counting anew"
+    return otherwise
 
 
 def _hold(db: sqlite3.Connection) -> None:

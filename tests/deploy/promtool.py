@@ -1,0 +1,130 @@
+"""`promtool test rules` on the shipped rules, one story of series at a time.
+
+A story is what the exporters show, minute by minute, in promtool's notation: `"40x9 4x50"` is 40
+for ten minutes, then 4 for 51; `"_x9 4"` begins with nothing.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import yaml
+
+from tests.deploy import shipped
+
+Story = Mapping[str, str]
+"""Series in PromQL's notation → values, one a minute."""
+
+_OURS = ("account_name", "key_id", "key_name", "endpoint", "outcome", "user_tier")
+
+
+def one(name: str, values: str, account_name: str = "prod", **labels: str) -> dict[str, str]:
+    """One series of an account; `key_id` stands for `bytespike_key_id`, and so on."""
+    every = named({"account_name": account_name} | labels)
+    pairs = ",".join(f'{label}="{value}"' for label, value in every.items())
+    return {f"{name}{{{pairs}}}": values}
+
+
+def named(labels: Mapping[str, str]) -> dict[str, str]:
+    """Labels by their full names."""
+    return {f"bytespike_{n}" if n in _OURS else n: value for n, value in labels.items()}
+
+
+def replica(number: int, story: Story) -> dict[str, str]:
+    """The series as one exporter of several shows them when it is scraped."""
+    added = f',instance="10.0.0.{number}:9464",job="bytespike"}}'
+    return {name.replace("}", added): values for name, values in story.items()}
+
+
+class Promtool:
+    """Runs stories through the shipped rules; of the annotations, only the summary is compared."""
+
+    def __init__(self, binary: Path, folder: Path) -> None:
+        self._binary = binary
+        self._folder = folder
+        document = yaml.safe_load(shipped.RULES.read_text(encoding="utf-8"))
+        for group in document["groups"]:
+            for rule in group["rules"]:
+                if "alert" in rule:
+                    rule["annotations"] = {"summary": rule["annotations"]["summary"]}
+        (folder / "rules.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
+
+    def fires(
+        self,
+        alert: str,
+        story: Story,
+        *,
+        at: int,
+        summary: str,
+        until: int = 0,
+        step: int = 1,
+        **labels: str,
+    ) -> None:
+        """It fires from minute `at` on, once, with this summary; at `until` no more.
+
+        `labels` are those of the alert besides the account, severity and topic; an
+        `account_name` that is empty is an alert without one. `step`: minutes from one value of
+        the story to the next, and between two evaluations.
+        """
+        expected = {
+            "exp_labels": shipped.alerts()[alert]["labels"] | self._labels(labels),
+            "exp_annotations": {"summary": summary},
+        }
+        ends = [_at(alert, until, [])] if until else []
+        alerts = [_at(alert, at - step, []), _at(alert, at, [expected]), *ends]
+        self._run(story, step, alerts=alerts)
+
+    def silent(self, alert: str, story: Story, *, until: int, step: int = 1) -> None:
+        """It does not fire at any minute up to `until`."""
+        firing = f'ALERTS{{alertname="{alert}",alertstate="firing"}}'
+        ever = {"expr": f"count_over_time({firing}[{until + 1}m])", "eval_time": f"{until}m"}
+        self._run(story, step, promql=[ever | {"exp_samples": []}])
+
+    def stays(self, alert: str, story: Story, *, minutes: range) -> None:
+        """It fires for the one account at each of these minutes, whatever it says."""
+        firing = f'count(ALERTS{{alertname="{alert}",alertstate="firing"}})'
+        one = [{"labels": "{}", "value": 1}]
+        each = [{"expr": firing, "eval_time": f"{m}m", "exp_samples": one} for m in minutes]
+        self._run(story, promql=each)
+
+    def gives(self, query: str, story: Story, *, at: int, value: float) -> None:
+        """At minute `at` the query gives one sample without labels."""
+        sample = {"labels": "{}", "value": value}
+        self._run(story, promql=[{"expr": query, "eval_time": f"{at}m", "exp_samples": [sample]}])
+
+    @staticmethod
+    def _labels(labels: Mapping[str, str]) -> dict[str, str]:
+        every = {"account_name": "prod", **labels}
+        return {name: value for name, value in named(every).items() if value}
+
+    def _run(
+        self,
+        story: Story,
+        step: int = 1,
+        *,
+        alerts: Sequence[Mapping[str, object]] = (),
+        promql: Sequence[Mapping[str, object]] = (),
+    ) -> None:
+        test = {
+            "interval": f"{step}m",
+            "input_series": [{"series": name, "values": text} for name, text in story.items()],
+            "alert_rule_test": list(alerts),
+            "promql_expr_test": list(promql),
+        }
+        document = {
+            "rule_files": ["rules.yaml"],
+            "evaluation_interval": f"{step}m",
+            "tests": [test],
+        }
+        path = self._folder / "test.yaml"
+        path.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
+        done = subprocess.run(
+            [self._binary, "test", "rules", path], check=False, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _at(alert: str, minute: int, expected: list[dict[str, object]]) -> dict[str, object]:
+    return {"eval_time": f"{minute}m", "alertname": alert, "exp_alerts": expected}

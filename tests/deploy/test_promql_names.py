@@ -1,0 +1,93 @@
+from collections.abc import Iterable
+
+import pytest
+
+from exporter.catalogue import CATALOGUE
+from exporter.prometheus import prometheus_name
+from tests.deploy.promql import metrics, problems
+from tests.deploy.shipped import Query, rule_queries, runbook_queries
+
+NO_ALERT_ON = {
+    "bytespike_quota_usage_USD": "the utilization says when it matters",
+    "bytespike_quota_limit_USD": "the utilization says when it matters",
+    "bytespike_billing_transactions_total": "movements of money are nobody's emergency",
+    "bytespike_billing_amount_USD_total": "movements of money are nobody's emergency",
+    "bytespike_billing_last_transaction_timestamp_seconds": "some wallets are rarely paid into",
+    "bytespike_usage_tokens_total": "money is what runs out",
+    "bytespike_usage_requests_total": "money is what runs out",
+    "bytespike_exporter_poll_duration_seconds": "slow polls that end harm nobody",
+    "bytespike_exporter_series_folded": "totals stay right; only their split is coarser",
+}
+"""Metrics that no rule and no query of the runbook reads, and why."""
+
+
+def wrong(queries: Iterable[Query]) -> list[str]:
+    return [f"{q.where}: {problem}" for q in queries for problem in problems(q.text)]
+
+
+def test_every_rule_names_only_what_the_exporter_has() -> None:
+    queries = list(rule_queries())
+    assert len(queries) > 20
+    assert wrong(queries) == []
+
+
+def test_every_query_of_the_runbook_names_only_what_the_exporter_has() -> None:
+    queries = list(runbook_queries())
+    assert len(queries) > 15
+    assert wrong(queries) == []
+
+
+def test_every_metric_is_read_by_a_rule_or_the_runbook_or_is_listed_as_not() -> None:
+    queries = [*rule_queries(), *runbook_queries()]
+    read = {name for query in queries for name in metrics(query.text)}
+    everything = {prometheus_name(metric) for metric in CATALOGUE}
+    assert everything - read == set(NO_ALERT_ON)
+
+
+@pytest.mark.parametrize(
+    ("query", "problem"),
+    [
+        ("sum(", "does not parse"),
+        ("bytespike_wallet_balance", "no such metric: bytespike_wallet_balance"),
+        ('bytespike_wallet_balance_USD{key="a"}', "has no label key"),
+        ("max by (bytespike_key_id) (bytespike_wallet_balance_USD)", "has the label bytespike_key"),
+        ("sum by (instance) (bytespike_wallet_balance_USD)", "has the label instance"),
+        ('bytespike_gateway_up{bytespike_endpoint="users"}', "never has bytespike_endpoint users"),
+        (
+            'rate(bytespike_exporter_polls_total{bytespike_outcome=~"auth|refused"}[5m])',
+            "never has bytespike_outcome refused",
+        ),
+        ("bytespike_exporter_poll_duration_seconds", "no such metric"),
+        ("bytespike_wallet_balance_USD_bucket", "no such metric"),
+        ('{__name__=~"bytespike_.*"}', "without a name"),
+        (
+            'bytespike_account:wallet_balance_USD:min{bytespike_key_id="a"}',
+            "has no label bytespike_key_id",
+        ),
+        ("bytespike_account:nothing:min", "no such metric"),
+    ],
+)
+def test_a_query_on_what_does_not_exist_is_found_out(query: str, problem: str) -> None:
+    assert any(problem in found for found in problems(query)), problems(query)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "sum by (gen_ai_request_model) (rate(bytespike_usage_cost_USD_total[$__rate_interval]))",
+        'bytespike_wallet_balance_USD{bytespike_account_name=~"$account"}',
+        'bytespike_gateway_up{bytespike_endpoint=~"${endpoint:regex}"}',
+        "histogram_quantile(0.9, sum by (le, bytespike_endpoint)"
+        " (rate(bytespike_exporter_poll_duration_seconds_bucket[5m])))",
+        'label_replace(bytespike_gateway_up, "dst", "$1", "bytespike_endpoint", "(.*)")'
+        " * on (dst) group_left () bytespike_gateway_up",
+    ],
+)
+def test_a_query_on_what_exists_is_fine(query: str) -> None:
+    assert problems(query) == []
+
+
+def test_a_recorded_series_counts_as_what_it_is_recorded_from() -> None:
+    assert metrics("bytespike_account:wallet_runway_seconds:min < 3600") == {
+        "bytespike_wallet_runway_seconds"
+    }

@@ -1,0 +1,181 @@
+"""The rule files as they are shipped, and the real tools that read them."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from scripts.alerts import GROUPS
+from scripts.alerts.__main__ import main
+from scripts.alerts.render import alerts as alerts_of
+from scripts.alerts.render import duration, helm, plain
+from scripts.alerts.rule import Alert, Group, Severity
+from scripts.alerts.thresholds import Thresholds, read
+from tests.deploy import shipped
+from tests.peers.missing import VICTORIA_METRICS, require
+
+_VMALERT = VICTORIA_METRICS.with_name("vmalert")
+
+ALERTS = shipped.alerts()
+
+
+def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, check=False, capture_output=True, text=True)
+
+
+def test_promtool_finds_no_fault_with_the_rules(promtool: Path) -> None:
+    done = run(promtool, "check", "rules", "--lint=all", "--lint-fatal", shipped.RULES)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_vmalert_takes_the_rules() -> None:
+    done = run(require(_VMALERT), "-dryRun", f"-rule={shipped.RULES}")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_amtool_finds_no_fault_with_the_sample_configuration(amtool: Path) -> None:
+    done = run(amtool, "check-config", shipped.ALERTMANAGER)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_what_inhibits_and_what_is_inhibited_exists() -> None:
+    config = yaml.safe_load(shipped.ALERTMANAGER.read_text(encoding="utf-8"))
+    named = set(re.findall(r"Bytespike\w+", str(config["inhibit_rules"])))
+    assert named
+    assert named <= set(ALERTS)
+
+
+@pytest.mark.parametrize(
+    ("labels", "receiver"),
+    [(["severity=critical"], "pager"), (["severity=warning"], "ticket")],
+)
+def test_critical_alerts_go_to_the_pager_and_warnings_do_not(
+    amtool: Path, labels: list[str], receiver: str
+) -> None:
+    command = ("config", "routes", "test", f"--config.file={shipped.ALERTMANAGER}")
+    done = run(amtool, *command, "alertname=BytespikeRunwayLow", *labels)
+    assert done.stdout.strip() == receiver
+
+
+@pytest.mark.parametrize("name", ALERTS)
+def test_an_alert_says_what_to_do_and_whom_it_concerns(name: str) -> None:
+    alert = ALERTS[name]
+    assert alert["for"]
+    assert alert["labels"]["severity"] in set(Severity)
+    assert alert["annotations"]["description"]
+    if name not in ("BytespikeNoData", "BytespikeExportsFailing"):
+        assert "$labels.bytespike_account_name" in alert["annotations"]["summary"]
+
+
+@pytest.mark.parametrize("name", ALERTS)
+def test_an_alerts_link_leads_to_its_section_of_the_runbook(name: str) -> None:
+    url, _, anchor = ALERTS[name]["annotations"]["runbook_url"].partition("#")
+    assert url == read().runbook_url
+    assert anchor == name.lower()
+    body = shipped.sections()[anchor]
+    for part in ("**Means.**", "**Confirm.**", "**Do.**", "**False alarm when**"):
+        assert part in body, part
+    assert "```promql" in body
+    assert "`check`" in body
+
+
+def test_the_runbook_has_no_section_of_an_alert_that_is_gone() -> None:
+    sections = {anchor for anchor in shipped.sections() if anchor.startswith("bytespike")}
+    assert sections == {name.lower() for name in ALERTS}
+
+
+def test_links_inside_the_runbook_lead_somewhere() -> None:
+    links = set(re.findall(r"\]\(#([\w-]+)\)", shipped.RUNBOOK.read_text(encoding="utf-8")))
+    assert links
+    assert links <= set(shipped.sections())
+
+
+def test_every_alert_has_a_story_in_which_it_fires_and_one_in_which_it_does_not() -> None:
+    folder = Path(__file__).parent
+    tests = "".join(path.read_text(encoding="utf-8") for path in folder.glob("test_alerts_*.py"))
+    names = dict(re.findall(r'^(\w+) = "(Bytespike\w+)"$', tests, flags=re.MULTILINE))
+    fire = {names.get(word) for word in re.findall(r"rules\.fires\((\w+)", tests)}
+    silent = {names.get(word) for word in re.findall(r"rules\.silent\((\w+)", tests)}
+    assert set(ALERTS) <= fire & silent
+
+
+# -- thresholds and the Helm template -------------------------------------------------
+
+
+def test_no_rule_holds_a_number_that_is_a_threshold() -> None:
+    """Compared with 0 and 1 only: anything else stands in thresholds.yaml."""
+    for alert in alerts_of(GROUPS):
+        numbers = re.findall(r"[<>=]\s*-?(\d+\.?\d*)(?!\w*>>)", alert.expr)
+        assert set(numbers) <= {"0", "1"}, alert.name
+
+
+def test_the_helm_template_gives_the_rules_that_are_shipped() -> None:
+    """As `tpl` would with the values of thresholds.yaml."""
+    settings = read()
+
+    def value(found: re.Match[str]) -> str:
+        if found[1].startswith('"'):
+            return found[1].strip('"')
+        path = found[1].removeprefix(".Values.alerts.")
+        if path == "runbookUrl":
+            return settings.runbook_url
+        return str(settings.thresholds[path.removeprefix("thresholds.")])
+
+    text = shipped.HELM_RULES.read_text(encoding="utf-8")
+    rendered = re.sub(r'\{\{ ("\{\{"|"\}\}"|\.Values\.[\w.]+) \}\}', value, text)
+    assert shipped.rules(rendered) == shipped.rules()
+
+
+def test_every_threshold_stands_in_the_helm_template_and_no_number_of_it() -> None:
+    text = shipped.HELM_RULES.read_text(encoding="utf-8")
+    for name in read().thresholds:
+        assert f"{{{{ .Values.alerts.thresholds.{name} }}}}" in text
+
+
+def settings(**thresholds: float) -> Thresholds:
+    return Thresholds("https://runbook.example", thresholds)
+
+
+def group(expr: str) -> list[Group]:
+    alert = Alert(
+        name="A",
+        expr=expr,
+        wait=60,
+        severity=Severity.WARNING,
+        summary="<account>: <usd>",
+        description="d",
+    )
+    return [Group("t", (), (alert,))]
+
+
+@pytest.mark.parametrize("given", [{}, {"floor": 1, "ceiling": 2}])
+def test_a_threshold_without_a_use_or_a_value_is_an_error(given: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=r"ceiling|floor"):
+        plain(group("x < <<floor>>"), settings(**given))
+    with pytest.raises(ValueError, match=r"ceiling|floor"):
+        helm(group("x < <<floor>>"), settings(**given))
+
+
+def test_waits_can_be_shortened_for_a_rehearsal() -> None:
+    text = plain(group("x < <<floor>>"), settings(floor=1), scale=0.01)
+    [rule] = shipped.rules(text)
+    assert rule["for"] == "600ms"
+    assert rule["annotations"]["summary"] == (
+        '{{ $labels.bytespike_account_name }}: {{ printf "%.2f" $value }} USD'
+    )
+
+
+def test_a_threshold_can_be_set_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--set", "balanceFloorUsd=77"]) == 0
+    assert "< 77" in capsys.readouterr().out
+    assert main(["--set", "nonsense=1"]) == 2
+    assert "nonsense" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(60, "1m"), (5400, "90m"), (3600, "1h"), (0.6, "600ms"), (9, "9s")]
+)
+def test_a_duration_is_written_as_prometheus_reads_it(seconds: float, text: str) -> None:
+    assert duration(seconds) == text

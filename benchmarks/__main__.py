@@ -62,13 +62,21 @@ def _options() -> argparse.Namespace:
     names = ("steady", "million", "start", "catchup", "many")
     parser.add_argument("only", nargs="*", metavar="NAME", help=f"of {', '.join(names)}")
     parser.add_argument("--repeat", type=int, default=7, help="runs of what is repeated")
-    parser.add_argument("--steady-seconds", type=float, default=240.0)
-    parser.add_argument("--many-seconds", type=float, default=120.0)
+    parser.add_argument("--steady-seconds", type=_minutes, default=240.0, help="at least 60")
+    parser.add_argument("--many-seconds", type=_minutes, default=120.0, help="at least 60")
     options = parser.parse_args()
     unknown = set(options.only) - set(names)
     if unknown:
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
     return options
+
+
+def _minutes(text: str) -> float:
+    """Seconds that hold a poll of every account and two exports."""
+    seconds = float(text)
+    if seconds < 60.0:
+        raise argparse.ArgumentTypeError("is shorter than the intervals that are measured")
+    return seconds
 
 
 main()

@@ -20,7 +20,8 @@ def describe(python: str) -> str:
             f"{platform.system()} {platform.release()}",
             f"- Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, "
             f"{_versions(python)}",
-            f"- load average when the run began: {os.getloadavg()[0]:.1f}",
+            f"- load average when the run began: {os.getloadavg()[0]:.1f}; what others use of a "
+            "core makes every time here longer, and processor time a little",
         )
     )
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from benchmarks.environment import ROOT, base_environ, runtime_python
 from benchmarks.gateway import Gateway
 from benchmarks.processes import Child
+from exporter.ledger.ledger import Ledger, Rules
+from exporter.ledger.store import Store
 
 _CONFIG = """\
 gateway: {{base_url: "{url}", max_requests_per_minute: 100000}}
@@ -45,6 +47,16 @@ class Subject:
     def set(self, **settings: str) -> None:
         """Change what the configuration says; the names are those in `_CONFIG`."""
         self._settings |= settings
+
+    def counted(self) -> int:
+        """How many calls the state file counts. The exporter must have ended."""
+        store = Store(Path(self._settings["state"]))
+        ledger = Ledger(store, Rules())
+        for name in self.accounts:
+            ledger.open_account(name, 0.0, 0.0)
+        totals = ledger.totals().values()
+        store.close()
+        return sum(total.requests for account in totals for total in account.usage)
 
     def run(self, *arguments: str, core: int | None = None) -> Child:
         """Start `run`; use the result as a context manager."""

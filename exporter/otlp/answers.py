@@ -27,12 +27,13 @@ _ADVICE = {
     422: "it takes these points for invalid",
     429: "it limits what it takes; the next interval sends everything again",
 }
+_UNREADABLE = (msgspec.MsgspecError, ValueError, OverflowError, RecursionError)
 _SERVER_ADVICE = "the receiver is in trouble; the next interval sends everything again"
 
 
 class _JsonPartial(msgspec.Struct, rename="camel"):
-    rejected_data_points: int | str = 0
-    error_message: str = ""
+    rejected_data_points: int | float | str | None = 0
+    error_message: str | None = ""
 
 
 class _JsonAnswer(msgspec.Struct, rename="camel"):
@@ -100,10 +101,10 @@ def _accepted(answer: HttpAnswer, said: str, redactor: Redactor) -> ExportResult
 def _accepted_json(body: bytes, redactor: Redactor) -> ExportResult:
     try:
         told = msgspec.json.decode(body, type=_JsonAnswer).partial_success
-        rejected = int(told.rejected_data_points) if told else 0
-    except (msgspec.MsgspecError, ValueError):
+        rejected = int(told.rejected_data_points or 0) if told else 0
+    except _UNREADABLE:
         return success()
-    return _judge_partial(rejected, told.error_message if told else "", redactor)
+    return _judge_partial(rejected, (told.error_message or "") if told else "", redactor)
 
 
 def _redirected(answer: HttpAnswer, redactor: Redactor) -> str:
@@ -116,7 +117,7 @@ def _reason(answer: HttpAnswer) -> str:
     if answer.body.lstrip()[:1] == b"{":
         try:
             return msgspec.json.decode(answer.body, type=_JsonStatus).message
-        except msgspec.MsgspecError:
+        except _UNREADABLE:
             return ""
     if "protobuf" not in answer.content_type:
         return ""

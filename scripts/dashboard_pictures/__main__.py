@@ -1,0 +1,99 @@
+"""Writes `docs/images/dashboard-*.png`: `python -m scripts.dashboard_pictures [--out FOLDER]`.
+
+Takes minutes: two days of three accounts pass, with their polls, into a VictoriaMetrics.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from exporter.simulator.faults import Fault
+from exporter.simulator.options import Options
+from scripts.browser import Browser, BrowserError, find_chromium
+from scripts.dashboard_pictures.grafana import Source, View, seconds
+from scripts.dashboard_pictures.page import WIDTH, page_html
+from scripts.dashboard_pictures.replay import HOUR, MINUTE, Receivers, Replay, Wallet, replay
+from tests.peers.victoria_metrics import VictoriaMetrics
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = {"overview": ".*", "account": "prod", "exporter": ".*"}
+"""The dashboards, and the account that is chosen on each."""
+
+DAYS = 6 * 24 * HOUR
+"""Seconds before the last day that are polled every quarter of an hour, for spend by day."""
+
+
+def _wallets() -> tuple[Wallet, ...]:
+    past = 12 * HOUR
+    return (
+        Wallet("prod", Options(history=past, rate=60.0, threshold_usd=50.0)),
+        Wallet("batch", Options(seed=2, history=past, rate=25.0, keys=3, threshold_usd=20.0)),
+        Wallet("dev", Options(seed=3, history=past, rate=6.0, keys=2, models=4, threshold_usd=5.0)),
+    )
+
+
+def _trouble(world: Replay, left: float) -> None:
+    """A quarter of an hour of a sick gateway, two hours before the end, and a slow one."""
+    if round(left) == 2 * HOUR:
+        world.gateways["batch"].faults.add(Fault("status", "usage"))
+    if round(left) == 1.75 * HOUR:
+        world.gateways["batch"].faults.clear()
+    if round(left) == HOUR:
+        world.gateways["dev"].faults.add(Fault("delay", "account", times=10, seconds=0.4))
+
+
+async def fill(folder: Path, url: str, until: float) -> None:
+    """Let everything happen up to `until` (Unix s), into the receiver at `url`."""
+    began = until - DAYS - 24 * HOUR
+    watchers = (("one", ("prod", "batch", "dev")), ("two", ("prod",)))
+    async with replay(folder, began, _wallets(), watchers, Receivers(otlp=url)) as world:
+        await world.run(until - 24 * HOUR, 15 * MINUTE)
+        await world.run(until, MINUTE, lambda now: _trouble(world, until - now))
+
+
+def paint(url: str, until: float, out: Path, browser: Browser, folder: Path) -> None:
+    """Write every picture. Raises BrowserError, OSError, ValueError."""
+    for name, account in PAGES.items():
+        text = (ROOT / "deploy" / "dashboards" / f"bytespike-{name}.json").read_text("utf-8")
+        dashboard = json.loads(text)
+        range_ = seconds(dashboard["time"]["from"].removeprefix("now-"))
+        with Source(url) as source:
+            html, height = page_html(source, dashboard, View(until - range_, until, account))
+        page = folder / f"{name}.html"
+        page.write_text(html, encoding="utf-8")
+        browser.open(page.as_uri(), WIDTH, height)
+        (out / f"dashboard-{name}.png").write_bytes(browser.screenshot(whole=True))
+        print(f"wrote {out / f'dashboard-{name}.png'}")
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command line; gives the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m scripts.dashboard_pictures")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "images")
+    out = parser.parse_args(arguments).out
+    chromium = find_chromium()
+    if chromium is None:
+        print("dashboard_pictures: Chromium is not installed", file=sys.stderr)
+        return 1
+    until = time.time() // MINUTE * MINUTE
+    with tempfile.TemporaryDirectory(prefix="dashboards-") as name:
+        folder = Path(name)
+        try:
+            with VictoriaMetrics(folder / "store") as store, Browser(chromium) as browser:
+                asyncio.run(fill(folder, store.url, until))
+                store.flush()
+                paint(store.url, until, out, browser, folder)
+        except BrowserError as error:
+            print(f"dashboard_pictures: {error}", file=sys.stderr)
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,168 @@
+"""Every query of every dashboard, asked of a real receiver that real exporters have filled.
+
+Three quarters of an hour of two simulated accounts, one of them watched by two exporters at once, goes
+into two stores: one by OTLP, where the exporters differ in what their resource says, and one as a
+scraper would store `/metrics`, where they differ in `instance`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from exporter.simulator.faults import Fault
+from exporter.simulator.options import Options
+from exporter.simulator.truth import Truth
+from exporter.simulator.wallet import CREDITS
+from scripts.dashboard_pictures.grafana import Series, Source, View, seconds
+from scripts.dashboard_pictures.replay import MINUTE, Receivers, Replay, Wallet, replay
+from tests.deploy.dashboards import NAMES, PanelQuery, all_queries, load, panels, queries
+from tests.deploy.promql import labels, metrics
+from tests.peers.victoria_metrics import VictoriaMetrics
+
+DAY = 86_400
+LONG = 45 * MINUTE
+
+RIGHTLY_EMPTY: set[str] = set()
+"""Queries that have nothing to show of a world in which all happens that can. There are none."""
+
+
+class Filled(NamedTuple):
+    """What was stored, and what is true."""
+
+    sources: dict[str, Source]
+    until: float
+    truths: dict[str, Truth]
+    answers: dict[tuple[str, PanelQuery], list[Series]]
+
+    def view(self, dashboard: str) -> View:
+        account = "prod" if dashboard == "bytespike-account" else ".*"
+        return View(self.until - LONG, self.until, account)
+
+
+def happen(world: Replay, minute: int) -> None:
+    """What does not happen by itself in such a short time."""
+    prod, dev = world.gateways["prod"], world.gateways["dev"]
+    if minute == 20:
+        prod.world.topup(50, bonus=5)
+        dev.world.topup(10)
+    if minute == 25:
+        prod.world.transaction("admin_debit", -2 * CREDITS)
+    if minute in (30, 32):
+        prod.faults.add(Fault("status", "usage", times=8))
+
+
+async def fill(folder: Path, otlp: str, scraped: str, until: float) -> dict[str, Truth]:
+    began = until - LONG
+    wallets = (
+        Wallet("prod", Options(history=6 * 3600.0, rate=60.0)),
+        Wallet("dev", Options(seed=2, history=6 * 3600.0, rate=20.0, keys=2, models=3)),
+    )
+    watchers = (("one", ("prod", "dev")), ("two", ("prod",)))
+    async with replay(folder, began, wallets, watchers, Receivers(otlp, scraped)) as world:
+        each = lambda now: happen(world, round((now - began) / MINUTE))  # noqa: E731
+        await world.run(until, MINUTE, each)
+        return {name: g.world.truth(began) for name, g in world.gateways.items()}
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
+    folder = tmp_path_factory.mktemp("dashboards")
+    until = 1_795_392_000.0 // DAY * DAY + 10 * MINUTE  # a day's end lies inside
+    with (
+        VictoriaMetrics(folder / "by-otlp") as otlp,
+        VictoriaMetrics(folder / "scraped") as scraped,
+    ):
+        truths = asyncio.run(fill(folder, otlp.url, scraped.url, until))
+        for store in (otlp, scraped):
+            store.flush()
+        with Source(otlp.url) as by_otlp, Source(scraped.url) as by_scrape:
+            yield Filled({"otlp": by_otlp, "scraped": by_scrape}, until, truths, {})
+
+
+def ask(filled: Filled, path: str, query: PanelQuery) -> list[Series]:
+    """What the query gives; asked once."""
+    if (path, query) not in filled.answers:
+        filled.answers[path, query] = _ask(filled, path, query)
+    return filled.answers[path, query]
+
+
+def _ask(filled: Filled, path: str, query: PanelQuery) -> list[Series]:
+    view = filled.view(query.dashboard)
+    if not query.over_time:
+        return filled.sources[path].instant(query.expr, view)
+    named = (p for p in panels(load(query.dashboard)) if p["title"] == query.panel)
+    step = seconds(next(named, {}).get("interval", "1m"))
+    return filled.sources[path].over_time(query.expr, view, step)
+
+
+ByPath = pytest.mark.parametrize("path", ["otlp", "scraped"])
+
+
+@ByPath
+def test_every_query_shows_something_or_is_rightly_empty(filled: Filled, path: str) -> None:
+    empty = {query.where for query in all_queries() if not ask(filled, path, query)}
+    assert empty == RIGHTLY_EMPTY
+
+
+@ByPath
+def test_no_query_tells_exporters_apart(filled: Filled, path: str) -> None:
+    for query in all_queries():
+        for series in ask(filled, path, query):
+            names = metrics(query.expr)
+            known = {label for n in names for label in labels(n) | labels(f"{n}_bucket")}
+            assert set(series.labels) - {"__name__"} <= known, query.where
+
+
+def shown(filled: Filled, path: str, dashboard: str, panel: str, ref: str = "A") -> list[Series]:
+    [query] = [q for q in queries(dashboard) if (q.panel, q.ref) == (panel, ref)]
+    return ask(filled, path, query)
+
+
+def total(series: list[Series]) -> float:
+    return sum(one.points[-1][1] for one in series)
+
+
+@ByPath
+def test_two_exporters_of_one_account_do_not_double_its_balance(filled: Filled, path: str) -> None:
+    found = shown(filled, path, "bytespike-overview", "Balance of all")
+    true = sum(truth.wallet.available for truth in filled.truths.values()) / CREDITS
+    assert total(found) == pytest.approx(true)
+
+
+def test_two_exporters_of_one_account_do_not_double_its_spending(filled: Filled) -> None:
+    true = sum(u.credits for truth in filled.truths.values() for u in truth.usage) / CREDITS
+    keys = shown(filled, "otlp", "bytespike-overview", "Top models")
+    assert total(keys) == pytest.approx(true, rel=1e-6)
+    [hour] = shown(filled, "otlp", "bytespike-overview", "Spent in the last 24 h")
+    assert hour.points[-1][1] == pytest.approx(true, rel=1e-6)
+
+
+def test_what_is_scraped_is_not_doubled_either(filled: Filled) -> None:
+    true = sum(u.credits for truth in filled.truths.values() for u in truth.usage) / CREDITS
+    [day] = shown(filled, "scraped", "bytespike-overview", "Spent in the last 24 h")
+    assert 0.5 * true < day.points[-1][1] <= true * 1.000001
+
+
+def test_movements_are_counted_once_and_marked_where_they_happened(filled: Filled) -> None:
+    found = shown(filled, "otlp", "bytespike-account", "Wallet movements", "C")
+    topups = [s for s in found if s.labels["bytespike_transaction_kind"] == "topup"]
+    assert total(topups) == pytest.approx(55)
+    [marks] = shown(filled, "otlp", "bytespike-account", "Top-ups", "annotation")
+    instants = {value / 1000 for _, value in marks.points}
+    assert filled.until - LONG + 20 * MINUTE in instants
+
+
+def test_the_health_page_counts_exporters_and_sees_the_failures(filled: Filled) -> None:
+    for path in filled.sources:
+        assert total(shown(filled, path, "bytespike-exporter", "Exporters")) == 2
+    failed = shown(filled, "otlp", "bytespike-exporter", "Failed polls")
+    assert {s.labels["bytespike_outcome"] for s in failed} == {"server_error"}
+
+
+def test_dashboards_are_all_asked() -> None:
+    assert {query.dashboard for query in all_queries()} == set(NAMES)

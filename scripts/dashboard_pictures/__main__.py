@@ -1,6 +1,6 @@
 """Writes `docs/images/dashboard-*.png`: `python -m scripts.dashboard_pictures [--out FOLDER]`.
 
-Takes minutes: two days of three accounts pass, with their polls, into a VictoriaMetrics.
+Takes minutes: a week of three accounts passes, with their polls, into a VictoriaMetrics.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PAGES = {"overview": ".*", "account": "prod", "exporter": ".*"}
 """The dashboards, and the account that is chosen on each."""
 
 DAYS = 6 * 24 * HOUR
-"""Seconds before the last day that are polled every quarter of an hour, for spend by day."""
+"""Seconds before the last day that are polled once an hour, for spend by day."""
 
 
 def _wallets() -> tuple[Wallet, ...]:
@@ -53,8 +53,8 @@ async def fill(folder: Path, url: str, until: float) -> None:
     began = until - DAYS - 24 * HOUR
     watchers = (("one", ("prod", "batch", "dev")), ("two", ("prod",)))
     async with replay(folder, began, _wallets(), watchers, Receivers(otlp=url)) as world:
-        await world.run(until - 24 * HOUR, 15 * MINUTE)
-        await world.run(until, MINUTE, lambda now: _trouble(world, until - now))
+        await world.run(until - 24 * HOUR, HOUR)
+        await world.run(until, 2 * MINUTE, lambda now: _trouble(world, until - now))
 
 
 def paint(url: str, until: float, out: Path, browser: Browser, folder: Path) -> None:

@@ -1,8 +1,8 @@
 """Every query of every dashboard, asked of a real receiver that real exporters have filled.
 
-Three quarters of an hour of two simulated accounts, one of them watched by two exporters at once, goes
-into two stores: one by OTLP, where the exporters differ in what their resource says, and one as a
-scraper would store `/metrics`, where they differ in `instance`.
+Three quarters of an hour of two simulated accounts, one of them watched by two exporters at once,
+go into two stores: one by OTLP, where the exporters differ in what their resource says, and one as
+a scraper would store `/metrics`, where they differ in `instance`.
 """
 
 from __future__ import annotations

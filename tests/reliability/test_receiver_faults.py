@@ -1,0 +1,223 @@
+"""Every way in which a receiver can fail, below a daemon that runs, over real connections."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from exporter.board import ExportOutcome
+from exporter.config import Otlp
+from tests.daemon.live import Live, daemon, gateway, polled, until
+from tests.otlp.certificates import Certificates, make
+from tests.otlp.receivers import HttpReceiver, Reply
+from tests.reliability.trials import SOAK, Trials, saw
+from tests.reliability.watch import Watch
+
+pytestmark = pytest.mark.anyio
+
+CALLS = 5
+FAILED = 20 if SOAK else 2
+PROMISED = (
+    "The export is no success, polls go on meanwhile, and once the receiver is back it has every "
+    "call once."
+)
+SEEN = (
+    "{failed} exports failed, {false} taken for success, {polls} polls of the account meanwhile; "
+    "{fell} counters that fell, {lost} calls missing or too many afterwards"
+)
+ELSEWHERE = {"Location": "https://elsewhere.test/v1/metrics"}
+
+REPLIES = {
+    **{f"{status}": Reply(status) for status in (400, 401, 403, 404, 408, 413, 429, 500, 502, 504)},
+    "503 with Retry-After: 3600": Reply(503, headers={"Retry-After": "3600"}),
+    "429 with Retry-After: 3600": Reply(429, headers={"Retry-After": "3600"}),
+    **{f"redirect ({status})": Reply(status, headers=ELSEWHERE) for status in (301, 302, 307, 308)},
+    "partial success": Reply(
+        200, b'{"partialSuccess":{"rejectedDataPoints":"3"}}', "application/json"
+    ),
+    "a web page with status 200": Reply(200, b"<!DOCTYPE html>", "text/html"),
+    "a huge answer": Reply(200, b"x" * 1_000_000),
+    "nesting without end": Reply(503, b'{"x":' * 12_000, "application/json"),
+}
+
+
+class Wire:
+    """Stands between the exporter and its receiver; `fault` says what becomes of connections."""
+
+    def __init__(self, receiver: HttpReceiver) -> None:
+        self._target = ("127.0.0.1", urlsplit(receiver.url).port)
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self._open: list[socket.socket] = []
+        self.fault = ""
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    @property
+    def port(self) -> int:
+        return int(self._server.getsockname()[1])
+
+    def break_down(self, fault: str) -> None:
+        """All connections end, and new ones meet the fault."""
+        self.fault = fault
+        self.close_connections()
+
+    def heal(self) -> None:
+        self.fault = ""
+        self.close_connections()
+
+    def close_connections(self) -> None:
+        while self._open:
+            with suppress(OSError):
+                self._open.pop().shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self._server.close()
+        self.close_connections()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._server.accept()
+            except OSError:
+                return
+            self._open.append(connection)
+            threading.Thread(target=self._meet, args=(connection,), daemon=True).start()
+
+    def _meet(self, connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            if self.fault == "connection reset":
+                no_linger = struct.pack("ii", 1, 0)
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, no_linger)
+            elif self.fault.startswith("garbage"):
+                connection.recv(1)
+                connection.sendall(b"\x00garbage\r\n\r\n" * 50)
+            elif self.fault == "black hole":
+                while connection.recv(65536):
+                    pass
+            elif self.fault == "a byte a second":
+                self._drip(connection)
+            else:
+                self._forward(connection)
+
+    def _drip(self, connection: socket.socket) -> None:
+        connection.recv(65536)
+        pause = threading.Event()
+        for byte in b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n":
+            connection.sendall(bytes([byte]))
+            pause.wait(1.0)
+
+    def _forward(self, connection: socket.socket) -> None:
+        with socket.create_connection(self._target) as onward:
+            self._open.append(onward)
+            back = threading.Thread(target=_copy, args=(onward, connection), daemon=True)
+            back.start()
+            _copy(connection, onward)
+            back.join(5)
+
+
+def _copy(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while part := source.recv(65536):
+            target.sendall(part)
+        target.shutdown(socket.SHUT_WR)
+
+
+@contextmanager
+def wired(receiver: HttpReceiver) -> Iterator[Wire]:
+    with receiver:
+        wire = Wire(receiver)
+        try:
+            yield wire
+        finally:
+            wire.close()
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return make(tmp_path_factory.mktemp("tls"))
+
+
+def bill(live: Live) -> None:
+    for _ in range(CALLS):
+        live.simulator.world.bill(model="gpt-5-4", credits=1000)
+
+
+def arrived(receiver: HttpReceiver) -> int:
+    """How many calls the newest points count."""
+    watch = Watch()
+    for received in list(receiver.received):
+        watch.take(received.request)
+    assert not watch.wrong
+    return int(watch.total("bytespike.usage.requests"))
+
+
+def outcomes(live: Live) -> dict[ExportOutcome, int]:
+    return dict(live.daemon._around.board.exports.outcomes)
+
+
+async def fails_and_recovers(
+    trials: Trials, fault: str, live: Live, receiver: HttpReceiver, wire: Wire
+) -> None:
+    """The receiver works, fails in the middle of traffic, and works again."""
+    row = trials.row("Receiver faults", fault, PROMISED, SEEN)
+    async with daemon(live):
+        bill(live)
+        await until(lambda: polled(live) and arrived(receiver) == CALLS)
+        if fault in REPLIES:
+            receiver.replies[:] = [REPLIES[fault]]
+        else:
+            wire.break_down(fault)
+        await until(lambda: failures(live) > 0)
+        before, asked = outcomes(live), live.simulator.requests["account"]
+        bill(live)
+        await until(lambda: failures(live) >= FAILED + 1, 60)
+        await until(lambda: live.simulator.requests["account"] > asked + 2)
+        polls = live.simulator.requests["account"] - asked
+        false = outcomes(live)[ExportOutcome.SUCCESS] - before[ExportOutcome.SUCCESS]
+        failed = failures(live)
+        receiver.replies[:] = [Reply()]
+        wire.heal()
+        successes = outcomes(live)[ExportOutcome.SUCCESS]
+        await until(lambda: outcomes(live)[ExportOutcome.SUCCESS] > successes + 1, 20)
+        lost = abs(arrived(receiver) - 2 * CALLS)
+        saw(row, failed=failed, false=false, polls=polls, fell=0, lost=lost)
+        assert not false
+        assert not lost
+
+
+def failures(live: Live) -> int:
+    return outcomes(live)[ExportOutcome.FAILURE] + outcomes(live)[ExportOutcome.PARTIAL]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [*REPLIES, "connection reset", "garbage in place of HTTP", "black hole", "a byte a second"],
+)
+async def test_a_receiver_that_fails_loses_nothing(
+    trials: Trials, tmp_path: Path, fault: str
+) -> None:
+    receiver = HttpReceiver()
+    with wired(receiver) as wire:
+        async with gateway(tmp_path) as live:
+            url = f"http://127.0.0.1:{wire.port}"
+            live.change(otlp=Otlp(endpoint=url, interval=0.1, timeout=0.5))
+            await fails_and_recovers(trials, fault, live, receiver, wire)
+
+
+async def test_a_receiver_whose_tls_breaks_loses_nothing(
+    trials: Trials, tmp_path: Path, certificates: Certificates
+) -> None:
+    receiver = HttpReceiver(tls=certificates.context())
+    with wired(receiver) as wire:
+        async with gateway(tmp_path) as live:
+            url = f"https://127.0.0.1:{wire.port}"
+            live.change(
+                otlp=Otlp(endpoint=url, interval=0.1, timeout=0.5, certificate=certificates.ca)
+            )
+            await fails_and_recovers(trials, "garbage in place of TLS", live, receiver, wire)

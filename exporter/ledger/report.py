@@ -18,8 +18,9 @@ def read_totals(db: sqlite3.Connection, account: int, runway_window: float) -> A
         "SELECT COALESCE(SUM(shown_cost - cost), 0) FROM series WHERE account = ?", (account,)
     ).fetchone()
     (folded,) = db.execute("SELECT COUNT(*) FROM folded WHERE account = ?", (account,)).fetchone()
-    (polled,) = db.execute(
-        "SELECT caught_up OR newest IS NOT NULL FROM cursor WHERE account = ? AND stream = 'usage'",
+    polled, counted_from = db.execute(
+        "SELECT caught_up OR newest IS NOT NULL, start FROM cursor "
+        "WHERE account = ? AND stream = 'usage'",
         (account,),
     ).fetchone()
     return AccountTotals(
@@ -38,6 +39,7 @@ def read_totals(db: sqlite3.Connection, account: int, runway_window: float) -> A
         wallet_start_ns=start_ns,
         runway=wallet.runway(db, account, runway_window),
         drift=wallet.drift_between(low, high),
+        counted_from=counted_from,
     )
 
 

@@ -41,7 +41,8 @@ class AccountTotals(msgspec.Struct, frozen=True):
 
     `topup`, `spent`: the gateway's lifetime counters, high-water marks, which began at
     `wallet_start_ns`; None until read. `runway` in seconds, `drift` in nano-USD, None while
-    unknown. `last_transactions`: kind → Unix seconds of its newest transaction.
+    unknown. `last_transactions`: kind → Unix seconds of its newest transaction. Nothing before
+    `counted_from` (Unix s) is counted.
     """
 
     usage: tuple[UsageTotal, ...] = ()
@@ -54,3 +55,4 @@ class AccountTotals(msgspec.Struct, frozen=True):
     wallet_start_ns: int = 0
     runway: float | None = None
     drift: int | None = None
+    counted_from: float = 0.0

@@ -11,8 +11,6 @@ from exporter.web.words import ago, count, instant, money
 SHOWN = 8
 """Rows of a spend table; what is cheaper is summed up in one more."""
 
-_NS = 1_000_000_000
-
 
 class _Sum:
     """A running sum of usage series."""
@@ -46,7 +44,7 @@ def spend(totals: AccountTotals) -> Spend | None:
     whole = _total(totals.usage)
     return Spend(
         total=whole.row("Total", None, whole.cost),
-        since=instant(min(series.start_ns for series in totals.usage) / _NS),
+        since=instant(totals.counted_from),
         tables=(
             _table("Key", totals.usage, _key, whole.cost),
             _table("Model", totals.usage, lambda series: (series.model, None), whole.cost),

@@ -145,6 +145,7 @@ def totals() -> AccountTotals:
         wallet_start_ns=1_767_510_660 * 10**9,
         runway=32_300.0,
         drift=usd(0.012),
+        counted_from=NOW - 7 * 86_400,
     )
 
 

@@ -76,6 +76,12 @@ def test_spend_is_summed_by_key_and_by_model_and_sorted_by_cost() -> None:
     assert sum(row.share for row in keys.rows) == pytest.approx(1)
 
 
+def test_spend_is_told_since_when_it_is_counted_not_since_its_series_were_seen() -> None:
+    view, known = healthy()
+    counted = msgspec.structs.replace(known["prod"], counted_from=1_779_372_491.0)
+    assert "counted since 21 May 2026, 14:08 UTC" in words(page(view, {"prod": counted}))
+
+
 def test_more_keys_than_fit_are_summed_up_in_one_row() -> None:
     view, _ = healthy("prod")
     usage = tuple(series(n, f"key-{n}", f"k{n}", "m", n + 1.0) for n in range(2000))

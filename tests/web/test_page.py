@@ -77,7 +77,7 @@ def test_spend_is_summed_by_key_and_by_model_and_sorted_by_cost() -> None:
 
 
 def test_spend_is_told_since_when_it_is_counted_not_since_its_series_were_seen() -> None:
-    view, known = healthy()
+    view, known = healthy("prod")
     counted = msgspec.structs.replace(known["prod"], counted_from=1_779_372_491.0)
     assert "counted since 21 May 2026, 14:08 UTC" in words(page(view, {"prod": counted}))
 

@@ -1,0 +1,1 @@
+"""Builds the container image with buildah, says what it is made of, and runs it."""

@@ -1,0 +1,77 @@
+"""The charts rendered by Helm itself, and the objects that come out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import yaml
+from helm_python import Chart
+
+from scripts.chart.sidecar import render as render_sidecar
+
+DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+EXPORTER = DEPLOY / "helm" / "bytespike-exporter"
+SIDECAR = DEPLOY / "helm" / "bytespike-sidecar"
+
+Object: TypeAlias = dict[str, Any]
+MINIMAL: Object = {"accounts": [{"name": "prod", "existingSecret": {"name": "bytespike"}}]}
+
+
+def scenarios(chart: Path) -> dict[str, Object]:
+    """The values of each file under the chart's ci/, by name."""
+    return {
+        path.name.removesuffix("-values.yaml"): yaml.safe_load(path.read_text("utf-8"))
+        for path in sorted((chart / "ci").glob("*-values.yaml"))
+    }
+
+
+def texts(values: Object, release: str = "spike") -> dict[str, str]:
+    """Each file that the exporter's chart renders, by the name of its template."""
+    with Chart.load(EXPORTER) as chart:
+        rendered = chart.render(values, name=release, namespace="monitoring")
+    return {path.rpartition("templates/")[2]: text for path, text in rendered.items()}
+
+
+def objects(values: Object, release: str = "spike") -> list[Object]:
+    """Every object of the exporter's chart."""
+    files = texts(values, release)
+    manifests = (text for path, text in files.items() if not path.endswith(".txt"))
+    return [one for text in manifests for one in yaml.safe_load_all(text) if one]
+
+
+def every_scenario() -> Iterator[tuple[str, list[Object]]]:
+    """The objects of both charts under each of their scenarios, and of what is made of them."""
+    for name, values in scenarios(EXPORTER).items():
+        yield f"exporter-{name}", objects(values)
+    for name, values in scenarios(SIDECAR).items():
+        yield f"sidecar-{name}", render_sidecar(values, "app")
+    manifest = (DEPLOY / "manifests" / "sidecar.yaml").read_text("utf-8")
+    yield "manifest", list(yaml.safe_load_all(manifest))
+
+
+def kind(found: Sequence[Object], wanted: str) -> Object:
+    """The only object of a kind."""
+    (one,) = (item for item in found if item["kind"] == wanted)
+    return one
+
+
+def pod_specs(found: Sequence[Object]) -> list[Object]:
+    """The pods among the objects, and those that workloads make."""
+    pods = [item["spec"] for item in found if item["kind"] == "Pod"]
+    return pods + [
+        item["spec"]["template"]["spec"] for item in found if "template" in item.get("spec", {})
+    ]
+
+
+def our_containers(pod: Object) -> list[Object]:
+    """The exporter's containers in a pod, sidecar or not."""
+    containers = pod.get("initContainers", []) + pod["containers"]
+    return [one for one in containers if "bytespike-exporter" in one["image"]]
+
+
+def configurations(found: Sequence[Object]) -> list[str]:
+    """The text of each configuration of the exporter."""
+    maps = (item["data"] for item in found if item["kind"] == "ConfigMap")
+    return [data["config.yaml"] for data in maps if "config.yaml" in data]

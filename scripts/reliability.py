@@ -7,7 +7,7 @@
 
 A run is a file of JSON lines that the tests below `tests/reliability` write where the environment
 variable `RELIABILITY_RECORD` names one: one line for each row of each test (see `Row`). No number
-of the page is written by hand.
+of the page is written by hand; what happens to the state file is, in `docs/reliability.state.md`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import msgspec
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "reliability.json"
+STATE = ROOT / "docs" / "reliability.state.md"
 
 PARTS = {
     "Crashes": "The process is killed while money moves.",
@@ -98,7 +99,7 @@ def taken(before: Sequence[Row], run: Sequence[Row]) -> list[Row]:
 
 def render(rows: Sequence[Row]) -> str:
     """The page."""
-    return "\n".join([HEAD, *_parts(rows)])
+    return "\n".join([HEAD, STATE.read_text(encoding="utf-8"), *_parts(rows)])
 
 
 def _parts(rows: Sequence[Row]) -> Iterator[str]:

@@ -12,7 +12,8 @@ import logging
 import socket
 import ssl
 import zlib
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import asynccontextmanager
 from http.cookiejar import CookieJar
 from typing import Final, NoReturn
 
@@ -32,10 +33,12 @@ from exporter.secret import Secret
 MAX_BODY: Final = 8 * 1024 * 1024
 """The largest answer that is held, in decoded bytes."""
 
-Http = httpx.AsyncClient
-"""What `open_http` gives; one is shared by all accounts. Close it with `await http.aclose()`."""
+MAX_REQUESTS: Final = 100
+"""Requests that are under way at once; all others wait their turn."""
 
-_MAX_CONNECTIONS: Final = 100
+MAX_REQUESTS_TO_ONE: Final = 50
+"""Of these to one host and port, so that one that hangs does not hold up the others."""
+
 _KEEPALIVE_SECONDS: Final = 15.0
 _LOGGERS: Final = (
     "httpx",
@@ -46,6 +49,38 @@ _LOGGERS: Final = (
     "httpcore.proxy",
     "httpcore.socks",
 )
+
+
+class Http(httpx.AsyncClient):
+    """What `open_http` gives; one is shared by all accounts. Close it with `await http.aclose()`.
+
+    Requests wait here and not in httpx's pool, which looks at every waiting request and every
+    connection whenever one of them changes: with hundreds waiting it gets nothing else done.
+    """
+
+    def __init__(self, timeout: float, transport: httpx.AsyncBaseTransport | None) -> None:
+        super().__init__(
+            timeout=httpx.Timeout(timeout),
+            limits=httpx.Limits(
+                max_connections=MAX_REQUESTS,
+                max_keepalive_connections=MAX_REQUESTS,
+                keepalive_expiry=_KEEPALIVE_SECONDS,
+            ),
+            follow_redirects=False,
+            cookies=_NoCookies(),
+            event_hooks={"response": [_forget_location]},
+            transport=transport,
+        )
+        self._all = asyncio.Semaphore(MAX_REQUESTS)
+        self._to_one: dict[str, asyncio.Semaphore] = {}
+
+    @asynccontextmanager
+    async def turn(self, url: str) -> AsyncIterator[None]:
+        """Hold a place among the requests to this URL's host and port; first come, first served."""
+        host = url.split("/", 3)[:3][-1]  # no parser: one that refuses would raise its own error
+        to_one = self._to_one.setdefault(host, asyncio.Semaphore(MAX_REQUESTS_TO_ONE))
+        async with to_one, self._all:
+            yield
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -99,29 +134,18 @@ def open_http(timeout: float = 10.0, transport: httpx.AsyncBaseTransport | None 
     bounded by `exchange`. Idle connections are dropped after 15 s, before most load balancers do.
     """
     quiet_http_logs()
-    return httpx.AsyncClient(
-        timeout=httpx.Timeout(timeout),
-        limits=httpx.Limits(
-            max_connections=_MAX_CONNECTIONS,
-            max_keepalive_connections=_MAX_CONNECTIONS,
-            keepalive_expiry=_KEEPALIVE_SECONDS,
-        ),
-        follow_redirects=False,
-        cookies=_NoCookies(),
-        event_hooks={"response": [_forget_location]},
-        transport=transport,
-    )
+    return Http(timeout, transport)
 
 
 async def exchange(http: Http, url: str, key: Secret, seconds: float) -> Answer:
-    """GET `url` and read the whole answer, of any status, within so many `seconds`.
+    """GET `url` and read the whole answer, of any status, within so many `seconds` of its turn.
 
     Raises GatewayTimeoutError, NetworkError (ConnectionLostError where trying again at once may
     help), BadResponseError for a body that cannot be decoded, ResponseTooLargeError.
     """
     problem: GatewayError
     try:
-        async with asyncio.timeout(seconds):
+        async with http.turn(url), asyncio.timeout(seconds):
             return await _exchange(http, _request(url, key))
     except (TimeoutError, httpx.TimeoutException):
         problem = GatewayTimeoutError(

@@ -138,6 +138,27 @@ def test_a_gateway_that_changes_its_shape_between_two_sweep_slices_is_followed(
     assert exporter.totals.overcount == 0
 
 
+@pytest.mark.parametrize("before", list(UsageShape))
+def test_a_switch_reads_everything_that_is_not_final_in_the_new_shape(
+    make_exporter: MakeExporter, before: UsageShape
+) -> None:
+    exporter = make_exporter()
+    exporter.shape = before
+    exporter.world.bill(1)
+    poll_for(exporter, 6 * HOUR)
+    exporter.world.bill(300)
+    exporter.poll()
+    exporter.world.bill(20, back=5 * HOUR)
+    exporter.shape = UsageShape.LOG if before is UsageShape.ROLLUP else UsageShape.ROLLUP
+    exporter.poll()
+    assert shown(exporter) == 321
+    for number in range(1, 4):
+        exporter.world.now += 600
+        exporter.world.bill(1000)
+        exporter.poll()
+        assert shown(exporter) == 321 + number * 1000
+
+
 def test_the_hour_in_which_the_rollup_ended_is_counted_to_its_end(
     make_exporter: MakeExporter,
 ) -> None:

@@ -165,6 +165,9 @@ def test_an_hour_that_was_not_asked_for_is_not_gone(make_exporter: MakeExporter)
     later = Slice(FIRST + HOUR, FIRST + 2 * HOUR, True, False)
     ledger.commit_rollup(NAME, RollupReading((), ()), later, FIRST + HOUR)
     assert total(ledger) == (5, 0)
+    unasked = RollupReading((bucket(BOTH, 2, "n"),), ())
+    ledger.commit_rollup(NAME, unasked, later, FIRST + HOUR)
+    assert total(ledger) == (7, 0)
 
 
 def test_buckets_of_keys_with_one_masked_form_are_added(make_exporter: MakeExporter) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from exporter.gateway.readings import AccountReading
+from exporter.ledger.cursor import Slice
 from tests.ledger.conftest import MakeExporter
 from tests.ledger.exporter import NAME, Exporter
 from tests.ledger.world import HOUR
@@ -149,6 +150,19 @@ def test_catching_up_after_an_outage_is_no_drift(wallet: Wallet) -> None:
     assert wallet.drift() == 0
     for _ in range(3):
         wallet.round()
+    assert wallet.drift() == 0
+
+
+def test_a_sweep_that_leaves_a_gap_says_nothing_about_drift(wallet: Wallet) -> None:
+    for _ in range(3):
+        wallet.round()
+    wallet.world.now += 20 * 24 * HOUR
+    wallet.world.bill(USD, back=10 * 24 * HOUR)
+    wallet.exporter.poll(slices=1)
+    wallet.poll()
+    now = wallet.exporter.now
+    ahead = Slice(now - HOUR, now + HOUR, True, True)
+    wallet.exporter.ledger.commit_log(NAME, [], ahead, None, now)
     assert wallet.drift() == 0
 
 

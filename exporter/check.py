@@ -15,7 +15,7 @@ from exporter.catalogue import BUILD_INFO
 from exporter.clock import Clock, SystemClock
 from exporter.config import Account, Config
 from exporter.errors import GatewayError
-from exporter.findings import Finding, table
+from exporter.findings import DETAILED, Finding, table
 from exporter.fleet import connect, intervals, resource
 from exporter.gateway.client import GatewayClient, Http
 from exporter.gateway.readings import AccountReading, Endpoint, LogPage, RollupReading
@@ -36,6 +36,8 @@ async def check(config: Config, path: Path, environ: Mapping[str, str]) -> bool:
     print(f"{path} is valid.")
     for warning in config.warnings:
         print(f"note: {warning}")
+    if len(config.accounts) > DETAILED:
+        print(f"Asking for {len(config.accounts):,} accounts; this takes its time.")
     print(flush=True)
     turns = asyncio.Semaphore(_AT_ONCE)
 

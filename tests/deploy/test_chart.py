@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 import certifi
-import kubernetes_validate
+import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
 from helm_python import HelmError, lint

@@ -1,0 +1,149 @@
+"""The sidecar three ways: library chart, Kustomize component, plain manifest."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import kubernetes_validate  # type: ignore[import-untyped]
+import pytest
+import yaml
+from helm_python import HelmError
+
+from exporter.config_file import parse
+from scripts.chart.sidecar import render
+from tests.deploy.charts import DEPLOY, SIDECAR, Object, configurations, kind, our_containers
+from tests.peers.missing import missing
+
+WORKLOADS = """\
+apiVersion: apps/v1
+kind: {kind}
+metadata:
+  name: app
+  labels: {{bytespike-sidecar: {label}}}
+spec:
+  selector: {{matchLabels: {{app: app}}}}
+  template:
+    metadata: {{labels: {{app: app}}}}
+    spec:
+      initContainers:
+        - {{name: migrate, image: "migrate:1"}}
+      containers:
+        - {{name: app, image: "app:1"}}
+      volumes:
+        - {{name: data, emptyDir: {{}}}}
+"""
+
+
+def kustomize(folder: Path, workload: str, more: str = "") -> list[Object]:
+    """What Kustomize makes of a workload and the component."""
+    program = shutil.which("kubectl") or shutil.which("kustomize")
+    if program is None:
+        missing("kubectl", "install kubectl or kustomize")
+    shutil.copytree(DEPLOY / "kustomize" / "sidecar", folder / "sidecar")
+    (folder / "workload.yaml").write_text(workload, "utf-8")
+    lines = ["resources: [workload.yaml]", "components: [sidecar]", more]
+    (folder / "kustomization.yaml").write_text("\n".join(lines), "utf-8")
+    words = [program, "kustomize" if program.endswith("kubectl") else "build", str(folder)]
+    done = subprocess.run(words, capture_output=True, check=False, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return list(yaml.safe_load_all(done.stdout))
+
+
+def pod_of(workload: Object) -> Object:
+    spec: Object = workload["spec"]["template"]["spec"]
+    return spec
+
+
+@pytest.mark.parametrize("workload", ["Deployment", "StatefulSet", "DaemonSet"])
+def test_the_component_adds_the_sidecar_and_takes_nothing_away(
+    workload: str, tmp_path: Path
+) -> None:
+    found = kustomize(tmp_path, WORKLOADS.format(kind=workload, label="enabled"))
+    pod = pod_of(kind(found, workload))
+    assert {one["name"] for one in pod["initContainers"]} == {"migrate", "bytespike-exporter"}
+    assert [one["name"] for one in pod["containers"]] == ["app"]
+    assert "data" in {volume["name"] for volume in pod["volumes"]}
+    (container,) = our_containers(pod)
+    assert container["restartPolicy"] == "Always"
+    if workload == "Deployment":
+        kubernetes_validate.validate(kind(found, workload), "1.29", strict=True)
+
+
+def test_the_component_leaves_other_workloads_alone(tmp_path: Path) -> None:
+    found = kustomize(tmp_path, WORKLOADS.format(kind="Deployment", label="disabled"))
+    assert our_containers(pod_of(kind(found, "Deployment"))) == []
+
+
+def test_the_components_config_map_is_loaded_and_renames_with_its_content(
+    tmp_path: Path,
+) -> None:
+    found = kustomize(tmp_path, WORKLOADS.format(kind="Deployment", label="enabled"))
+    name = kind(found, "ConfigMap")["metadata"]["name"]
+    volumes = {one["name"]: one for one in pod_of(kind(found, "Deployment"))["volumes"]}
+    assert volumes["bytespike-config"]["configMap"]["name"] == name != "bytespike-sidecar"
+    assert parse(configurations(found)[0], {}).accounts
+
+
+def test_an_image_of_ones_own_reaches_the_sidecar(tmp_path: Path) -> None:
+    images = "images: [{name: bytespike-exporter, newName: registry.example/spike, newTag: '7'}]"
+    found = kustomize(tmp_path, WORKLOADS.format(kind="Deployment", label="enabled"), images)
+    names = [one["image"] for one in pod_of(kind(found, "Deployment"))["initContainers"]]
+    assert "registry.example/spike:7" in names
+
+
+def test_the_three_ways_give_the_same_sidecar(tmp_path: Path) -> None:
+    helm = pod_of(kind(render({}, "app"), "Deployment"))
+    plain = list(yaml.safe_load_all((DEPLOY / "manifests" / "sidecar.yaml").read_text("utf-8")))
+    by_kustomize = kustomize(tmp_path, WORKLOADS.format(kind="Deployment", label="enabled"))
+    containers = [
+        our_containers(pod_of(kind(found, "Deployment")))
+        for found in (plain, by_kustomize, [{"kind": "Deployment", "spec": _template(helm)}])
+    ]
+    assert containers[0] == containers[1] == containers[2]
+    helm_text = configurations(render({}, "app"))[0]
+    assert parse(helm_text, {}) == parse(configurations(plain)[0], {})
+    assert parse(helm_text, {}) == parse(configurations(by_kustomize)[0], {})
+
+
+def _template(pod: Object) -> Object:
+    return {"template": {"spec": pod}}
+
+
+def test_a_sidecar_leaves_counting_to_the_deployment_unless_told_otherwise() -> None:
+    config = parse(configurations(render({}, "app"))[0], {})
+    assert not config.usage.enabled
+    assert not config.transactions_enabled
+    told = {"config": {"usage": {"enabled": True}, "transactions": {"enabled": True}}}
+    config = parse(configurations(render(told, "app"))[0], {})
+    assert config.usage.enabled
+    assert config.transactions_enabled
+
+
+def test_a_changed_configuration_starts_the_applications_pods_anew() -> None:
+    def annotations(values: Object) -> object:
+        template = kind(render(values, "app"), "Deployment")["spec"]["template"]
+        return template["metadata"]["annotations"]
+
+    assert annotations({}) == annotations({"livenessProbe": {"periodSeconds": 9}})
+    assert annotations({}) != annotations({"config": {"poll": {"account": "2m"}}})
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"accountname": "x"}, "additional properties 'accountname' not allowed"),
+        ({"existingSecret": {"name": "Upper"}}, "'Upper' does not match pattern"),
+        ({"config": {"otlp": {"headers": {}}}}, "additional properties 'headers' not allowed"),
+    ],
+)
+def test_the_library_chart_refuses_mistakes_too(values: Object, message: str) -> None:
+    with pytest.raises(HelmError) as caught:
+        render(values, "app")
+    assert message in str(caught.value)
+
+
+def test_the_library_chart_renders_nothing_by_itself() -> None:
+    about = yaml.safe_load((SIDECAR / "Chart.yaml").read_text("utf-8"))
+    assert about["type"] == "library"

@@ -9,8 +9,8 @@ SOURCES := exporter tests benchmarks scripts
 SOAK_RUN := .cache/reliability.jsonl
 SOAKED := tests/reliability tests/ledger
 
-.PHONY: help run test soak check lint types layers sizes generated format generate bench lock \
-	lock-collector peers clean
+.PHONY: help run test soak check lint types layers sizes generated format generate bench \
+	alerts-demo lock lock-collector peers clean
 
 help: ## What can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
@@ -56,6 +56,9 @@ generate: $(READY) ## Write every generated file
 
 bench: $(READY) ## The budgets beside what was measured
 	$(BIN)/python -m benchmarks
+
+alerts-demo: $(READY) peers ## A wallet runs dry; print what Alertmanager delivers
+	$(BIN)/python -m scripts.alerts_demo
 
 lock: $(READY) ## Lock the dependencies anew (ARGS=--upgrade for newer ones)
 	scripts/lock $(ARGS)

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from scripts.alerts.rule import ACCOUNT, KEY, Alert, Group, Record, Severity, looked_up
+from scripts.alerts.rule import ACCOUNT, KEY, Alert, Group, Severity, looked_up
 
 _MINUTE = 60
-
-_RESET = Record(
-    "bytespike_key:rate_limit_reset_timestamp_seconds:max",
-    "max by (bytespike_account_name, bytespike_key_id)"
-    " (bytespike_rate_limit_reset_timestamp_seconds)",
-)
+_RESET = "bytespike_rate_limit_reset_timestamp_seconds"
 
 RATE_LIMIT = Alert(
     name="BytespikeRateLimitNearlySpent",
@@ -24,7 +19,7 @@ min by (bytespike_account_name, bytespike_key_id) (
     linger=5 * _MINUTE,
     severity=Severity.WARNING,
     summary="<account>: key <key> has <usd> left in its tightest spend window, which resets at "
-    + looked_up(_RESET.name, ACCOUNT, KEY, show="humanizeTimestamp"),
+    + looked_up("max", _RESET, ACCOUNT, KEY, show="humanizeTimestamp"),
     description="Once the window is spent, the gateway answers 429 until it resets.",
 )
 
@@ -51,4 +46,4 @@ MODEL_QUOTA = Alert(
     description="Once the cap is reached, its calls fail. Raise it, or use another model.",
 )
 
-GROUP = Group("limits", (_RESET,), (RATE_LIMIT, KEY_QUOTA, MODEL_QUOTA))
+GROUP = Group("limits", (), (RATE_LIMIT, KEY_QUOTA, MODEL_QUOTA))

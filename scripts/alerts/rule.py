@@ -89,14 +89,16 @@ def text(words: str) -> str:
     return re.sub(r"(?<!<)<([a-z]+)>(?!>)", lambda found: WORDS[found[1]], words)
 
 
-def looked_up(series: str, *labels: str, show: str) -> str:
-    """A template that shows the one value of `series` with the alert's own `labels`.
+def looked_up(aggregate: str, metric: str, *labels: str, show: str) -> str:
+    """A template that shows the `aggregate` of a metric's series with the alert's own `labels`.
 
-    `show` is the template function that words the value. Where there is none, it says so.
+    `show` is the template function that words the value; where there is none, it is `unknown`.
+    The metric itself is asked: where recording goes by way of a store, as with vmalert, what was
+    recorded is older than the alert.
     """
     pairs = ",".join(f"{label}=%q" for label in labels)
     values = " ".join(f"$labels.{label}" for label in labels)
     return (
-        f'{{{{ with query (printf "{series}{{{pairs}}}" {values}) }}}}'
+        f'{{{{ with query (printf "{aggregate}({metric}{{{pairs}}})" {values}) }}}}'
         f"{{{{ . | first | value | {show} }}}}{{{{ else }}}}unknown{{{{ end }}}}"
     )

@@ -19,11 +19,6 @@ unless on (bytespike_account_name) (
 )""",
 )
 
-_THRESHOLD = Record(
-    "bytespike_account:wallet_low_balance_threshold_USD:max",
-    "max by (bytespike_account_name) (bytespike_wallet_low_balance_threshold_USD)",
-)
-
 _RUNWAY = Record(
     # The metric divides the balance by what was spent; the slope of the balance would not do,
     # because a top-up turns it round.
@@ -45,10 +40,11 @@ or
 )
 
 _LASTS = (
-    "At the present rate of spending it is empty in "
-    + looked_up(_RUNWAY.name, ACCOUNT, show="humanizeDuration")
+    "Time left at the present rate of spending: "
+    + looked_up("min", "bytespike_wallet_runway_seconds", ACCOUNT, show="humanizeDuration")
     + "."
 )
+_USD = 'printf "%.2f USD"'
 
 LOW_BALANCE = Alert(
     name="BytespikeLowBalance",
@@ -57,7 +53,7 @@ LOW_BALANCE = Alert(
 (
   bytespike_account:wallet_balance_USD:min
   <= on (bytespike_account_name)
-  bytespike_account:wallet_low_balance_threshold_USD:max
+  max by (bytespike_account_name) (bytespike_wallet_low_balance_threshold_USD)
 )
 or
 (
@@ -69,8 +65,8 @@ or
     linger=15 * _MINUTE,
     severity=Severity.WARNING,
     summary="<account>: <usd> left, at or under the account's own threshold",
-    description="The threshold is "
-    + looked_up(_THRESHOLD.name, ACCOUNT, show='printf "%.2f USD"')
+    description="The threshold: "
+    + looked_up("max", "bytespike_wallet_low_balance_threshold_USD", ACCOUNT, show=_USD)
     + f". {_LASTS}",
 )
 
@@ -81,7 +77,7 @@ BALANCE_FLOOR = Alert(
     linger=15 * _MINUTE,
     severity=Severity.CRITICAL,
     summary="<account>: <usd> left, under the floor of <<balanceFloorUsd>> USD",
-    description=f"{_LASTS} Then the gateway refuses every call with 402.",
+    description=f"{_LASTS} After that the gateway refuses every call with 402.",
 )
 
 RUNWAY_LOW = Alert(
@@ -92,7 +88,7 @@ RUNWAY_LOW = Alert(
     severity=Severity.WARNING,
     summary="<account>: the balance lasts <duration>, less than <<runwayWarningHours>> h",
     description="Left: "
-    + looked_up(_BALANCE.name, ACCOUNT, show='printf "%.2f USD"')
+    + looked_up("min", "bytespike_wallet_balance_USD", ACCOUNT, show=_USD)
     + ", at the mean rate of spending of the last hours. Top up, or slow the spending down.",
 )
 
@@ -139,6 +135,6 @@ ORGANIZATION_LOW = Alert(
 
 GROUP = Group(
     "wallet",
-    (_BALANCE, _THRESHOLD, _RUNWAY, _SPEND),
+    (_BALANCE, _RUNWAY, _SPEND),
     (LOW_BALANCE, BALANCE_FLOOR, RUNWAY_LOW, RUNWAY_CRITICAL, ORGANIZATION_LOW, SPEND_SPIKE),
 )

@@ -45,11 +45,14 @@ class Promtool:
         self._binary = binary
         self._folder = folder
         document = yaml.safe_load(shipped.RULES.read_text(encoding="utf-8"))
+        self._files: dict[str, str] = {}
         for group in document["groups"]:
             for rule in group["rules"]:
                 if "alert" in rule:
                     rule["annotations"] = {"summary": rule["annotations"]["summary"]}
-        (folder / "rules.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
+                self._files[rule.get("alert") or rule["record"]] = f"{group['name']}.yaml"
+            text = yaml.safe_dump({"groups": [group]})
+            (folder / f"{group['name']}.yaml").write_text(text, encoding="utf-8")
 
     def fires(
         self,
@@ -74,25 +77,29 @@ class Promtool:
         }
         ends = [_at(alert, until, [])] if until else []
         alerts = [_at(alert, at - step, []), _at(alert, at, [expected]), *ends]
-        self._run(story, step, alerts=alerts)
+        self._run(alert, story, step, alerts=alerts)
 
     def silent(self, alert: str, story: Story, *, until: int, step: int = 1) -> None:
         """It does not fire at any minute up to `until`."""
         firing = f'ALERTS{{alertname="{alert}",alertstate="firing"}}'
         ever = {"expr": f"count_over_time({firing}[{until + 1}m])", "eval_time": f"{until}m"}
-        self._run(story, step, promql=[ever | {"exp_samples": []}])
+        self._run(alert, story, step, promql=[ever | {"exp_samples": []}])
 
-    def stays(self, alert: str, story: Story, *, minutes: range) -> None:
-        """It fires for the one account at each of these minutes, whatever it says."""
-        firing = f'count(ALERTS{{alertname="{alert}",alertstate="firing"}})'
-        one = [{"labels": "{}", "value": 1}]
-        each = [{"expr": firing, "eval_time": f"{m}m", "exp_samples": one} for m in minutes]
-        self._run(story, promql=each)
+    def stays(self, alert: str, story: Story, *, since: int, until: int) -> None:
+        """It fires for the one account from minute `since`, not before, to `until`, all along."""
+        minutes = until - since + 1
+        firing = f'ALERTS{{alertname="{alert}",alertstate="firing"}}'
+        times = {"expr": f"count_over_time((count({firing}) == 1)[{minutes}m:1m])"}
+        wanted = [{"labels": "{}", "value": minutes}]
+        test = times | {"eval_time": f"{until}m", "exp_samples": wanted}
+        before = {"expr": firing, "eval_time": f"{since - 1}m", "exp_samples": []}
+        self._run(alert, story, promql=[before, test])
 
-    def gives(self, query: str, story: Story, *, at: int, value: float) -> None:
-        """At minute `at` the query gives one sample without labels."""
-        sample = {"labels": "{}", "value": value}
-        self._run(story, promql=[{"expr": query, "eval_time": f"{at}m", "exp_samples": [sample]}])
+    def records(self, name: str, story: Story, *, at: int, value: float) -> None:
+        """At minute `at` there is one recorded series of this name; its value to a tenth."""
+        expr = f"count({name}) + 1000 * round(sum({name}), 0.1)"
+        one = [{"labels": "{}", "value": 1 + 1000 * value}]
+        self._run(name, story, promql=[{"expr": expr, "eval_time": f"{at}m", "exp_samples": one}])
 
     @staticmethod
     def _labels(labels: Mapping[str, str]) -> dict[str, str]:
@@ -101,6 +108,7 @@ class Promtool:
 
     def _run(
         self,
+        rule: str,
         story: Story,
         step: int = 1,
         *,
@@ -114,7 +122,7 @@ class Promtool:
             "promql_expr_test": list(promql),
         }
         document = {
-            "rule_files": ["rules.yaml"],
+            "rule_files": [self._files[rule]],  # what the other groups do takes its time
             "evaluation_interval": f"{step}m",
             "tests": [test],
         }

@@ -32,8 +32,8 @@ def test_exporters_on_one_account_give_one_page_until_the_topup(
     rules: Promtool, count: int
 ) -> None:
     shown = story(count)
-    rules.stays(FLOOR, shown, minutes=range(2, 100))
-    rules.stays(CRITICAL, shown, minutes=range(5, 100))
+    rules.stays(FLOOR, shown, since=2, until=99)
+    rules.stays(CRITICAL, shown, since=5, until=99)
     summary = "prod: 8.00 USD left, under the floor of 10 USD"
     rules.fires(FLOOR, shown, at=2, summary=summary, until=106)
     summary = "prod: the balance lasts 2h 0m 0s, less than 4 h"
@@ -46,6 +46,5 @@ def test_exporters_on_one_account_give_the_numbers_of_one(
     rules: Promtool, count: int, minute: int
 ) -> None:
     shown = story(count)
-    rules.gives("sum(bytespike_account:wallet_balance_USD:min)", shown, at=20, value=8)
-    rate = "round(sum(bytespike_account:spend_USD_per_hour:rate1h), 0.1)"
-    rules.gives(rate, shown, at=minute, value=6)
+    rules.records("bytespike_account:wallet_balance_USD:min", shown, at=70, value=8)
+    rules.records("bytespike_account:spend_USD_per_hour:rate1h", shown, at=minute, value=6)

@@ -53,7 +53,7 @@ def test_a_balance_on_the_floor_does_not_page(rules: Promtool) -> None:
 
 def test_an_exporter_that_restarts_does_not_end_a_page(rules: Promtool) -> None:
     story = one(BALANCE, "9x19 stale _x5 9x60")
-    rules.stays(FLOOR, story, minutes=range(2, 80))
+    rules.stays(FLOOR, story, since=2, until=79)
 
 
 def test_an_enterprise_account_that_never_paid_in_has_no_wallet_to_run_dry(rules: Promtool) -> None:
@@ -99,7 +99,7 @@ def test_a_topup_in_the_middle_that_does_not_suffice_does_not_end_the_page(
     rules: Promtool,
 ) -> None:
     story = one(RUNWAY, f"{HOUR}x20 {3 * HOUR}x60") | one(BALANCE, "20x20 60x60")
-    rules.stays(CRITICAL, story, minutes=range(5, 80))
+    rules.stays(CRITICAL, story, since=5, until=79)
 
 
 def test_a_balance_that_falls_and_is_topped_up_without_a_short_runway_is_silent(

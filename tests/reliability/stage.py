@@ -28,7 +28,7 @@ from exporter import fleet as fleet_module
 from exporter import logs, threads
 from exporter.board import Board
 from exporter.complaints import Complaints
-from exporter.config import Account, Config, Otlp, Usage, UsageStart
+from exporter.config import Account, Config, Otlp, Poll, Usage, UsageStart
 from exporter.fleet import Fleet, Surroundings, intervals, resource
 from exporter.gateway.client import open_http
 from exporter.gateway.readings import Endpoint
@@ -38,7 +38,6 @@ from exporter.otlp.result import ExportResult, success
 from exporter.repeats import Repeats
 from exporter.simulator import Simulator, quiet
 from exporter.simulator.app import ENDPOINTS
-from exporter.simulator.truth import Truth
 from exporter.snapshot import Snapshot
 from tests.daemon.fakes import HOUR, NAME, NOW, InlineWorker, VirtualClock
 from tests.reliability.watch import Series, Watch, shown
@@ -50,9 +49,6 @@ BASE = "https://gateway.test"
 MICRO = 1_000_000
 INTERVALS = intervals(Config(accounts=()))
 EXPORT_EVERY = 30.0
-SETTLE = HOUR
-"""Half of this is how long it may take until a late row is found for sure."""
-
 _STEP = 10.0
 _MODELS = ("claude-sonnet-4-6", "gpt-5-4", "veo-3-1")
 
@@ -119,7 +115,14 @@ class GatewayTime:
 class Stage:
     """One account. `outages` says which endpoints fail at the moment, and how."""
 
-    def __init__(self, folder: Path, **options: bool | int | float | str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settle: float = HOUR,
+        polls: Poll | None = None,
+        **options: bool | int | float | str,
+    ) -> None:
+        """`settle`: the settle window (s). Counting begins two of them ago."""
         self.folder = folder
         self.clock = Time()
         self.gateway_time = GatewayTime(self.clock)
@@ -135,15 +138,19 @@ class Stage:
         self.store.db.execute("PRAGMA synchronous = OFF")  # tests do not cut the power
         self.rng = random.Random(1)
         self._asgi = httpx.ASGITransport(app=self.simulator)
-        self._ids: list[str] = []
         self.config = Config(
             accounts=(Account(NAME, BASE, api_key_env="KEY"),),
-            usage=Usage(start=UsageStart(back=2 * HOUR), settle_window=SETTLE),
-            otlp=Otlp(endpoint="http://receiver.test/", interval=EXPORT_EVERY),
+            poll=polls or Poll(),
+            usage=Usage(start=UsageStart(back=2 * settle), settle_window=settle),
+            otlp=Otlp(
+                endpoint="http://receiver.test/",
+                interval=EXPORT_EVERY if polls is None else polls.account,
+            ),
             state_path=folder / "state.db",
         )
         self._resource = resource_of(resource(self.config, self.store.instance_id))
-        self.start = NOW - 2 * HOUR
+        self.settle = settle
+        self.start = NOW - 2 * settle
         self.board = Board(NOW)
         self.fleet: Fleet
 
@@ -185,7 +192,7 @@ class Stage:
     # -- what happens -------------------------------------------------------------------
 
     async def live(self, seconds: float, look: Callable[[], None] = lambda: None) -> None:
-        """Let time pass while the gateway bills, settles late, rebates and is topped up."""
+        """Let time pass while the gateway bills, settles late and is topped up."""
         end = self.clock.time + seconds
         while self.clock.time < end:
             self.happen()
@@ -194,19 +201,19 @@ class Stage:
 
     async def rest(self) -> None:
         """Nothing happens until the settle window was swept, and all is polled and exported."""
-        await self.clock.advance(SETTLE / 2 + 2.2 * max(INTERVALS.values()) + 2 * EXPORT_EVERY)
+        await self.clock.advance(self.settle / 2 + 2.2 * max(intervals(self.config).values()) + 700)
 
     def happen(self) -> None:
         """Something that costs or brings money, now."""
-        world, rng = self.simulator.world, self.rng
-        world.advance(self.gateway_time.now())
+        world, rng, now = self.simulator.world, self.rng, self.gateway_time.now()
+        world.advance(now)
         credits = rng.randrange(1, 90_000)
-        self._ids.append(world.bill(model=rng.choice(_MODELS), credits=credits))
+        world.bill(model=rng.choice(_MODELS), credits=credits, at=now)
         if rng.random() < 0.05:
-            age = rng.uniform(600, 0.8 * SETTLE)
-            world.settle_late(max(self.start + 1, world.now - age), credits=credits)
+            age = rng.uniform(600, 0.8 * HOUR)
+            world.settle_late(max(self.start + 1, now - age), credits=credits)
         if rng.random() < 0.05:
-            world.topup(rng.randrange(1, 50), bonus=rng.choice((0.0, 1.0)))
+            world.transaction("topup", rng.randrange(1, 50 * MICRO), at=now)
 
     # -- what is seen -------------------------------------------------------------------
 
@@ -232,56 +239,10 @@ class Stage:
         """`bytespike.gateway.up` in the newest export."""
         return of(self.newest.get("bytespike.gateway.up", {}), "bytespike.endpoint", endpoint)
 
-    def lost(self) -> list[str]:
-        """How the newest points differ from the truth; empty where they do not."""
-        truth = self.simulator.world.truth(self.start)
-        return [*_usage_lost(self.watch, truth), *_billing_lost(self.watch, truth)]
-
 
 def of(values: dict[Series, float], name: str, value: str) -> float | None:
     """The value of the series that has this attribute."""
     return next((number for series, number in values.items() if (name, value) in series), None)
-
-
-def _usage_lost(watch: Watch, truth: Truth) -> list[str]:
-    """Cost less overcount is what was billed, rebates taken off where the rollup is read."""
-    billed = {(u.masked, u.key_name, u.model): u for u in truth.usage}
-    wrong = []
-    counted = watch.values.get("bytespike.usage.cost", {})
-    for series, cost in counted.items():
-        names = dict(series)
-        place = (
-            names["bytespike.key.id"],
-            names["bytespike.key.name"],
-            names["gen_ai.request.model"],
-        )
-        usage = billed.pop(place, None)
-        if usage is None or round(cost * MICRO) != usage.credits:
-            wrong.append(f"{place}: {cost} USD, truth {usage and usage.credits / MICRO}")
-            continue
-        calls = watch.values["bytespike.usage.requests"][series]
-        if calls != usage.calls:
-            wrong.append(f"{place}: {calls} calls, truth {usage.calls}")
-        for kind, tokens in (("input", usage.input_tokens), ("output", usage.output_tokens)):
-            typed = tuple(sorted((*series, ("gen_ai.token.type", kind))))
-            if watch.values["bytespike.usage.tokens"][typed] != tokens:
-                wrong.append(f"{place}: {kind} tokens are not {tokens}")
-    return wrong + [f"{place} is missing" for place in billed]
-
-
-def _billing_lost(watch: Watch, truth: Truth) -> list[str]:
-    wrong = []
-    amounts = watch.values.get("bytespike.billing.amount", {})
-    for billing in truth.billing:
-        direction = "bytespike.transaction.direction", billing.direction
-        found = [
-            amount
-            for series, amount in amounts.items()
-            if ("bytespike.transaction.kind", billing.kind) in series and direction in series
-        ]
-        if [round(amount * MICRO) for amount in found] != [billing.amount]:
-            wrong.append(f"{billing.kind} {billing.direction}: {found}, truth {billing.amount}")
-    return wrong
 
 
 async def _at_once(function: Callable[[], T]) -> T:
@@ -290,10 +251,14 @@ async def _at_once(function: Callable[[], T]) -> T:
 
 @asynccontextmanager
 async def staged(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, **options: bool | int | float | str
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    settle: float = HOUR,
+    polls: Poll | None = None,
+    **options: bool | int | float | str,
 ) -> AsyncIterator[Stage]:
     """A stage that polls and exports while the block runs. Its log is at debug level."""
-    stage = Stage(folder, **options)
+    stage = Stage(folder, settle, polls, **options)
     monkeypatch.setattr(fleet_module, "OtlpExporter", lambda *arguments: stage)
     monkeypatch.setattr(fleet_module, "connect", lambda config: _connected(stage))
     monkeypatch.setattr(threads, "call", _at_once)

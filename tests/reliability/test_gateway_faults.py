@@ -10,6 +10,7 @@ import pytest
 
 from exporter.gateway.readings import Endpoint
 from tests.daemon.fakes import NAME, NOW
+from tests.reliability.checks import assert_secret, lost, over_budget
 from tests.reliability.outages import KINDS, Kind
 from tests.reliability.stage import (
     ACCOUNT,
@@ -35,7 +36,6 @@ SEEN = (
     "{exports} exports, {untrue} untrue points, {stale} stale points of other endpoints; "
     "{lost} totals differ from the truth afterwards"
 )
-BUDGET = 300
 STALE = 3
 BEFORE, OUTAGE = 420.0, 1260.0 if SOAK else 1000.0
 SLOW_AFTER_AUTH = 330.0
@@ -74,27 +74,27 @@ async def test_a_failing_endpoint_costs_only_its_own_readings_and_nothing_for_go
         await stage.rest()
         untrue = _untrue_balances(stage, first) + _zero_gauges(stage, first)
         stale = _stale(stage, kind, scope, first, began, ended)
-        lost = stage.lost()
+        missing = lost(stage)
         saw(
             row,
             requests=len(requests),
             minutes=round((ended - began) / 60),
-            impolite=len(impolite) + _over_budget(stage),
+            impolite=len(impolite) + over_budget(stage),
             exports=len(stage.exports) - first,
             untrue=len(untrue) + len(stage.watch.wrong),
             stale=len(stale),
-            lost=len(lost),
+            lost=len(missing),
         )
         assert not impolite
-        assert not _over_budget(stage)
+        assert not over_budget(stage)
         assert not told
         assert not untrue
         assert not stale
         assert not stage.watch.wrong
         assert all(stage.up(endpoint) == 1 for endpoint in EVERYWHERE)
-        assert not lost
+        assert not missing
         assert {a.host for a in stage.asked} == {"gateway.test"}
-        _assert_secret(stage)
+        assert_secret(stage)
 
 
 def _recovery(kind: Kind) -> float:
@@ -117,12 +117,6 @@ def _impolite(stage: Stage, kind: Kind, endpoint: Endpoint, began: float) -> lis
     if kind.every and any(gap < kind.every - 1 for gap in gaps):
         wrong.append(f"{endpoint}: asked again after {min(gaps)} s instead of {kind.every}")
     return wrong
-
-
-def _over_budget(stage: Stage) -> int:
-    """How many requests came when the minute before had seen all that are allowed."""
-    times = [asked.at for asked in stage.asked]
-    return sum(later - earlier < 60 for earlier, later in zip(times, times[BUDGET:], strict=False))
 
 
 def _told(stage: Stage, kind: Kind, scope: Sequence[Endpoint]) -> list[str]:
@@ -184,13 +178,3 @@ def _stale(
         if "bytespike.usage.cost" not in values or "bytespike.billing.amount" not in values:
             wrong.append(f"{since}: totals are missing")
     return wrong
-
-
-def _assert_secret(stage: Stage) -> None:
-    """The key is in nothing that left: log, exports, status, state file."""
-    texts = [stage.log.getvalue(), repr(vars(stage.board.accounts[NAME]))]
-    texts += [repr(vars(s)) for s in stage.board.accounts[NAME].endpoints.values()]
-    assert not any(stage.key in text for text in texts)
-    key = stage.key.encode()
-    assert not any(key in body for body in stage.sent)
-    assert not any(key in path.read_bytes() for path in stage.folder.iterdir())

@@ -17,6 +17,13 @@ COLORS = (
 NAMED = {"green": "#73bf69", "orange": "#ff9830", "red": "#f2495c", "blue": "#5794f2"}
 GRID, FAINT = "#2c2f36", "#9fa3ab"
 
+TENS = tuple(digit * 10.0**power for power in range(-6, 12) for digit in (1, 2, 2.5, 5))
+TIMES = (
+    *(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30),
+    *(60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200),
+    *(days * 86_400 for days in (1, 2, 5, 10, 20, 50, 100, 365)),
+)  # fmt: skip
+
 _BOTTOM, _TOP, _RIGHT = 18, 6, 10
 _CHARACTER = 6.2
 """Width of one character of a tick, in pixels."""
@@ -44,13 +51,16 @@ class Style(NamedTuple):
     """Places of series that are drawn as a dashed line, outside any stack."""
     marks: Sequence[float] = ()
     """Instants that are marked, Unix s."""
+    colors: Sequence[str] = ()
+    even: Sequence[float] = TENS
+    """Distances between ticks to choose from."""
 
 
 def draw(series: Sequence[Series], frame: Frame, style: Style) -> str:
     """An SVG with axes."""
     layers = _layers(series, style)
     low, high = _bounds(layers, style)
-    ticks = _ticks(low, high)
+    ticks = _ticks(low, high, style.even)
     left = round(max(len(style.write(tick)) for tick in ticks) * _CHARACTER) + 10
     across = frame.width - left - _RIGHT
     down = frame.height - _BOTTOM - _TOP
@@ -144,13 +154,11 @@ def _bounds(
     return low, max(tops)
 
 
-def _ticks(low: float, high: float) -> list[float]:
-    """Four to six round values that hold both."""
+def _ticks(low: float, high: float, even: Sequence[float]) -> list[float]:
+    """Three to six round values that hold both."""
     if high <= low:
         high = low + (abs(low) or 1.0)
-    raw = (high - low) / 4
-    size = 10.0 ** math.floor(math.log10(raw))
-    step = next(size * factor for factor in (1, 2, 2.5, 5, 10) if size * factor >= raw)
+    step = next((one for one in even if one >= (high - low) / 4), even[-1])
     first, last = math.floor(low / step), math.ceil(high / step)
     return [round(number * step, 10) for number in range(first, last + 1)]
 
@@ -185,7 +193,7 @@ def _line(
 ) -> str:
     """One series, broken where points are missing."""
     limit = place in style.limits
-    color = NAMED["red"] if limit else COLORS[place % len(COLORS)]
+    color = style.colors[place]
     parts = []
     for run in _runs(layer, style.step):
         top = " ".join(f"{x(at):.1f},{y(high):.1f}" for at, _, high in run)
@@ -219,7 +227,7 @@ def _columns(
     width = max(1.0, style.step * pixels * 0.7)
     return [
         f'<rect x="{x(at) - width / 2:.1f}" y="{y(high):.1f}" width="{width:.1f}" '
-        f'height="{max(0.0, y(low) - y(high)):.1f}" fill="{COLORS[place % len(COLORS)]}" '
+        f'height="{max(0.0, y(low) - y(high)):.1f}" fill="{style.colors[place]}" '
         'opacity=".8"/>'
         for place, layer in enumerate(layers)
         for at, low, high in layer

@@ -25,8 +25,8 @@ svg text { fill: #9fa3ab; font-size: 11px; } svg { display: block; }
 .stat { align-items: center; display: flex; flex-direction: column; justify-content: center;
   position: relative; } .stat svg { bottom: 0; left: 0; position: absolute; }
 .stat b { font-weight: 500; line-height: 1.1; position: relative; white-space: nowrap; z-index: 1; }
-.legend { height: 20px; overflow: hidden; }
-.legend span { margin-right: 12px; white-space: nowrap; }
+.legend { line-height: 18px; overflow: hidden; }
+.legend span { display: inline-block; margin-right: 12px; white-space: nowrap; }
 .legend i { border-radius: 2px; display: inline-block; height: 4px;
   margin: 0 5px 3px 0; width: 14px; }
 .nothing { color: #9fa3ab; padding-top: 24px; text-align: center; }
@@ -34,11 +34,11 @@ table { border-collapse: collapse; width: 100%; }
 .rows { table-layout: fixed; } .rows th { color: #6e9fff; font-weight: 500; text-align: left; }
 .rows td, .rows th { border-bottom: 1px solid #25282e; overflow: hidden; padding: 4px 6px;
   text-overflow: ellipsis; white-space: nowrap; }
-.bars td { padding: 2px 4px; white-space: nowrap; } .bars .bar { width: 55%; }
-.bars .name { overflow: hidden; max-width: 0; text-overflow: ellipsis; width: 33%; }
+.bars td { padding: 2px 4px; white-space: nowrap; }
+.bars .name { overflow: hidden; max-width: 0; text-overflow: ellipsis; }
 .bars .bar { background: #22252b; height: 20px; padding: 0; }
 .bars i { display: block; height: 20px; }
-.bars .number { text-align: right; } .bars tr { border-bottom: 3px solid #181b1f; }
+.bars .number { text-align: right; width: 70px; } .bars tr { border-bottom: 3px solid #181b1f; }
 .gauge u { background: #22252b; display: inline-block; height: 12px;
   margin-right: 6px; width: 70px; }
 .gauge i { display: block; height: 12px; } .link { color: #6e9fff; } .faint { color: #9fa3ab; }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ from scripts.dashboard_pictures.grafana import (
 )
 from scripts.dashboard_pictures.units import written
 
-_TITLE, _LEGEND, _PADDING = 28, 22, 8
+_TITLE, _LEGEND, _LINE, _PADDING = 28, 22, 18, 8
 
 
 class Box(NamedTuple):
@@ -88,9 +88,10 @@ def _stat(panel: Json, series: Series, view: View, box: Box) -> str:
     color = word or _color(value, _steps(defaults["thresholds"]))
     line = ""
     if panel["options"]["graphMode"] == "area" and len(series.points) > 1:
-        line = chart.sparkline(series.points, box.width, box.height // 2, color)
-    size = min(box.height * 0.55, box.width / max(5, len(text)) * 1.6, 44)
-    number = f'<b style="color:{color};font-size:{size:.0f}px">{escape(text)}</b>'
+        line = chart.sparkline(series.points, box.width, box.height // 3, color)
+    size = min(box.height * 0.5, box.width / max(5, len(text)) * 1.5, 40)
+    lift = f";padding-bottom:{box.height // 4}px" if line else ""
+    number = f'<b style="color:{color};font-size:{size:.0f}px{lift}">{escape(text)}</b>'
     return f'<div class="stat" style="height:{box.height}px">{number}{line}</div>'
 
 
@@ -98,6 +99,7 @@ def _bars(panel: Json, named: Sequence[tuple[str, Series]], view: View) -> str:
     defaults = panel["fieldConfig"]["defaults"]
     steps = _steps(defaults["thresholds"])
     most = defaults.get("max") or max(one.points[-1][1] for _, one in named) or 1.0
+    width = 30 if panel["gridPos"]["w"] >= 12 else 42
     rows = []
     for name, one in named:
         value = one.points[-1][1]
@@ -105,8 +107,9 @@ def _bars(panel: Json, named: Sequence[tuple[str, Series]], view: View) -> str:
         text, _ = _text(value, defaults, view)
         share = min(100.0, max(0.0, value / most * 100))
         rows.append(
-            f'<tr><td class="name">{escape(name)}</td><td class="bar"><i style="width:{share:.1f}%;'
-            f'background:{color}"></i></td><td class="number" style="color:{color}">'
+            f'<tr><td class="name" style="width:{width}%">{escape(name)}</td>'
+            f'<td class="bar"><i style="width:{share:.1f}%;background:{color}"></i></td>'
+            f'<td class="number" style="color:{color}">'
             f"{escape(text)}</td></tr>"
         )
     return f'<table class="bars">{"".join(rows)}</table>'
@@ -120,7 +123,8 @@ def _states(panel: Json, named: Sequence[tuple[str, Series]], view: View, box: B
     words = panel["fieldConfig"]["defaults"]["mappings"][0]["options"].values()
     legend = [(word["text"], chart.NAMED[word["color"]]) for word in words]
     names = [name for name, _ in named]
-    return chart.states([one for _, one in named], names, frame, color) + _legend(legend)
+    below, _ = _legend(legend, box)
+    return chart.states([one for _, one in named], names, frame, color) + below
 
 
 def _lines(
@@ -133,8 +137,9 @@ def _lines(
     defaults = panel["fieldConfig"]["defaults"]
     custom = defaults["custom"]
     columns = custom.get("drawStyle") == "bars"
-    limited = {o["matcher"]["options"] for o in panel["fieldConfig"].get("overrides") or []}
-    limits = frozenset(place for place, (name, _) in enumerate(named) if name in limited)
+    own = _own(panel)
+    limits = frozenset(p for p, (name, _) in enumerate(named) if "custom.lineStyle" in own(name))
+    colors = [_line_color(place, own(name)) for place, (name, _) in enumerate(named)]
     dashed = custom.get("thresholdsStyle", {}).get("mode") == "dashed"
     style = chart.Style(
         write=lambda value: _axis(value, defaults, view),
@@ -150,13 +155,28 @@ def _lines(
         else [],
         limits=limits,
         marks=marks,
+        colors=colors,
+        even=chart.TIMES if defaults.get("unit") == "s" else chart.TENS,
     )
-    frame = chart.Frame(box.width, box.height - _LEGEND, view.since, view.until)
-    legend = [
-        (name, chart.NAMED["red"] if place in limits else chart.COLORS[place % len(chart.COLORS)])
-        for place, (name, _) in enumerate(named)
-    ]
-    return chart.draw([one for _, one in named], frame, style) + _legend(legend)
+    legend, lines = _legend([(n, color) for (n, _), color in zip(named, colors, strict=True)], box)
+    height = box.height - _LEGEND - (lines - 1) * _LINE
+    frame = chart.Frame(box.width, height, view.since, view.until)
+    return chart.draw([one for _, one in named], frame, style) + legend
+
+
+def _own(panel: Json) -> Callable[[str], Json]:
+    """What a panel's overrides say of a series, by its name."""
+    found = {
+        override["matcher"]["options"]: {p["id"]: p["value"] for p in override["properties"]}
+        for override in panel["fieldConfig"].get("overrides") or []
+    }
+    return lambda name: found.get(name, {})
+
+
+def _line_color(place: int, own: Json) -> str:
+    if "color" in own:
+        return chart.NAMED[own["color"]["fixedColor"]]
+    return chart.COLORS[place % len(chart.COLORS)]
 
 
 def _limits(defaults: Json) -> list[tuple[float, str]]:
@@ -178,11 +198,19 @@ def _axis(value: float, defaults: Json, view: View) -> str:
     return written(value, unit, None if unit in ("s", "short") else 0, view.until)
 
 
-def _legend(entries: Sequence[tuple[str, str]]) -> str:
+def _legend(entries: Sequence[tuple[str, str]], box: Box) -> tuple[str, int]:
+    """The legend, and how many lines it takes: three at most, as the rest would scroll."""
+    lines, used = 1, 0.0
+    for name, _ in entries:
+        width = len(name) * 6.8 + 32
+        if used and used + width > box.width:
+            lines, used = lines + 1, 0.0
+        used += width
+    lines = min(lines, 3)
     inside = "".join(
         f'<span><i style="background:{color}"></i>{escape(name)}</span>' for name, color in entries
     )
-    return f'<div class="legend">{inside}</div>'
+    return f'<div class="legend" style="height:{lines * _LINE}px">{inside}</div>', lines
 
 
 def _table(panel: Json, frames: Sequence[Sequence[Series]], view: View) -> str:

@@ -60,13 +60,13 @@ def _numbers() -> list[Tile]:
         single(
             Text("Spending per hour", "Present rate of what is billed for API calls, in USD."),
             Query(q.spending(), ""),
-            q.USD,
+            q.SPENT,
             sparkline=True,
         ),
         single(
             Text("Spent in the last 24 h", "Billed for API calls."),
             Query(q.spent("24h"), ""),
-            q.USD,
+            q.SPENT,
         ),
         single(
             Text("Balance is low", "Whether the gateway calls it low: at or under the threshold."),
@@ -134,8 +134,8 @@ def _spend() -> list[Tile]:
     by_key = Query(rate(c.USAGE_COST, _KEYS, per=HOUR), q.legend(c.KEY_NAME))
     by_model = Query(rate(c.USAGE_COST, _MODELS, per=HOUR), q.legend(c.MODEL))
     return [
-        Tile(lines(key, [by_key], q.USD_PER_HOUR, STACKED), 12, 8),
-        Tile(lines(model, [by_model], q.USD_PER_HOUR, STACKED), 12, 8),
+        Tile(lines(key, [by_key], q.SPENT, STACKED), 12, 8),
+        Tile(lines(model, [by_model], q.SPENT, STACKED), 12, 8),
         _table(),
     ]
 
@@ -148,18 +148,18 @@ def _table() -> Tile:
     cost = growth(c.USAGE_COST, _PER_SERIES, RANGE)
     calls = growth(c.USAGE_REQUESTS, _PER_SERIES, RANGE)
     tokens = [
-        growth(c.USAGE_TOKENS, _PER_SERIES, RANGE, matcher(c.TOKEN_TYPE, kind))
+        f"round({growth(c.USAGE_TOKENS, _PER_SERIES, RANGE, matcher(c.TOKEN_TYPE, kind))})"
         for kind in c.TOKEN_TYPES
     ]
-    queries = (f"sort_desc({cost})", calls, *tokens, f"{cost} / ({calls} > 0)")
+    queries = (f"sort_desc({cost} > 0)", f"round({calls})", *tokens, f"{cost} / ({calls} > 0)")
     columns = {
         label_name(c.KEY_NAME): Column("Key"),
         label_name(c.KEY_ID): Column("Masked key", width=150),
         label_name(c.MODEL): Column("Model"),
         "Value #A": Column("Cost", q.USD, 110),
-        "Value #B": Column("Requests", Field("short", 0), 100),
-        "Value #C": Column("Input tokens", Field("short", 1), 120),
-        "Value #D": Column("Output tokens", Field("short", 1), 120),
+        "Value #B": Column("Requests", Field("short"), 100),
+        "Value #C": Column("Input tokens", Field("short"), 120),
+        "Value #D": Column("Output tokens", Field("short"), 120),
         "Value #E": Column("Per request", Field("currencyUSD", 4), 120),
     }
     return Tile(rows(text, queries, columns), 24, 8)

@@ -37,7 +37,7 @@ def books() -> list[Tile]:
     ]
     return [
         Tile(lines(apart, differences, drift, Look(signed=True)), 8, 7),
-        Tile(lines(both, compared, q.USD_PER_HOUR), 8, 7),
+        Tile(lines(both, compared, q.USD), 8, 7),
         Tile(lines(lifetime, paid, Field("currencyUSD")), 8, 7),
         _movements(),
         _whose(),

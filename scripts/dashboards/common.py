@@ -16,7 +16,7 @@ ACCOUNT_COLUMN = (label_name(c.ACCOUNT),)
 """What a table of one account need not show."""
 
 USD = Field("currencyUSD", 2)
-USD_PER_HOUR = Field("currencyUSD", 2)
+SPENT = Field("currencyUSD", 2, nothing="no usage is counted")
 RUNWAY = Field("s", 1, limits.RUNWAY, nothing="nothing is spent")
 WINDOW_LEFT = Field("percentunit", 0, limits.WINDOW_LEFT, nothing="no window is known")
 MODEL_SPENT = Field("percentunit", 0, limits.MODEL_SPENT, nothing="no model has a cap")
@@ -47,12 +47,14 @@ def legend(*attributes: str) -> str:
 
 
 def spent(window: str) -> str:
-    """USD that each account spent in `window`: as counted from usage, else as the wallet says."""
-    usage = growth(c.USAGE_COST, BY_ACCOUNT, window)
-    return f"{usage} or {growth(c.WALLET_SPEND, BY_ACCOUNT, window)}"
+    """USD that each account spent in `window`, as counted from usage.
+
+    The wallet's lifetime counter would do without usage, but it has no zero point: a receiver
+    that has just begun to store it may take its first value for growth.
+    """
+    return growth(c.USAGE_COST, BY_ACCOUNT, window)
 
 
 def spending() -> str:
-    """USD an hour that each account spends now; as `spent`."""
-    usage = rate(c.USAGE_COST, BY_ACCOUNT, per=HOUR)
-    return f"{usage} or {rate(c.WALLET_SPEND, BY_ACCOUNT, per=HOUR)}"
+    """USD an hour that each account spends now."""
+    return rate(c.USAGE_COST, BY_ACCOUNT, per=HOUR)

@@ -8,9 +8,13 @@ from scripts.dashboards import common as q
 from scripts.dashboards import limits
 from scripts.dashboards.frame import HEALTH, Page, Section, Tile, to_account
 from scripts.dashboards.panels import (
-    STACKED,
+    BLUE,
+    GREEN,
+    ORANGE,
+    RED,
     Column,
     Field,
+    Look,
     Query,
     Text,
     bars,
@@ -37,7 +41,21 @@ _AGE = f"time() - {gauge(c.LAST_SUCCESS)}"
 _FAILED = f'{_OUTCOME}!="success"'
 _PER_ENDPOINT = q.legend(c.ACCOUNT, c.ENDPOINT)
 _NO_OTLP = "no OTLP is sent"
+_NO_USAGE = "usage is off"
 _MINUTE = 60
+_BY_OUTCOME = Look(
+    stacked=True,
+    colors={
+        "success": GREEN,
+        "counted": GREEN,
+        "duplicate": BLUE,
+        "partial": ORANGE,
+        "failure": RED,
+        "rejected": RED,
+        "auth": RED,
+        "server_error": ORANGE,
+    },
+)
 
 
 def _export_failures(window: str) -> str:
@@ -54,7 +72,7 @@ def _numbers() -> list[Tile]:
     rejected = growth(c.USAGE_ROWS, q.BY_ACCOUNT, "24h", matcher(c.OUTCOME, "rejected"))
     folded = f"sum({gauge(c.SERIES_FOLDED)})"
     some = Field("short", 0, limits.ANY)
-    usage_off = Field("short", 0, limits.ANY, nothing="usage is off")
+    usage_off = Field("short", 0, limits.ANY, nothing=_NO_USAGE)
     failures = Field("percentunit", 0, limits.EXPORT_FAILURES, nothing=_NO_OTLP)
     tiles = (
         single(
@@ -132,7 +150,7 @@ def _gateway() -> list[Tile]:
             12,
             8,
         ),
-        Tile(lines(polls, [by_outcome], Field("short", 1), STACKED), 8, 8),
+        Tile(lines(polls, [by_outcome], Field("short", 1), _BY_OUTCOME), 8, 8),
         Tile(lines(duration, quantiles, Field("s", None)), 8, 8),
         Tile(bars(failed, reasons, Field("short", 0, nothing="no poll failed")), 8, 8),
     ]
@@ -162,8 +180,8 @@ def _out() -> list[Tile]:
         "Value": Column("Exporters", Field("short", 0), 110),
     }
     return [
-        Tile(lines(exports, [sent], Field("short", 1, nothing=_NO_OTLP), STACKED), 8, 7),
-        Tile(lines(rows_read, [read], Field("short", 1, nothing="usage is off"), STACKED), 8, 7),
+        Tile(lines(exports, [sent], Field("short", 1, nothing=_NO_OTLP), _BY_OUTCOME), 8, 7),
+        Tile(lines(rows_read, [read], Field("short", 1, nothing=_NO_USAGE), _BY_OUTCOME), 8, 7),
         Tile(rows(builds, (build,), columns), 8, 7),
     ]
 

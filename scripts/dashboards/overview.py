@@ -11,6 +11,7 @@ from scripts.dashboards.panels import Column, Field, Look, Query, Text, bars, li
 from scripts.dashboards.promql import RANGE, gauge, growth, labels, series, top
 
 _ACCOUNT = label_name(c.ACCOUNT)
+_IN_RANGE = Field("currencyUSD", 2, nothing="nothing was spent")
 
 
 def _numbers() -> list[Tile]:
@@ -28,8 +29,8 @@ def _numbers() -> list[Tile]:
     return [
         Tile(single(shortest, Query(f"min({q.RUNWAY_LEFT})", ""), q.RUNWAY), 4, 4),
         Tile(single(balance, Query(f"sum({q.BALANCE})", ""), q.USD, sparkline=True), 4, 4),
-        Tile(single(hour, Query(f"sum({q.spent('1h')})", ""), q.USD, sparkline=True), 4, 4),
-        Tile(single(day, Query(f"sum({q.spent('24h')})", ""), q.USD), 4, 4),
+        Tile(single(hour, Query(f"sum({q.spent('1h')})", ""), q.SPENT, sparkline=True), 4, 4),
+        Tile(single(day, Query(f"sum({q.spent('24h')})", ""), q.SPENT), 4, 4),
         Tile(single(low, Query(f"sum({q.LOW})", ""), Field("short", 0, limits.ANY)), 4, 4),
         Tile(
             single(silent, Query(f"sum(1 - {q.ANSWERS})", ""), Field("short", 0, limits.ANY)), 4, 4
@@ -104,14 +105,14 @@ def _spend() -> list[Tile]:
     keys = Text("Top keys", "Keys that cost most in the chosen range, by the name first seen.")
     models = Text("Top models", "Models that cost most in the chosen range.")
     by_account = q.legend(c.ACCOUNT)
-    key_growth = top(10, growth(c.USAGE_COST, q.BY_KEY, RANGE))
-    model_growth = top(10, growth(c.USAGE_COST, q.BY_MODEL, RANGE))
+    key_growth = top(10, f"{growth(c.USAGE_COST, q.BY_KEY, RANGE)} > 0")
+    model_growth = top(10, f"{growth(c.USAGE_COST, q.BY_MODEL, RANGE)} > 0")
     return [
         Tile(
             lines(
                 hour,
                 [Query(q.spent("1h"), by_account)],
-                q.USD,
+                q.SPENT,
                 Look(stacked=True, columns=True, step="1h"),
                 to_account(),
             ),
@@ -122,7 +123,7 @@ def _spend() -> list[Tile]:
             lines(
                 day,
                 [Query(q.spent("1d"), by_account)],
-                q.USD,
+                q.SPENT,
                 Look(stacked=True, columns=True, step="1d", last="14d"),
                 to_account(),
             ),
@@ -131,14 +132,20 @@ def _spend() -> list[Tile]:
         ),
         Tile(
             bars(
-                keys, Query(key_growth, q.legend(c.KEY_NAME, c.ACCOUNT)), q.USD, links=to_account()
+                keys,
+                Query(key_growth, q.legend(c.ACCOUNT, c.KEY_NAME)),
+                _IN_RANGE,
+                links=to_account(),
             ),
             12,
             9,
         ),
         Tile(
             bars(
-                models, Query(model_growth, q.legend(c.MODEL, c.ACCOUNT)), q.USD, links=to_account()
+                models,
+                Query(model_growth, q.legend(c.ACCOUNT, c.MODEL)),
+                _IN_RANGE,
+                links=to_account(),
             ),
             12,
             9,
@@ -162,7 +169,7 @@ def _limits() -> list[Tile]:
     )
     left = Field("currencyUSD", 2, limits.KEY_LEFT, nothing="no key has a cap")
     utilization = top(10, gauge(c.QUOTA_UTILIZATION))
-    by_key = q.legend(c.KEY_ID, c.ACCOUNT)
+    by_key = q.legend(c.ACCOUNT, c.KEY_ID)
     return [
         Tile(
             bars(
@@ -178,7 +185,7 @@ def _limits() -> list[Tile]:
         Tile(
             bars(
                 model,
-                Query(utilization, q.legend(c.MODEL, c.ACCOUNT)),
+                Query(utilization, q.legend(c.ACCOUNT, c.MODEL)),
                 q.MODEL_SPENT,
                 most=1,
                 links=to_account(),
@@ -197,7 +204,7 @@ def page() -> Page:
         title="ByteSpike / Overview",
         description="Balance, runway, spend and limits of every ByteSpike account.",
         sections=(
-            Section("Who runs dry first", [*_numbers(), _who(), *_over_time()]),
+            Section("Money", [*_numbers(), _who(), *_over_time()]),
             Section("Spend", _spend()),
             Section("Limits", _limits()),
         ),

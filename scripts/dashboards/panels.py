@@ -72,6 +72,8 @@ class Look(NamedTuple):
     """The series that is a limit of the others."""
     signed: bool = False
     """Values may be below zero."""
+    colors: Mapping[str, str] = {}
+    """Series that have a colour of their own, by name."""
 
 
 LINES = Look()
@@ -154,6 +156,8 @@ def lines(
         panel.time_from(look.last)
     if look.limit is not None:
         panel.override_by_name(look.limit, _limit())
+    for name, color in look.colors.items():
+        panel.override_by_name(name, [_fixed(color)])
     return panel.build()
 
 
@@ -254,8 +258,12 @@ def _limit() -> list[model.DynamicConfigValue]:
     return [
         model.DynamicConfigValue("custom.lineStyle", {"fill": "dash", "dash": [8, 6]}),
         model.DynamicConfigValue("custom.fillOpacity", 0),
-        model.DynamicConfigValue("color", {"mode": "fixed", "fixedColor": RED}),
+        _fixed(RED),
     ]
+
+
+def _fixed(color: str) -> model.DynamicConfigValue:
+    return model.DynamicConfigValue("color", {"mode": "fixed", "fixedColor": color})
 
 
 def _properties(column: Column, link: str | None) -> list[model.DynamicConfigValue]:

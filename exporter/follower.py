@@ -156,7 +156,7 @@ class Follower:
             cursor.shape is None and self._reader.stream == "usage"
         )
         span = next_slice(cursor, now, self._span, aligned)
-        return await self._read(span, cursor.position, now)
+        return await self._read(span, span.since if span.sweep else cursor.position, now)
 
     async def _read_swept(self, now: float) -> Slice:
         sweep_from = (await self._cursor()).sweep_from

@@ -137,6 +137,20 @@ async def test_an_answer_that_is_too_large_is_asked_for_in_shorter_ranges(tmp_pa
         assert made.requests == 240
 
 
+async def test_a_sweep_after_an_outage_is_cut_too_where_answers_are_too_large(
+    tmp_path: Path,
+) -> None:
+    with scene(tmp_path, Rules(settle_window=24 * HOUR), back=3 * DAY) as made:
+        follower = usage(made)
+        for hour in range(-72, 30):
+            made.gateway.bill(NOW + hour * HOUR + 60, number=10)
+        await follower.round()
+        await made.clock.advance(30 * HOUR)
+        made.gateway.most_rows = 25
+        assert await follower.round() is False
+        assert made.requests == 102 * 10
+
+
 async def test_an_hour_that_is_too_large_fails_the_poll(tmp_path: Path) -> None:
     with scene(tmp_path, back=DAY) as made:
         made.gateway.bill(NOW - 10 * HOUR, number=30)

@@ -6,7 +6,7 @@ import json
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
-from exporter.errors import BadResponseError
+from exporter.errors import BadResponseError, ResponseTooLargeError
 
 Json = dict[str, "Json"] | list["Json"] | str | int | Decimal | bool | None
 """What `parse` gives. A number that no field could mean is a Decimal NaN."""
@@ -14,12 +14,20 @@ Json = dict[str, "Json"] | list["Json"] | str | int | Decimal | bool | None
 _NAN: Final = Decimal("NaN")
 _LONGEST_NUMBER: Final = 400
 
+MAX_NESTED: Final = 150_000
+MAX_VALUES: Final = 600_000
+"""Lists and objects, and values, of one answer: more than 8 MiB of documented rows hold.
+
+Empty ones weigh a hundred times their text once they are read.
+"""
+
 
 def parse(body: bytes) -> Json:
     """The JSON value of a body. Raises BadResponseError if it is none, or nested too deeply.
 
-    Bytes that are not UTF-8 are replaced, so that they harm one string only.
+    ResponseTooLargeError, which is one too, if it would weigh far more than its text. Bytes that are not UTF-8 are replaced, so that they harm one string only.
     """
+    _check_weight(body)
     problem = "is not JSON"
     try:
         value: Json = _DECODER.decode(body.decode("utf-8", "replace").lstrip("\ufeff"))
@@ -31,6 +39,14 @@ def parse(body: bytes) -> Json:
     else:
         return value
     raise BadResponseError(f"the answer {problem}; is a proxy or another service in front?")
+
+
+def _check_weight(body: bytes) -> None:
+    """Raises ResponseTooLargeError. Without a comma all is one chain, which its depth ends."""
+    commas = body.count(b",")
+    nested = body.count(b"{") + body.count(b"[") if commas else 0
+    if commas > MAX_VALUES or nested > MAX_NESTED:
+        raise ResponseTooLargeError("the answer holds too much at once: ask for a shorter range")
 
 
 def _whole(digits: str) -> int | Decimal:

@@ -10,7 +10,7 @@ SOAK_RUN := .cache/reliability.jsonl
 SOAKED := tests/reliability tests/ledger
 
 .PHONY: help run test soak check lint types layers sizes generated format generate bench \
-	alerts-demo lock lock-collector peers clean
+	alerts-demo lock lock-collector peers image kube-tests clean
 
 help: ## What can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
@@ -68,6 +68,13 @@ lock-collector: ## Lock the modules of the tests' OpenTelemetry Collector anew
 
 peers: ## Put the real receivers of the tests under .peers/
 	@scripts/peers
+
+image: ## Build the container image, where there is buildah
+	scripts/image/build bytespike-exporter:test
+
+kube-tests: $(READY) ## Build a real API server once, and give it the charts
+	scripts/kubernetes/set-up
+	KUBERNETES=required $(BIN)/python -m pytest tests/deploy/test_apiserver.py $(ARGS)
 
 clean: ## Remove everything that was set up or built
 	rm -rf .venv .peers .cache build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache \

@@ -115,7 +115,7 @@ def test_a_sidecar_leaves_counting_to_the_deployment_unless_told_otherwise() -> 
     config = parse(configurations(render({}, "app"))[0], {})
     assert not config.usage.enabled
     assert not config.transactions_enabled
-    told = {"config": {"usage": {"enabled": True}, "transactions": {"enabled": True}}}
+    told: Object = {"config": {"usage": {"enabled": True}, "transactions": {"enabled": True}}}
     config = parse(configurations(render(told, "app"))[0], {})
     assert config.usage.enabled
     assert config.transactions_enabled

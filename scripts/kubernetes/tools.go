@@ -1,0 +1,9 @@
+//go:build tools
+
+// Package tools names what is built from the modules, so that go.mod can lock them.
+package tools
+
+import (
+	_ "k8s.io/kubernetes/cmd/kube-apiserver"
+	_ "k8s.io/kubernetes/cmd/kubectl"
+)

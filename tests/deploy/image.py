@@ -1,0 +1,119 @@
+"""The image, built once for all tests, and its root file system run as a container would run it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.peers.missing import missing
+from tests.peers.process import Peer
+
+ROOT = Path(__file__).resolve().parents[2]
+STORAGE = ROOT / ".cache" / "image"
+NAME = "bytespike-exporter:test"
+UID = 65532
+
+
+def _buildah(*words: str) -> str:
+    command = ["buildah", "--root", str(STORAGE / "root"), "--runroot", str(STORAGE / "run")]
+    done = subprocess.run(
+        [*command, "--storage-driver", "vfs", *words],
+        capture_output=True,
+        check=True,
+        text=True,
+        timeout=120,
+    )
+    return done.stdout
+
+
+class Image:
+    """The built image: its configuration, and where its root is mounted."""
+
+    def __init__(self) -> None:
+        for tool in ("buildah", "debootstrap"):
+            if shutil.which(tool) is None:
+                missing(tool, "run scripts/image/install-tools as root")
+        if os.geteuid() != 0:
+            missing("image", "only root can build one here and start it")
+        # At once where `make image` has built it from the sources as they are.
+        done = subprocess.run(
+            [ROOT / "scripts" / "image" / "build", NAME],
+            capture_output=True,
+            check=False,
+            text=True,
+            timeout=900,
+        )
+        assert done.returncode == 0, done.stderr[-4000:]
+        found = json.loads(_buildah("inspect", "--type", "image", NAME))
+        self.config: dict[str, Any] = found["OCIv1"]["config"]
+        policy = ("--signature-policy", str(STORAGE / "policy.json"))
+        self._container = _buildah("from", *policy, "--pull-never", NAME).strip()
+        self.root = Path(_buildah("mount", self._container).strip())
+
+    def remove(self) -> None:
+        """Take the container away again; the image stays for the next run."""
+        _buildah("rm", self._container)
+
+
+_RUN = """
+set -eu
+root=$1 state=$2 config=$3
+shift 3
+mount --bind "$root" "$root"
+mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
+mount -t proc proc "$root/proc"
+mount --bind "$config" "$root/etc/bytespike"
+mount --bind "$state" "$root/var/lib/bytespike"
+mount -o remount,bind,ro "$root/etc/bytespike"
+mount -o remount,bind,ro "$root"
+exec /usr/bin/setpriv --no-new-privs /usr/sbin/chroot --userspec=65532:65532 --groups= "$root" "$@"
+"""
+
+
+class Container(Peer):
+    """The image's own command as its own user on a read-only root, in a mount namespace.
+
+    `folder/config` is /etc/bytespike, `folder/state` is /var/lib/bytespike. `arguments` stand in
+    for the image's own.
+    """
+
+    def __init__(self, folder: Path, image: Image, arguments: Sequence[str] | None = None) -> None:
+        super().__init__(folder)
+        self._image = image
+        self._arguments = arguments
+        (folder / "config").mkdir()
+        (folder / "state").mkdir()
+        os.chown(folder / "state", UID, UID)
+
+    def command(self) -> Sequence[str | Path]:
+        config = self._image.config
+        arguments = config["Cmd"] if self._arguments is None else self._arguments
+        words = [*config["Entrypoint"], *arguments]
+        folders = (self._image.root, self.folder / "state", self.folder / "config")
+        # The image has no env(1), so its variables are set outside.
+        return [
+            *("unshare", "--mount", "--", "env", "-i", *config["Env"]),
+            *("/bin/sh", "-c", _RUN, "sh", *folders, *words),
+        ]
+
+    def started(self) -> None:
+        """Wait for nothing: what a test starts differs."""
+
+    def ended(self, seconds: float = 30.0) -> int:
+        """The exit code, once it has ended by itself."""
+        return self._process.wait(seconds)
+
+    def end(self) -> int:
+        """The exit code after SIGTERM; raises TimeoutExpired after 15 s."""
+        self._process.terminate()
+        return self._process.wait(15)
+
+    @property
+    def status(self) -> str:
+        """What the kernel says of the process: its users, its privileges."""
+        return Path(f"/proc/{self._process.pid}/status").read_text(encoding="utf-8")

@@ -74,7 +74,7 @@ def draw(series: Sequence[Series], frame: Frame, style: Style) -> str:
     parts = [_horizontal(tick, y(tick), left, frame, style) for tick in ticks]
     parts += _instants(frame, left, x)
     if style.columns:
-        parts += _columns(layers, style, x, y, across / (frame.until - frame.since))
+        parts += _columns(layers, style, x, y, frame, across)
     else:
         parts += [
             _line(place, layer, style, x, y) for place, layer in reversed([*enumerate(layers)])
@@ -222,15 +222,19 @@ def _columns(
     style: Style,
     x: Callable[[float], float],
     y: Callable[[float], float],
-    pixels: float,
+    frame: Frame,
+    across: int,
 ) -> list[str]:
-    width = max(1.0, style.step * pixels * 0.7)
+    """A column that would stand before the range's begin is left out."""
+    width = max(1.0, style.step * across / (frame.until - frame.since) * 0.7)
+    since = frame.since
     return [
         f'<rect x="{x(at) - width / 2:.1f}" y="{y(high):.1f}" width="{width:.1f}" '
         f'height="{max(0.0, y(low) - y(high)):.1f}" fill="{style.colors[place]}" '
         'opacity=".8"/>'
         for place, layer in enumerate(layers)
         for at, low, high in layer
+        if at >= since
     ]
 
 

@@ -99,7 +99,7 @@ def _bars(panel: Json, named: Sequence[tuple[str, Series]], view: View) -> str:
     defaults = panel["fieldConfig"]["defaults"]
     steps = _steps(defaults["thresholds"])
     most = defaults.get("max") or max(one.points[-1][1] for _, one in named) or 1.0
-    width = 30 if panel["gridPos"]["w"] >= 12 else 42
+    width = 30 if panel["gridPos"]["w"] >= 12 else 50
     rows = []
     for name, one in named:
         value = one.points[-1][1]

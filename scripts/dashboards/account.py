@@ -22,7 +22,6 @@ from scripts.dashboards.panels import (
     single,
 )
 from scripts.dashboards.promql import (
-    HOUR,
     RANGE,
     gauge,
     growth,
@@ -35,6 +34,7 @@ _PER_SERIES = (c.KEY_NAME, c.KEY_ID, c.MODEL)
 _KEYS = (c.KEY_NAME, c.KEY_ID)
 _MODELS = (c.MODEL,)
 _MINUTE = 60
+_HOUR = "Billed in the hour before each instant. Calls that settle late show when they settle."
 
 
 def _numbers() -> list[Tile]:
@@ -58,8 +58,8 @@ def _numbers() -> list[Tile]:
             q.RUNWAY,
         ),
         single(
-            Text("Spending per hour", "Present rate of what is billed for API calls, in USD."),
-            Query(q.spending(), ""),
+            Text("Spent in the last hour", "Billed for API calls."),
+            Query(q.spent("1h"), ""),
             q.SPENT,
             sparkline=True,
         ),
@@ -105,10 +105,10 @@ def _numbers() -> list[Tile]:
             drift,
         ),
         single(
-            Text("Account endpoint", "Whether its last poll succeeded."),
+            Text("Gateway", "Whether the last poll of every endpoint succeeded."),
             Query(q.ANSWERS, ""),
             low,
-            values=q.UP,
+            values=q.ALL_UP,
         ),
     )
     return [Tile(tile, 4, 3) for tile in tiles]
@@ -129,10 +129,10 @@ def _money() -> list[Tile]:
 
 
 def _spend() -> list[Tile]:
-    key = Text("Spend by key, per hour", "Rate of what is billed, in USD an hour.")
-    model = Text("Spend by model, per hour", "Rate of what is billed, in USD an hour.")
-    by_key = Query(rate(c.USAGE_COST, _KEYS, per=HOUR), q.legend(c.KEY_NAME))
-    by_model = Query(rate(c.USAGE_COST, _MODELS, per=HOUR), q.legend(c.MODEL))
+    key = Text("Spend by key, hour by hour", _HOUR)
+    model = Text("Spend by model, hour by hour", _HOUR)
+    by_key = Query(growth(c.USAGE_COST, _KEYS, "1h"), q.legend(c.KEY_NAME))
+    by_model = Query(growth(c.USAGE_COST, _MODELS, "1h"), q.legend(c.MODEL))
     return [
         Tile(lines(key, [by_key], q.SPENT, STACKED), 12, 8),
         Tile(lines(model, [by_model], q.SPENT, STACKED), 12, 8),

@@ -8,7 +8,7 @@ from scripts.dashboards import common as q
 from scripts.dashboards import limits
 from scripts.dashboards.frame import Tile
 from scripts.dashboards.panels import Column, Field, Look, Query, Text, lines, rows
-from scripts.dashboards.promql import HOUR, RANGE, gauge, growth, matcher, rate
+from scripts.dashboards.promql import RANGE, gauge, growth, matcher
 
 
 def books() -> list[Tile]:
@@ -19,16 +19,17 @@ def books() -> list[Tile]:
         "where its alert begins. Overcount: what later corrections took back from cost counters.",
     )
     both = Text(
-        "Wallet and usage, per hour",
-        "Spending as the wallet's lifetime counter and as the usage log tell it. They should meet.",
+        "Wallet and usage, hour by hour",
+        "Spent in the hour before, as the wallet's lifetime counter and as usage tell it. What "
+        "settles late shows in the wallet first.",
     )
     lifetime = Text(
         "Paid in and spent since creation", "The gateway's own lifetime numbers of the wallet."
     )
     drift = Field("currencyUSD", 2, limits.DRIFT)
     compared = [
-        Query(rate(c.WALLET_SPEND, (), per=HOUR), "wallet"),
-        Query(rate(c.USAGE_COST, (), per=HOUR), "usage"),
+        Query(growth(c.WALLET_SPEND, (), "1h"), "wallet"),
+        Query(growth(c.USAGE_COST, (), "1h"), "usage"),
     ]
     paid = [Query(gauge(c.WALLET_TOPUP), "paid in"), Query(gauge(c.WALLET_SPEND), "spent")]
     differences = [

@@ -6,7 +6,7 @@ from exporter import catalogue as c
 from exporter.prometheus import label_name
 from scripts.dashboards import limits
 from scripts.dashboards.panels import GREEN, RED, Field
-from scripts.dashboards.promql import HOUR, gauge, growth, labels, matcher, rate, series
+from scripts.dashboards.promql import gauge, growth, labels
 
 BY_ACCOUNT = (c.ACCOUNT,)
 BY_KEY = (c.ACCOUNT, c.KEY_ID, c.KEY_NAME)
@@ -23,8 +23,7 @@ MODEL_SPENT = Field("percentunit", 0, limits.MODEL_SPENT, nothing="no model has 
 
 YES_NO = {"0": ("no", GREEN), "1": ("yes", RED)}
 UP = {"0": ("fails", RED), "1": ("answers", GREEN)}
-
-_ACCOUNT = matcher(c.ENDPOINT, "account")
+ALL_UP = {"0": ("some fails", RED), "1": ("answers", GREEN)}
 
 BALANCE = gauge(c.WALLET_BALANCE, of="min")
 THRESHOLD = gauge(c.WALLET_THRESHOLD)
@@ -32,8 +31,8 @@ RUNWAY_LEFT = gauge(c.WALLET_RUNWAY, of="min")
 LOW = gauge(c.WALLET_LOW)
 ORGANIZATION = gauge(c.ORGANIZATION_BALANCE, of="min")
 KEY_LEFT = gauge(c.KEY_REMAINING, of="min")
-ANSWERS = f"max by {labels(BY_ACCOUNT)} ({series(c.GATEWAY_UP, _ACCOUNT)})"
-"""1 for each account whose account endpoint answered last."""
+ANSWERS = f"min by {labels(BY_ACCOUNT)} ({gauge(c.GATEWAY_UP)})"
+"""For each account 1 if the last poll of every endpoint succeeded, else 0."""
 
 RATE_LEFT = f"{gauge(c.RATE_REMAINING, of='min')} / ({gauge(c.RATE_LIMIT)} > 0)"
 """Share of each key's window that is left, 1 = all."""
@@ -53,8 +52,3 @@ def spent(window: str) -> str:
     that has just begun to store it may take its first value for growth.
     """
     return growth(c.USAGE_COST, BY_ACCOUNT, window)
-
-
-def spending() -> str:
-    """USD an hour that each account spends now."""
-    return rate(c.USAGE_COST, BY_ACCOUNT, per=HOUR)

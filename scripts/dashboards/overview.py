@@ -24,7 +24,7 @@ def _numbers() -> list[Tile]:
     day = Text("Spent in the last 24 h", "Billed for API calls, all chosen accounts together.")
     low = Text("Low balances", "Accounts that the gateway calls low: at or under their threshold.")
     silent = Text(
-        "Accounts not answering", "Accounts whose last poll of the account endpoint failed."
+        "Accounts with failures", "Accounts of which the last poll of some endpoint failed."
     )
     return [
         Tile(single(shortest, Query(f"min({q.RUNWAY_LEFT})", ""), q.RUNWAY), 4, 4),
@@ -42,7 +42,8 @@ def _who() -> Tile:
     text = Text(
         "Who runs dry first",
         "Shortest runway on top; an account that spends nothing has none and comes last. "
-        "An empty cell is unknown, not zero. Click an account to see it in depth.",
+        "An empty cell is unknown, not zero. While usage cannot be read, spending stands still; "
+        "it is caught up later. Click an account to see it in depth.",
     )
     tier = f"max by {labels((c.ACCOUNT, c.TIER))} ({series(c.ACCOUNT_INFO)})"
     queries = (
@@ -66,7 +67,7 @@ def _who() -> Tile:
         "Value #E": Column("Last 24 h", q.USD, 110),
         "Value #F": Column("Window left", q.WINDOW_LEFT, 130, gauge=True),
         "Value #G": Column("Organization", Field("currencyUSD", 2, limits.ORGANIZATION), 120),
-        "Value #H": Column("Gateway", Field("short", 0), 100, values=q.UP),
+        "Value #H": Column("Gateway", Field("short", 0), 100, values=q.ALL_UP),
     }
     account = account_link('${__data.fields["Account"]}')
     return Tile(rows(text, queries, columns, links={"Account": account}), 24, 7)

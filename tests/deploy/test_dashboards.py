@@ -162,7 +162,10 @@ def test_colours_change_where_the_alerts_begin() -> None:
             values["runwayWarningHours"] * 3600,
         },
         ("bytespike-overview", "Rate limit: what is left"): {values["rateLimitRemainingRatio"]},
-        ("bytespike-overview", "Model caps: what is spent"): {values["modelQuotaUtilizationRatio"]},
+        ("bytespike-overview", "Model caps: what is spent"): {
+            values["modelQuotaUtilizationRatio"],
+            1,  # spent
+        },
         ("bytespike-overview", "Key caps: what is left"): {values["keyQuotaRemainingUsd"]},
         ("bytespike-account", "Balance"): {values["balanceFloorUsd"]},
         ("bytespike-account", "Organization's wallet"): {values["organizationBalanceUsd"]},

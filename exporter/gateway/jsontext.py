@@ -25,7 +25,8 @@ Empty ones weigh a hundred times their text once they are read.
 def parse(body: bytes) -> Json:
     """The JSON value of a body. Raises BadResponseError if it is none, or nested too deeply.
 
-    ResponseTooLargeError, which is one too, if it would weigh far more than its text. Bytes that are not UTF-8 are replaced, so that they harm one string only.
+    One that would weigh far more than its text is a ResponseTooLargeError. Bytes that are not
+    UTF-8 are replaced, so that they harm one string only.
     """
     _check_weight(body)
     problem = "is not JSON"

@@ -36,7 +36,7 @@ def webhook() -> Iterator[Webhook]:
 
 @pytest.fixture
 def chain(tmp_path: Path, webhook: Webhook) -> Iterator[Chain]:
-    with Chain(tmp_path, webhook, WALLETS, scale=0.015, balance=12) as chain:
+    with Chain(tmp_path, webhook, WALLETS, scale=0.02, balance=12) as chain:
         yield chain
 
 

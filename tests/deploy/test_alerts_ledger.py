@@ -80,5 +80,5 @@ def test_rows_that_cannot_be_understood_warn(rules: Promtool) -> None:
 
 
 def test_rows_that_are_counted_do_not_warn(rules: Promtool) -> None:
-    story = one(ROWS, "6x120", outcome="rejected") | one(ROWS, "0+9x120", outcome="counted")
+    story = one(ROWS, "0x120", outcome="rejected") | one(ROWS, "0+9x120", outcome="counted")
     rules.silent(REJECTED, story, until=120)

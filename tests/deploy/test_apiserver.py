@@ -14,7 +14,7 @@ from helm_python import Config
 
 from scripts.chart.sidecar import render
 from tests.deploy.apiserver import ApiServer, Etcd, tools
-from tests.deploy.charts import EXPORTER, SIDECAR, Object, scenarios
+from tests.deploy.charts import EXPORTER, MINIMAL, SIDECAR, Object, scenarios
 from tests.peers.process import free_port
 
 
@@ -73,6 +73,13 @@ def test_helm_installs_every_scenario_and_takes_it_away_again(
     )
     assert "deployment" not in kept
     assert ("persistentvolumeclaim" in kept) is (scenario == "minimal")
+
+
+def test_a_release_of_the_same_name_takes_up_the_claim_that_was_left(server: ApiServer) -> None:
+    with helm(server, "again") as client:
+        for _ in range(2):
+            client.install(EXPORTER, "spike", MINIMAL, create_namespace=True)
+            client.uninstall("spike")
 
 
 @pytest.mark.parametrize("scenario", scenarios(SIDECAR))

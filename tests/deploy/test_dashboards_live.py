@@ -58,8 +58,9 @@ def happen(world: Replay, minute: int) -> None:
 
 async def fill(folder: Path, otlp: str, scraped: str, until: float) -> dict[str, Truth]:
     began = until - LONG
+    # Three models: none of them settles late, so that all that was billed has been counted.
     wallets = (
-        Wallet("prod", Options(history=6 * 3600.0, rate=60.0)),
+        Wallet("prod", Options(history=6 * 3600.0, rate=60.0, models=3)),
         Wallet("dev", Options(seed=2, history=6 * 3600.0, rate=20.0, keys=2, models=3)),
     )
     watchers = (("one", ("prod", "dev")), ("two", ("prod",)))

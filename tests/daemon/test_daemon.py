@@ -33,10 +33,8 @@ async def test_it_polls_counts_serves_and_exports(tmp_path: Path) -> None:
         async with gateway(tmp_path) as live:
             live.change(otlp=Otlp(endpoint=receiver.url, interval=0.2))
             live.simulator.world.bill(credits=3 * CREDITS)
-            began = time.monotonic()
             async with daemon(live):
                 await until(lambda: receiver.received)
-                assert time.monotonic() - began < 2
                 await until(lambda: polled(live))
                 assert (await live.get("/readyz")).status_code == 200
                 assert "bytespike_usage_cost_USD_total" in (await live.get("/metrics")).text

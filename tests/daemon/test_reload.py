@@ -157,23 +157,18 @@ async def test_a_reload_while_the_receiver_hangs_keeps_polling_and_its_word(
 ) -> None:
     with black_hole() as port:
         async with gateway(tmp_path) as live:
-            hanging = Otlp(endpoint=f"http://127.0.0.1:{port}/", interval=0.2, timeout=1.0)
+            hanging = Otlp(endpoint=f"http://127.0.0.1:{port}/", interval=0.2, timeout=3.0)
             live.change(otlp=hanging)
             async with daemon(live):
                 await until(lambda: polled(live))
                 with HttpReceiver() as receiver:
-                    began = time.monotonic()
                     otlp = replace(hanging, endpoint=receiver.url)
                     live.reload(replace(live.config, otlp=otlp))
                     await until(lambda: receiver.received)
-                    assert time.monotonic() - began < 0.9, "it waited for the old receiver"
+                    assert live.daemon._retiring, "nothing waited for the old receiver"
                     outcomes = live.daemon._around.board.exports.outcomes
-                    await until(
-                        lambda: outcomes[ExportOutcome.SUCCESS] and not live.daemon._retiring
-                    )
-                    live.reload(live.config)
-                    await until(lambda: live.daemon._config is live.config)
-                    live.daemon.stop()
+                    await until(lambda: outcomes[ExportOutcome.SUCCESS])
+                    await until(lambda: not live.daemon._retiring)
 
 
 async def test_it_ends_in_the_middle_of_a_reload(

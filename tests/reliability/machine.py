@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import subprocess
 import sys
 import threading
+import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Self
@@ -18,6 +21,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
 
+from exporter.simulator import Simulator, running
 from tests.reliability.watch import Watch
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -99,15 +103,38 @@ def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
+@contextmanager
+def served(simulator: Simulator) -> Iterator[str]:
+    """The simulator on loopback, in a thread and an event loop of its own; gives its URL."""
+    told: list[str] = []
+    ready, stop = threading.Event(), threading.Event()
+
+    async def serve() -> None:
+        async with running(simulator) as url:
+            told.append(url)
+            ready.set()
+            while not stop.is_set():  # noqa: ASYNC110 (it is set by another thread)
+                await asyncio.sleep(0.02)
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
+    thread.start()
+    try:
+        assert ready.wait(10)
+        yield told[0]
+    finally:
+        stop.set()
+        thread.join(10)
+
+
 class Process:
     """One exporter in `folder`; the settings are merged over those of one in a hurry."""
 
-    def __init__(self, folder: Path, gateway: str, key: str, **settings: object) -> None:
+    def __init__(self, folder: Path, url: str, key: str, **settings: object) -> None:
         self.folder = folder
         self.log = folder / "output.log"
         self._key = key
         whole: dict[str, object] = {
-            "gateway": {"base_url": gateway, "timeout": "2s", "max_requests_per_minute": 6000},
+            "gateway": {"base_url": url, "timeout": "2s", "max_requests_per_minute": 6000},
             "accounts": [{"name": "prod", "api_key_env": VARIABLE}],
             "poll": {"account": "150ms", "usage": "150ms", "transactions": "150ms"},
             "usage": {"start": "-2h", "settle_window": "1h"},
@@ -156,6 +183,16 @@ class Process:
     def running(self) -> bool:
         """Whether it has not ended by itself."""
         return self._process is not None and self._process.poll() is None
+
+    def address(self) -> str:
+        """`host:port` of its status page, once it serves one."""
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and self.running():
+            _, found, rest = self.output().partition("status page at http://")
+            if found:
+                return rest.partition("/")[0]
+            time.sleep(0.05)
+        raise AssertionError(f"no status page: {self.output()[-2000:]}")
 
     def output(self) -> str:
         """All that it has logged."""

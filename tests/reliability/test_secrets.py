@@ -1,0 +1,208 @@
+"""A marked key is looked for in everything that a process at debug level lets out."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from exporter.config import Config, Listen
+from exporter.simulator import Simulator, quiet
+from tests.reliability import hostile
+from tests.reliability.hostile import Front, Trick, echoing, trap
+from tests.reliability.machine import ROOT, VARIABLE, Process, Receiver, served
+from tests.reliability.trials import SOAK, Trials, saw
+
+MARK = "MARKED0fPriceless"
+KEYS = {
+    "in the gateway's spelling": f"sk-byts-{MARK}0123456789abcdef9f3c",
+    "in another spelling": f"{MARK}.0123456789/abcdef+9f3c=",
+}
+PAGES = ("/", "/metrics", "/livez", "/readyz", "/account/prod", "/nothing")
+METHODS = ("POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE")
+ENDPOINTS = ("account", "usage", "transactions")
+FAULTS: dict[str, Trick] = {
+    **{f"an echo under {status}": echoing(status) for status in (200, 201, 302, 307, 400, 401)},
+    **{f"an echo under {status}": echoing(status) for status in (402, 403, 404, 429, 500, 503)},
+    "an echo in JSON escapes": echoing(200, spelled=True),
+    "TCP reset": hostile.reset,
+    "black hole": hostile.black_hole,
+    "a byte a second": hostile.drip,
+    "endless headers": hostile.endless_headers,
+    "another protocol": hostile.no_http,
+}
+ECHOES = [name for name in FAULTS if "echo" in name][:: 1 if SOAK else 6]
+PROMISED = (
+    "No part of the key in logs, tracebacks, pages, `/metrics`, OTLP requests, the state file, "
+    "the process's arguments; no request to another host."
+)
+SEEN = (
+    "{bytes} bytes searched: {lines} lines of log, {pages} pages, {exports} exports, {files} files "
+    "of state; found {found} times; {strays} requests to another host"
+)
+
+
+@pytest.mark.parametrize("format", ["text", "json"])
+@pytest.mark.parametrize("spelling", KEYS)
+def test_a_marked_key_is_found_nowhere(
+    trials: Trials, tmp_path: Path, spelling: str, format: str
+) -> None:
+    row = trials.row(
+        "Secrets",
+        f"{len(FAULTS)} faults on the wire, most of which echo the key ({spelling}; log as "
+        f"{format})",
+        PROMISED,
+        SEEN,
+    )
+    key = KEYS[spelling]
+    simulator = Simulator(quiet(rpm_limit=0))
+    simulator.world.keys[0].secret = key
+    simulator.world.bill()
+    with Receiver() as receiver, trap() as (elsewhere, strays):
+        receiver.keep = True
+        with served(simulator) as url, Front(url) as front:
+            process = Process(
+                tmp_path,
+                front.url,
+                key,
+                otlp={"endpoint": receiver.url, "headers": {"x-token": f"{MARK}-token-value"}},
+                gateway={"timeout": "500ms"},
+                log={"level": "debug", "format": format},
+            )
+            process.start()
+            try:
+                pages = _through_everything(process, front, elsewhere)
+            finally:
+                process.kill()
+    state = [path.read_bytes() for path in tmp_path.glob("state.db*")]
+    sent = receiver.bodies
+    secrets = [process.output().encode(), *pages, *sent, *state]
+    found = sum(MARK.encode() in text for text in secrets)
+    found += sum(MARK in head.replace(f"{MARK}-token-value", "") for head in receiver.headers)
+    saw(
+        row,
+        len(FAULTS),
+        bytes=sum(map(len, secrets)),
+        lines=len(process.output().splitlines()),
+        pages=len(pages),
+        exports=len(sent),
+        files=len(state),
+        found=found,
+        strays=len(strays),
+    )
+    assert len(sent) >= 5
+    assert state
+    assert "debug" in process.output()
+    assert not found
+    assert not strays
+
+
+def _through_everything(process: Process, front: Front, elsewhere: str) -> list[bytes]:
+    """Every fault at every endpoint; gives all that the process's server answered meanwhile."""
+    address = process.address()
+    pages: list[bytes] = []
+    with httpx.Client(trust_env=False, timeout=20) as client:
+        for trick in [*FAULTS.values(), hostile.redirecting(elsewhere)]:
+            front.tricks = dict.fromkeys(ENDPOINTS, trick)
+            _wait_for_requests(front)
+            assert process.running(), process.output()[-2000:]
+            for page in PAGES:
+                response = client.get(f"http://{address}{page}")
+                pages.append(f"{response.headers}".encode() + response.content)
+        pages.append(Path(f"/proc/{process.pid}/cmdline").read_bytes())
+    os.kill(process.pid, signal.SIGHUP)
+    time.sleep(0.5)
+    front.tricks = {}
+    time.sleep(0.5)
+    assert process.end() == 0
+    return pages
+
+
+def _wait_for_requests(front: Front) -> None:
+    """Until every endpoint was asked twice, or for 2 s: a refused key is asked slowly."""
+    before = dict(front.asked)
+    deadline = time.monotonic() + 2.0
+    while time.monotonic() < deadline:
+        if all(front.asked.get(e, 0) >= before.get(e, 0) + 2 for e in ENDPOINTS):
+            return
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("command", [["run", "--once"], ["check"]], ids=" ".join)
+@pytest.mark.parametrize("name", ECHOES)
+def test_commands_that_end_show_no_key_either(
+    trials: Trials, tmp_path: Path, command: list[str], name: str
+) -> None:
+    row = trials.row(
+        "Secrets",
+        f"`{' '.join(command)}` against a gateway that echoes the key",
+        "No part of the key in what it prints or leaves behind.",
+        "{bytes} bytes searched, found {found} times",
+    )
+    key = KEYS["in the gateway's spelling"]
+    with Front("http://127.0.0.1:9") as front:
+        front.tricks = dict.fromkeys(ENDPOINTS, FAULTS[name])
+        process = Process(tmp_path, front.url, key, log={"level": "debug"})
+        ended = subprocess.run(
+            [sys.executable, "-m", "exporter", *command, "--config", str(process.config)],
+            cwd=tmp_path,
+            env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), VARIABLE: key},
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+    texts = [ended.stdout, ended.stderr, *(p.read_bytes() for p in tmp_path.glob("state.db*"))]
+    found = sum(MARK.encode() in text for text in texts)
+    saw(row, bytes=sum(map(len, texts)), found=found)
+    assert texts[0] or texts[1]
+    assert not found
+
+
+def test_the_status_page_is_on_loopback_and_cannot_be_written(
+    trials: Trials, tmp_path: Path
+) -> None:
+    row = trials.row(
+        "Secrets",
+        "requests that would write, to every page, and 200 connections that say nothing",
+        "Unless told otherwise it listens on loopback; every method but GET and HEAD is refused; "
+        "silent connections do not keep others out.",
+        "{refused} of {asked} writing requests refused; {answered} of {probes} probes answered",
+    )
+    assert Config(accounts=()).http_listen == Listen("127.0.0.1", 9464)
+    with served(Simulator(quiet(rpm_limit=0))) as url:
+        process = Process(tmp_path, url, KEYS["in the gateway's spelling"])
+        process.start()
+        try:
+            host, _, port = process.address().partition(":")
+            assert host == "127.0.0.1"
+            statuses = [
+                httpx.request(method, f"http://{host}:{port}{page}", trust_env=False).status_code
+                for method in METHODS
+                for page in PAGES
+            ]
+            silent = [socket.create_connection((host, int(port))) for _ in range(200)]
+            probes = [
+                httpx.get(f"http://{host}:{port}/livez", trust_env=False, timeout=5).status_code
+                for _ in range(10)
+            ]
+            for connection in silent:
+                connection.close()
+        finally:
+            process.kill()
+    saw(
+        row,
+        len(statuses) + len(silent),
+        refused=statuses.count(405) + statuses.count(404),
+        asked=len(statuses),
+        answered=probes.count(200),
+        probes=len(probes),
+    )
+    assert {*statuses} <= {404, 405}
+    assert {*probes} == {200}

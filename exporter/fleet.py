@@ -26,7 +26,7 @@ from exporter.ledger.worker import Worker
 from exporter.otlp import OtlpExporter
 from exporter.poller import AccountPoller, PollError
 from exporter.repeats import Repeats
-from exporter.streams import Books
+from exporter.streams import Books, batch_of
 
 SPREAD = 0.02
 """Seconds between the first polls of one account and those of the next."""
@@ -101,7 +101,9 @@ class Fleet:
         usage = config.usage
         rules = Rules(usage.settle_window, usage.max_series, config.runway_window)
         self.ledger = Ledger(around.store, rules)
-        self._books = Books(self.ledger, around.worker, around.clock)
+        self._books = Books(
+            self.ledger, around.worker, around.clock, batch_of(len(config.accounts))
+        )
         self._http = connect(config)
         self.exports = self._export_loop()
         self._pollers: list[AccountPoller] = []

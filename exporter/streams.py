@@ -15,6 +15,7 @@ from exporter.board import AccountBoard, RowOutcome
 from exporter.clock import Clock
 from exporter.errors import BadRequestError, BadResponseError
 from exporter.gateway.client import GatewayClient
+from exporter.gateway.paging import PAGE_SIZE
 from exporter.gateway.readings import Endpoint, RollupReading, Transaction, UsageRow
 from exporter.ledger.cursor import Slice, hour_of
 from exporter.ledger.ledger import Ledger, Stream
@@ -23,7 +24,10 @@ from exporter.ledger.worker import Worker
 from exporter.rejections import Rejections
 
 BATCH = 2000
-"""Rows that are held and committed together."""
+"""Rows that are held and committed together, at the most."""
+
+HELD = 50_000
+"""Rows that all accounts together may hold, when all of them catch up at once."""
 
 LOOK_BACK = 90 * 86_400.0
 """How far back, in seconds, kinds of movements are looked for that were not seen since."""
@@ -49,11 +53,17 @@ class Reader(Protocol):
 
 
 class Books(msgspec.Struct, frozen=True):
-    """Where what is read is written down."""
+    """Where what is read is written down, in batches of so many rows."""
 
     ledger: Ledger
     worker: Worker
     clock: Clock
+    batch: int = BATCH
+
+
+def batch_of(accounts: int) -> int:
+    """How many rows each of so many accounts commits together: one page where they are many."""
+    return max(PAGE_SIZE, min(BATCH, HELD // accounts))
 
 
 class _Tally:
@@ -96,7 +106,7 @@ class UsageReader:
                     return await self.read(aligned, now)
                 return await self._rollup(page, span, now)
             rows.extend(page.rows)
-            if len(rows) >= BATCH or page.last:
+            if len(rows) >= self._books.batch or page.last:
                 result = await self._log(rows, span if page.last else None, tally.newest, now)
                 tally.add(len(rows), result)
                 rows = []
@@ -145,7 +155,7 @@ class TransactionsReader:
         async for page in self._client.transactions(span.since, span.until):
             self._rejections.note(page.rejected)
             items.extend(page.items)
-            if len(items) >= BATCH or page.last:
+            if len(items) >= self._books.batch or page.last:
                 done = span if page.last else None
                 tally.add(len(items), await self._commit(items, done, tally.newest, now))
                 items = []

@@ -19,7 +19,7 @@ _INTERVAL = 60.0
 _JITTER = 0.1
 _ENDPOINTS = 3
 _FIRST_ROUND = 180.0
-"""Seconds that reading an hour of history of every account may take."""
+"""Seconds until every endpoint of every account must have been read once."""
 
 _GRACE = 1.0
 """Seconds that a poll itself may take."""
@@ -50,7 +50,6 @@ def measure(directory: Path, seconds: float) -> list[Row]:
     ):
         subject = Subject(directory / "many", source, endpoint)
         subject.accounts = [f"account-{number:04d}" for number in range(_ACCOUNTS)]
-        subject.set(start="-1h")
         with subject.run(core=_EXPORTER_CORE) as child:
             wait_until(lambda: _polled(sink) == _ENDPOINTS * _ACCOUNTS, child, _FIRST_ROUND)
             time.sleep(_INTERVAL)

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from tests.peers.missing import PEERS
-from tests.peers.process import Peer, until
+from tests.peers.process import Peer, PeerError, until
 
 _TOKEN = "a-token-for-the-test"
 _SECONDS = 120.0
@@ -90,7 +90,8 @@ class ApiServer(Peer):
             tools().apiserver,
             f"--etcd-servers={self._etcd}",
             "--bind-address=127.0.0.1",
-            "--advertise-address=127.0.0.1",
+            # It says where it is to nobody; by default it would not say so of a loopback address.
+            "--endpoint-reconciler-type=none",
             f"--secure-port={self._port}",
             f"--cert-dir={self.folder / 'certificates'}",
             f"--token-auth-file={self.folder / 'tokens.csv'}",
@@ -115,7 +116,12 @@ class ApiServer(Peer):
         }
 
     def started(self) -> None:
-        until(lambda: _ok(f"{self.url}/readyz"), "the API server to be ready", _SECONDS)
+        until(self._ready, "the API server to be ready", _SECONDS)
+
+    def _ready(self) -> bool:
+        if self._process.poll() is not None:
+            raise PeerError(f"the API server ended at once:\n{self.output()[-4000:]}")
+        return _ok(f"{self.url}/readyz")
 
 
 def _ok(url: str) -> bool:

@@ -79,6 +79,13 @@ def paint(url: str, until: float, out: Path, browser: Browser, folder: Path) -> 
         page = folder / f"{name}.html"
         page.write_text(html, encoding="utf-8")
         browser.open(page.as_uri(), WIDTH, height)
+        browser.command(  # one pixel for each of CSS: a picture of this length is large enough
+            "Emulation.setDeviceMetricsOverride",
+            width=WIDTH,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=False,
+        )
         (out / f"dashboard-{name}.png").write_bytes(browser.screenshot(whole=True))
         print(f"wrote {out / f'dashboard-{name}.png'}")
 

@@ -44,7 +44,7 @@ def of_panel(view: View, panel: Json) -> View:
 def step_of(view: View, panel: Json, width: int) -> int:
     """Seconds between two points of a panel so many pixels wide."""
     least = seconds(panel.get("interval") or "1m")
-    wanted = (view.until - view.since) / max(1, width)
+    wanted = (view.until - view.since) / max(1, panel.get("maxDataPoints") or width)
     return max(least, int(-(-wanted // least)) * least)
 
 

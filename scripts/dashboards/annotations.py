@@ -25,7 +25,7 @@ class Movement(model.AnnotationQuery):
             "titleFormat": "Wallet movement",
             "textFormat": kind,
             "tagKeys": label_name(KIND),
-            "useValueForTime": "on",
+            "useValueForTime": True,
             "step": STEP,
         }
 

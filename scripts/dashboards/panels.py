@@ -102,6 +102,8 @@ def single(
     panel.color_mode(common.BigValueColorMode.VALUE).reduce_options(_newest())
     graph = common.BigValueGraphMode.AREA if sparkline else common.BigValueGraphMode.NONE
     panel.graph_mode(graph).text_mode(common.BigValueTextMode.VALUE)
+    if sparkline:  # the newest point of a coarse range would be minutes old
+        panel.max_data_points(1000)
     if values:
         panel.mappings([_words(values)])
     return panel.build()

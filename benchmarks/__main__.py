@@ -62,7 +62,7 @@ def _options() -> argparse.Namespace:
     names = ("steady", "million", "start", "catchup", "many")
     parser.add_argument("only", nargs="*", metavar="NAME", help=f"of {', '.join(names)}")
     parser.add_argument("--repeat", type=int, default=7, help="runs of what is repeated")
-    parser.add_argument("--steady-seconds", type=_minutes, default=240.0, help="at least 60")
+    parser.add_argument("--steady-seconds", type=_minutes, default=180.0, help="at least 60")
     parser.add_argument("--many-seconds", type=_minutes, default=120.0, help="at least 60")
     options = parser.parse_args()
     unknown = set(options.only) - set(names)

@@ -18,7 +18,7 @@ _ACCOUNTS = 1000
 _INTERVAL = 60.0
 _JITTER = 0.1
 _ENDPOINTS = 3
-_FIRST_ROUND = 180.0
+_FIRST_ROUND = 240.0
 """Seconds until every endpoint of every account must have been read once."""
 
 _GRACE = 1.0
@@ -43,7 +43,7 @@ class Seen(msgspec.Struct, frozen=True):
 
 def measure(directory: Path, seconds: float) -> list[Row]:
     """Watch for so many seconds, once every account was polled."""
-    options = ("--keys", "2", "--models", "5", "--history", "1h", "--rate", "30")
+    options = ("--keys", "2", "--models", "5", "--history", "10m", "--rate", "30")
     with (
         gateway(directory, *options, core=_OTHER_CORE) as source,
         http_sink() as (endpoint, sink),

@@ -29,6 +29,7 @@ from exporter import logs, threads
 from exporter.board import Board
 from exporter.complaints import Complaints
 from exporter.config import Account, Config, Otlp, Poll, Usage, UsageStart
+from exporter.exports import HEAD_START
 from exporter.fleet import Fleet, Surroundings, intervals, resource
 from exporter.gateway.client import open_http
 from exporter.gateway.readings import Endpoint
@@ -120,6 +121,7 @@ class Stage:
         folder: Path,
         settle: float = HOUR,
         polls: Poll | None = None,
+        key_file: Path | None = None,
         **options: bool | int | float | str,
     ) -> None:
         """`settle`: the settle window (s). Counting begins two of them ago."""
@@ -139,7 +141,7 @@ class Stage:
         self.rng = random.Random(1)
         self._asgi = httpx.ASGITransport(app=self.simulator)
         self.config = Config(
-            accounts=(Account(NAME, BASE, api_key_env="KEY"),),
+            accounts=(Account(NAME, BASE, None if key_file else "KEY", key_file),),
             poll=polls or Poll(),
             usage=Usage(start=UsageStart(back=2 * settle), settle_window=settle),
             otlp=Otlp(
@@ -218,13 +220,20 @@ class Stage:
     # -- what is seen -------------------------------------------------------------------
 
     def export(self, snapshot: Snapshot) -> ExportResult:
-        """The stage is its own OTLP exporter and receiver."""
+        """The stage is its own OTLP exporter and receiver.
+
+        `exports` has one entry for what is sent together, in however many requests.
+        """
+        now = self.clock.now()
+        if not self.exports or now - self.exports[-1][0] > 2 * HEAD_START:
+            self.exports.append((now, {}))
         for request in requests_of(snapshot, self._resource):
             body = request.SerializeToString()
             self.sent.append(body)
             arrived = ExportMetricsServiceRequest.FromString(body)
             self.watch.take(arrived)
-            self.exports.append((self.clock.now(), shown(arrived)))
+            for name, values in shown(arrived).items():
+                self.exports[-1][1].setdefault(name, {}).update(values)
         return success()
 
     def close(self) -> None:
@@ -255,10 +264,11 @@ async def staged(
     monkeypatch: pytest.MonkeyPatch,
     settle: float = HOUR,
     polls: Poll | None = None,
+    key_file: Path | None = None,
     **options: bool | int | float | str,
 ) -> AsyncIterator[Stage]:
     """A stage that polls and exports while the block runs. Its log is at debug level."""
-    stage = Stage(folder, settle, polls, **options)
+    stage = Stage(folder, settle, polls, key_file, **options)
     monkeypatch.setattr(fleet_module, "OtlpExporter", lambda *arguments: stage)
     monkeypatch.setattr(fleet_module, "connect", lambda config: _connected(stage))
     monkeypatch.setattr(threads, "call", _at_once)

@@ -11,6 +11,8 @@ import pytest
 
 from exporter.config import Poll
 from exporter.gateway.readings import Endpoint
+from exporter.simulator.cast import Model
+from exporter.simulator.rollup import Sums
 from tests.daemon.fakes import HOUR
 from tests.reliability.checks import assert_secret, lost, over_budget
 from tests.reliability.stage import ACCOUNT, TRANSACTIONS, USAGE, Outage, Stage, staged
@@ -145,8 +147,11 @@ async def test_ten_thousand_models_cost_nothing_else(
     )
     rarely = Poll(600.0, 600.0, 600.0)  # an export of all this takes a second
     async with staged(tmp_path, monkeypatch, polls=rarely) as stage:
-        for number in range(10_000):
-            stage.simulator.world.bill(model=f"model-{number}", credits=number + 1)
+        world = stage.simulator.world
+        first = len(world.models)
+        for number in range(10_000):  # `bill` would look for the model in the list each time
+            world.models.append(Model(f"model-{number}", 1000, 5000, 1000.0, 200.0))
+            world.charge(0, first + number, Sums(number + 1, 7, 3, 1), stage.gateway_time.now())
         await stage.clock.advance(1400)
         truth = stage.simulator.world.truth(stage.start)
         off = round(stage.watch.total("bytespike.usage.cost") * 1e6) - truth.credits

@@ -50,7 +50,7 @@ def _combinations() -> Iterator[object]:
             yield pytest.param(kind, (endpoint,), id=f"{kind.name}-{endpoint}")
 
 
-@pytest.mark.parametrize(("kind", "scope"), _combinations())
+@pytest.mark.parametrize(("kind", "scope"), tuple(_combinations()))
 async def test_a_failing_endpoint_costs_only_its_own_readings_and_nothing_for_good(
     trials: Trials,
     tmp_path: Path,

@@ -168,6 +168,8 @@ def relabelled(content_type: str) -> Outage:
     async def outage(stage: Stage, request: httpx.Request) -> httpx.Response:
         right = await stage.right(request)
         right.headers["content-type"] = content_type
+        if request.url.path.endswith("/account"):
+            stage.note_balance()
         return right
 
     return outage

@@ -175,11 +175,15 @@ class Stage:
                 response = await outage(self, request)
             status = response.status_code
             if outage is None and endpoint is ACCOUNT and status == 200:
-                available = self.simulator.world.wallet.available
-                self.balances.append((self.clock.now(), available / MICRO))
+                self.note_balance()
             return response
         finally:
             self.asked.append(Asked(self.clock.time, endpoint, request.url.host, status))
+
+    def note_balance(self) -> None:
+        """The account endpoint is just telling the balance as it is."""
+        available = self.simulator.world.wallet.available
+        self.balances.append((self.clock.now(), available / MICRO))
 
     async def right(self, request: httpx.Request) -> httpx.Response:
         """The gateway's own answer, with its date."""

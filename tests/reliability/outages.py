@@ -20,7 +20,6 @@ import httpx
 
 from exporter.config import UsageMode
 from exporter.errors import Outcome
-from exporter.gateway.attempts import MAX_ATTEMPTS
 from exporter.gateway.dialects import DIALECTS
 from tests.reliability.stage import Outage, Stage
 
@@ -192,6 +191,9 @@ def _reset_in(seconds: float) -> Callable[[Stage], Mapping[str, str]]:
         "x-ratelimit-reset": str(int(stage.gateway_time.now() + seconds)),
     }
 
+
+MAX_ATTEMPTS = 4
+"""What the gateway contract allows in one poll for 500, 502, 503 and 504."""
 
 RATE = "rate_limit_error"
 LIMIT = "concurrency_limit"

@@ -35,7 +35,7 @@ class Kind:
 
     `outcome` is how the poll is counted, None where it succeeds all the same. `attempts`: the most
     requests that one poll may make. `every`: at least so many seconds between two requests.
-    `envelope`: whether the answer's quota headers are readings. `slowly`: asked at a fifth of the
+    `envelope`: whether quota headers come with the answer. `slowly`: asked at a fifth of the
     rate.
     """
 
@@ -249,7 +249,6 @@ KINDS = (
         answering(429, headers=_reset_in(900), kind=RATE),
         Outcome.RATE_LIMITED,
         every=800.0,
-        envelope=True,
     ),
     Kind(
         "429, window spent, Retry-After in seconds",
@@ -298,6 +297,7 @@ KINDS = (
         Outcome.SERVER_ERROR,
         every=120.0,
     ),
+    Kind("501", answering(501), Outcome.SERVER_ERROR),
     Kind("502 from a proxy, HTML", answering(502, _html), Outcome.SERVER_ERROR, MAX_ATTEMPTS),
     Kind(
         "HTML with status 200",

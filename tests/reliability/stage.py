@@ -114,7 +114,11 @@ class GatewayTime:
 
 
 class Stage:
-    """One account. `outages` says which endpoints fail at the moment, and how."""
+    """One account. `outages` says which endpoints fail at the moment, and how.
+
+    `enveloped`: whether the quota headers of a failing answer are readings. `balances` and
+    `quotas` are what the gateway told last, and when (Unix s, USD).
+    """
 
     def __init__(
         self,
@@ -135,6 +139,8 @@ class Stage:
         self.sent: list[bytes] = []
         self.exports: list[tuple[float, dict[str, dict[Series, float]]]] = []
         self.balances: list[tuple[float, float]] = []
+        self.quotas: list[tuple[float, float]] = []
+        self.enveloped = False
         self.log = io.StringIO()
         self.store = Store(folder / "state.db")
         self.store.db.execute("PRAGMA synchronous = OFF")  # tests do not cut the power
@@ -176,6 +182,9 @@ class Stage:
             status = response.status_code
             if outage is None and endpoint is ACCOUNT and status == 200:
                 self.note_balance()
+            quota = response.headers.get("x-quota-remaining-credits")
+            if quota is not None and (outage is None or self.enveloped):
+                self.quotas.append((self.clock.now(), float(quota)))
             return response
         finally:
             self.asked.append(Asked(self.clock.time, endpoint, request.url.host, status))

@@ -59,7 +59,8 @@ async def test_a_failing_endpoint_costs_only_its_own_readings_and_nothing_for_go
     scope: Sequence[Endpoint],
 ) -> None:
     row = trials.row("Gateway faults", kind.name, PROMISED, SEEN)
-    async with staged(tmp_path, monkeypatch) as stage:
+    async with staged(tmp_path, monkeypatch, caps=True) as stage:
+        stage.enveloped = kind.envelope
         await stage.live(BEFORE)
         assert all(stage.up(endpoint) == 1 for endpoint in EVERYWHERE)
         began, first = stage.clock.time, len(stage.exports)
@@ -72,7 +73,11 @@ async def test_a_failing_endpoint_costs_only_its_own_readings_and_nothing_for_go
         stage.outages = {}
         await stage.live(_recovery(kind))
         await stage.rest()
-        untrue = _untrue_balances(stage, first) + _zero_gauges(stage, first)
+        untrue = [
+            *_untrue(stage, first, "bytespike.wallet.balance", stage.balances),
+            *_untrue(stage, first, "bytespike.key.quota.remaining", stage.quotas),
+            *_zero_gauges(stage, first),
+        ]
         stale = _stale(stage, kind, scope, first, began, ended)
         missing = lost(stage)
         saw(
@@ -131,16 +136,20 @@ def _told(stage: Stage, kind: Kind, scope: Sequence[Endpoint]) -> list[str]:
     return wrong
 
 
-def _untrue_balances(stage: Stage, first: int) -> list[str]:
-    """Balances that are not what the gateway said last, or said longer ago than 3 intervals."""
+def _untrue(
+    stage: Stage, first: int, metric: str, told: Sequence[tuple[float, float]]
+) -> list[str]:
+    """Gauges that are not what the gateway told last, or show, or lack, what they should not.
+
+    They are to show for 3 intervals after the gateway told them and no longer.
+    """
     wrong = []
     for at, values in stage.exports[first:]:
-        said = [b for b in stage.balances if b[0] <= at]
-        wrong += [
-            f"at {at - NOW}: balance {value}, the gateway said {said[-1]}"
-            for value in values.get("bytespike.wallet.balance", {}).values()
-            if value != said[-1][1] or at - said[-1][0] > STALE * INTERVALS[ACCOUNT]
-        ]
+        since, value = [one for one in told if one[0] <= at][-1]
+        known = at - since <= STALE * INTERVALS[ACCOUNT]
+        shown = list(values.get(metric, {}).values())
+        if shown != ([value] if known else []):
+            wrong.append(f"at {at - NOW}: {metric} is {shown}, told {value} at {since - NOW}")
     return wrong
 
 

@@ -11,7 +11,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 
 from benchmarks.machine import processor
-from benchmarks.many import oldest
+from benchmarks.many import Polls, polls_of
 from benchmarks.processes import Memory, read_cpu, read_memory
 from benchmarks.sink import Series, Sink
 from exporter.otlp.points import requests_of, resource_of
@@ -55,13 +55,24 @@ def test_a_sink_keeps_the_newest_value_of_every_series() -> None:
     assert len(sink.arrivals) == 2
 
 
+def polls(*told: tuple[str, str, float, float]) -> Polls:
+    """What an export tells of `(account, endpoint, successes, last success)`."""
+    counts: dict[Series, float] = {}
+    last: dict[Series, float] = {}
+    for account, endpoint, count, at in told:
+        series = ("bytespike.account.name", account), ("bytespike.endpoint", endpoint)
+        counts[(*series, ("bytespike.outcome", "success"))] = count
+        counts[(*series, ("bytespike.outcome", "timeout"))] = 1000.0
+        last[series] = at
+    return polls_of(counts, last)
+
+
 def test_the_longest_wait_ignores_transactions_which_are_asked_less_often() -> None:
-    seen: dict[Series, float] = {
-        (("bytespike.account.name", account), ("bytespike.endpoint", endpoint)): at
-        for account, endpoint, at in (
-            ("a", "usage", 1000.0),
-            ("b", "account", 940.0),
-            ("a", "transactions", 700.0),
-        )
-    }
-    assert oldest(seen) == 60.0
+    seen = polls(("a", "usage", 1, 1000.0), ("b", "usage", 1, 940.0), ("a", "transactions", 1, 7.0))
+    assert seen.longest == 60.0
+
+
+def test_the_interval_is_what_lies_between_successful_polls() -> None:
+    before = polls(("a", "usage", 5, 1000.0), ("b", "account", 7, 1010.0))
+    after = polls(("a", "usage", 7, 1120.0), ("b", "account", 8, 1076.0))
+    assert after.interval_since(before) == 62.0

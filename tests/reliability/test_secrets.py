@@ -44,8 +44,8 @@ PROMISED = (
     "the process's arguments; no request to another host."
 )
 SEEN = (
-    "{bytes} bytes searched: {lines} lines of log, {pages} pages, {exports} exports, {files} files "
-    "of state; found {found} times; {strays} requests to another host"
+    "{bytes} bytes searched: {lines} lines of log, {pages} pages, {exports} exports, {files} readings "
+    "of the state's files; found {found} times; {strays} requests to another host"
 )
 
 
@@ -80,10 +80,10 @@ def test_a_marked_key_is_found_nowhere(
             )
             process.start()
             try:
-                pages = _through_everything(process, front, elsewhere)
+                pages, state = _through_everything(process, front, elsewhere)
             finally:
                 process.kill()
-    state = [path.read_bytes() for path in tmp_path.glob("state.db*")]
+    state += _state(tmp_path)
     sent = receiver.bodies
     secrets = [process.output().encode(), *pages, *sent, *state]
     found = sum(MARK.encode() in text for text in secrets)
@@ -106,10 +106,18 @@ def test_a_marked_key_is_found_nowhere(
     assert not strays
 
 
-def _through_everything(process: Process, front: Front, elsewhere: str) -> list[bytes]:
-    """Every fault at every endpoint; gives all that the process's server answered meanwhile."""
+def _state(folder: Path) -> list[bytes]:
+    """The state file and its write-ahead log, as they are on the disk now."""
+    return [path.read_bytes() for path in folder.glob("state.db*")]
+
+
+def _through_everything(
+    process: Process, front: Front, elsewhere: str
+) -> tuple[list[bytes], list[bytes]]:
+    """Every fault at every endpoint; gives what was served and what was stored meanwhile."""
     address = process.address()
     pages: list[bytes] = []
+    state: list[bytes] = []
     with httpx.Client(trust_env=False, timeout=20) as client:
         for trick in [*FAULTS.values(), hostile.redirecting(elsewhere)]:
             front.tricks = dict.fromkeys(ENDPOINTS, trick)
@@ -118,13 +126,14 @@ def _through_everything(process: Process, front: Front, elsewhere: str) -> list[
             for page in PAGES:
                 response = client.get(f"http://{address}{page}")
                 pages.append(f"{response.headers}".encode() + response.content)
+            state += _state(process.folder)
         pages.append(Path(f"/proc/{process.pid}/cmdline").read_bytes())
     os.kill(process.pid, signal.SIGHUP)
     time.sleep(0.5)
     front.tricks = {}
     time.sleep(0.5)
     assert process.end() == 0
-    return pages
+    return pages, state
 
 
 def _wait_for_requests(front: Front) -> None:

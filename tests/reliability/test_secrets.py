@@ -44,8 +44,8 @@ PROMISED = (
     "the process's arguments; no request to another host."
 )
 SEEN = (
-    "{bytes} bytes searched: {lines} lines of log, {pages} pages, {exports} exports, {files} readings "
-    "of the state's files; found {found} times; {strays} requests to another host"
+    "{bytes} bytes searched: {lines} lines of log, {pages} pages, {exports} exports, {files} "
+    "readings of the state's files; found {found} times; {strays} requests to another host"
 )
 
 

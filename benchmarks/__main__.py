@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -19,7 +18,7 @@ _COMMAND = "make bench"
 
 
 def main() -> None:
-    """Exit code 1 if a budget was missed."""
+    """Measure what was asked for. The table says which budgets were missed, the exit code not."""
     options = _options()
     machine = describe(runtime_python())
     print(machine, flush=True)
@@ -33,7 +32,6 @@ def main() -> None:
     if not options.only:
         now = datetime.now(UTC).strftime("%Y-%m-%d")
         _DOCUMENT.write_text(document(rows, machine, now, _COMMAND))
-    sys.exit(any(row.within is False for row in rows))
 
 
 def _measured(name: str, measure: Callable[[Path], list[Row]], place: Path) -> list[Row]:

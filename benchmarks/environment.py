@@ -9,6 +9,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,5 +35,14 @@ def runtime_python() -> str:
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(_PLACE)], check=True)
         pip = [str(python), "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
         subprocess.run([*pip, "--require-hashes", "-r", str(_LOCK)], check=True)
+        _install_exporter()
         stamp.write_text(wanted)
     return str(python)
+
+
+def _install_exporter() -> None:
+    """So that it finds its own version. Its code is the checkout's, which comes first."""
+    packages = sysconfig.get_path("purelib", vars={"base": str(_PLACE)})
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
+    options = ["--no-deps", "--no-build-isolation", "--no-index", "--target", packages]
+    subprocess.run([*pip, *options, str(ROOT)], check=True)

@@ -1,4 +1,4 @@
-"""Routes → answers, as an ASGI application without a framework. Everything is read only."""
+"""Routes → answers. Everything is read only."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from email.utils import formatdate
-from typing import TYPE_CHECKING
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote
 
 import msgspec
 
@@ -22,9 +21,6 @@ from exporter.web.model import Choice
 from exporter.web.page import render
 from exporter.web.style import STYLE_HASH
 from exporter.web.view import Totals, Views
-
-if TYPE_CHECKING:
-    from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +54,7 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class Response(msgspec.Struct, frozen=True):
-    """One answer; `headers` beside those that every answer carries."""
+    """One answer; from `App.answer`, `headers` are those beside what every answer carries."""
 
     status: int
     content_type: str
@@ -67,7 +63,7 @@ class Response(msgspec.Struct, frozen=True):
 
 
 class App:
-    """The ASGI callable. It holds no state but that the exporter was ready once."""
+    """The whole site. It holds no state but that the exporter was ready once."""
 
     def __init__(self, views: Views, totals: Totals, clock: Clock) -> None:
         """`views` gives the objects in force, `totals` what the ledger has committed."""
@@ -82,17 +78,15 @@ class App:
             "/metrics": self._metrics,
         }
 
-    async def __call__(
-        self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
-    ) -> None:
-        """Answer one request. A request body is never read."""
-        if scope["type"] != "http":
-            raise RuntimeError("only HTTP is served here")
-        request = _request(scope["method"], scope["path"], scope["query_string"], scope["headers"])
+    async def serve(self, method: str, target: bytes, headers: Mapping[bytes, bytes]) -> Response:
+        """The answer to one request as it came, with all its headers. A body is never read.
+
+        `target` is path and query; names of `headers` are in lower case.
+        """
+        request = _request(method, target, headers)
         response = await self.answer(request)
-        headers = _headers(request, response, self._clock.now())
-        await send({"type": "http.response.start", "status": response.status, "headers": headers})
-        await send({"type": "http.response.body", "body": response.body, "more_body": False})
+        complete = _headers(request, response, self._clock.now())
+        return msgspec.structs.replace(response, headers=complete)
 
     async def answer(self, request: Request) -> Response:
         """The answer to one request; a defect of ours costs this answer only."""
@@ -146,28 +140,28 @@ class App:
             return str(error)
 
 
-def _request(method: str, path: str, query: bytes, headers: object) -> Request:
-    found = dict(headers) if isinstance(headers, list) else {}
-    fields = parse_qs(query.decode("ascii", "replace"), errors="replace", max_num_fields=None)
+def _request(method: str, target: bytes, headers: Mapping[bytes, bytes]) -> Request:
+    path, _, query = target.decode("ascii", "replace").partition("?")
+    fields = parse_qs(query, errors="replace", max_num_fields=None)
     return Request(
         method=method,
-        path=path,
+        path=unquote(path),
         query={name: values[-1] for name, values in fields.items()},
-        accept=found.get(b"accept", b"").decode("latin-1"),
-        has_body=b"transfer-encoding" in found or found.get(b"content-length", b"0") != b"0",
+        accept=headers.get(b"accept", b"").decode("latin-1"),
+        has_body=b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0",
     )
 
 
-def _headers(request: Request, response: Response, now: float) -> list[tuple[bytes, bytes]]:
-    headers = [
+def _headers(request: Request, response: Response, now: float) -> tuple[tuple[bytes, bytes], ...]:
+    headers = (
         (b"date", formatdate(now, usegmt=True).encode()),
         (b"content-type", response.content_type.encode()),
         (b"content-length", str(len(response.body)).encode()),
         *_SECURITY,
         *response.headers,
-    ]
+    )
     # A body that nobody reads would be taken for the next request.
-    return [*headers, (b"connection", b"close")] if request.has_body else headers
+    return (*headers, (b"connection", b"close")) if request.has_body else headers
 
 
 def _whole(digits: str) -> int:

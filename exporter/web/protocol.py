@@ -1,82 +1,122 @@
-"""Bounds that uvicorn's HTTP protocol lacks: connections, time for one request, hostile framing."""
+"""HTTP/1.1 on one connection: request after request, each bounded in size and time."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import contextlib
+from http import HTTPStatus
 
 import h11
-from uvicorn.protocols.http.h11_impl import H11Protocol
+import msgspec
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from exporter.web.app import TEXT, App, Response
 
-REQUEST_SECONDS = 10.0
-"""One request, from its first byte to the last of its answer; also the longest silence at first."""
+MAX_HEADER_BYTES = 16_384
 
-MAX_CONNECTIONS = 64
-"""Past it, the connection that has waited longest makes room, so that probes always get through."""
+_REFUSAL = b"this is not HTTP/1.1\n"
+_REFUSED = Response(
+    400,
+    TEXT,
+    _REFUSAL,
+    ((b"content-type", TEXT.encode()), (b"content-length", str(len(_REFUSAL)).encode())),
+)
 
 
-class BoundedProtocol(H11Protocol):
+class Bounds(msgspec.Struct, frozen=True):
+    """What clients may take.
+
+    `request_seconds`: for one request, from the end of the answer before it to the last byte of
+    its own, so silence counts. `connections`: past so many, the one that has waited longest makes
+    room, so that probes always get through.
+    """
+
+    request_seconds: float = 10.0
+    connections: int = 64
+
+
+class Connection:
     """One connection. It is cut off when a request, answer included, takes too long."""
 
-    request_seconds = REQUEST_SECONDS
-    max_connections = MAX_CONNECTIONS
-    _deadline: asyncio.TimerHandle | None = None
-    waiting_since = 0.0
-    closed: asyncio.Event
+    def __init__(
+        self,
+        app: App,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        seconds: float,
+    ) -> None:
+        """Begin to serve, inside the running event loop. `seconds` for one request."""
+        self._app = app
+        self._reader = reader
+        self._writer = writer
+        self._seconds = seconds
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEADER_BYTES)
+        self._answering = False
+        self._last = False
+        self.waiting_since = asyncio.get_running_loop().time()
+        self.task = asyncio.create_task(self._serve())
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take the connection, at the cost of the oldest one if there are too many."""
-        super().connection_made(transport)
-        self.closed = asyncio.Event()
-        self._arm()
-        if len(self.connections) > self.max_connections:
-            _longest_waiting(self.connections, but=self).abort()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Release the connection's timer, and whoever waits for its end."""
-        self._disarm()
-        super().connection_lost(exc)
-        self.closed.set()
-
-    def data_received(self, data: bytes) -> None:
-        """Read on. h11 cannot answer what is malformed after the answer was begun: cut it off."""
-        try:
-            super().data_received(data)
-        except h11.LocalProtocolError:
-            self.abort()
-
-    def on_response_complete(self) -> None:
-        """Give the next request its own time."""
-        self._arm()
-        super().on_response_complete()
-
-    def shutdown(self) -> None:
-        """Close as soon as nothing is being answered."""
-        try:
-            super().shutdown()
-        except h11.LocalProtocolError:
-            self.abort()
+    def finish(self) -> None:
+        """Close, after the answer that is under way if there is one."""
+        self._last = True
+        if not self._answering:
+            self._writer.close()
 
     def abort(self) -> None:
         """Close now, whatever is under way, without waiting for the peer to read."""
-        self._disarm()
-        self.connections.discard(self)
-        self.transport.abort()
+        self._writer.transport.abort()
+        self.task.cancel()
 
-    def _arm(self) -> None:
-        self._disarm()
-        self.waiting_since = self.loop.time()
-        self._deadline = self.loop.call_later(self.request_seconds, self.abort)
+    async def _serve(self) -> None:
+        # What a client does wrong, or too slowly, is no business of this process's log.
+        with contextlib.suppress(OSError, TimeoutError, h11.ProtocolError):
+            try:
+                while not self._last:
+                    async with asyncio.timeout(self._seconds):
+                        await self._serve_one()
+            finally:
+                self._writer.transport.abort()
 
-    def _disarm(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+    async def _serve_one(self) -> None:
+        try:
+            request = await self._next_request()
+        except h11.RemoteProtocolError:
+            request = None
+            await self._send(_REFUSED, "GET")
+        if request is None:
+            self._last = True
+        else:
+            await self._answer(request)
+        if self._last:
+            self._writer.close()
+            await self._writer.wait_closed()
 
+    async def _next_request(self) -> h11.Request | None:
+        """What is asked next; None where the client has left."""
+        while (event := self._http.next_event()) is h11.NEED_DATA:
+            self._http.receive_data(await self._reader.read(MAX_HEADER_BYTES))
+        return event if isinstance(event, h11.Request) else None
 
-def _longest_waiting(connections: Iterable[object], but: BoundedProtocol) -> BoundedProtocol:
-    others = (c for c in connections if isinstance(c, BoundedProtocol) and c is not but)
-    return min(others, key=lambda connection: connection.waiting_since, default=but)
+    async def _answer(self, request: h11.Request) -> None:
+        self._answering = True
+        method = request.method.decode("ascii")
+        response = await self._app.serve(method, request.target, dict(request.headers))
+        await self._send(response, method)
+        self._answering = False
+        if self._http.our_state is h11.MUST_CLOSE:
+            self._last = True
+            return
+        self._http.next_event()  # the end of the request: one with a body is the last
+        self._http.start_next_cycle()
+        self.waiting_since = asyncio.get_running_loop().time()
+        await asyncio.sleep(0)  # others have their turn between requests that came together
+
+    async def _send(self, response: Response, method: str) -> None:
+        head = h11.Response(
+            status_code=response.status,
+            headers=list(response.headers),
+            reason=HTTPStatus(response.status).phrase.encode("ascii"),
+        )
+        body = h11.Data(data=b"" if method == "HEAD" else response.body)
+        parts = [self._http.send(event) or b"" for event in (head, body, h11.EndOfMessage())]
+        self._writer.write(b"".join(parts))
+        await self._writer.drain()

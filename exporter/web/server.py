@@ -1,28 +1,16 @@
-"""The HTTP server: uvicorn's h11 protocol in the daemon's own event loop.
-
-`uvicorn.Server` is not used: it takes over signals, exits the process when the port is busy
-and wakes up ten times a second.
-"""
+"""The HTTP server, in the daemon's own event loop."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
-
-from uvicorn.config import Config as UvicornConfig
-from uvicorn.server import ServerState
 
 from exporter.config import Listen
 from exporter.errors import ListenError
 from exporter.web.app import App
-from exporter.web.protocol import MAX_CONNECTIONS, BoundedProtocol
+from exporter.web.protocol import MAX_HEADER_BYTES, Bounds, Connection
 
-KEEP_ALIVE_SECONDS = 5
-MAX_HEADER_BYTES = 16_384
 STOP_SECONDS = 0.4
 """How long an answer that is under way may take when the server stops."""
-
 
 _ACCEPTING = 3
 """Rounds of the event loop from accepting a connection to handing it over."""
@@ -31,25 +19,11 @@ _ACCEPTING = 3
 class WebServer:
     """Serves an `App` on one address."""
 
-    def __init__(
-        self, listen: Listen, app: App, protocol: type[BoundedProtocol] = BoundedProtocol
-    ) -> None:
+    def __init__(self, listen: Listen, app: App, bounds: Bounds | None = None) -> None:
         self._listen = listen
-        self._protocol = protocol
-        self._uvicorn = UvicornConfig(
-            app=app,
-            http=protocol,
-            ws="none",
-            lifespan="off",
-            interface="asgi3",
-            log_config=None,
-            access_log=False,
-            workers=1,
-            proxy_headers=False,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            h11_max_incomplete_event_size=MAX_HEADER_BYTES,
-        )
-        self._state = ServerState()
+        self._app = app
+        self._bounds = bounds or Bounds()
+        self._connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
 
     @property
@@ -63,18 +37,17 @@ class WebServer:
     @property
     def open_connections(self) -> int:
         """How many connections are open."""
-        return len(self._state.connections)
+        return len(self._connections)
 
     async def start(self) -> None:
         """Bind and serve. Raises ListenError, which says what to change."""
-        # What a client does wrong is no business of this process's log.
-        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
-        if not self._uvicorn.loaded:
-            self._uvicorn.load()
-        loop = asyncio.get_running_loop()
         try:
-            self._server = await loop.create_server(
-                self._connection, self._listen.host, self._listen.port, backlog=2 * MAX_CONNECTIONS
+            self._server = await asyncio.start_server(
+                self._connected,
+                self._listen.host,
+                self._listen.port,
+                limit=MAX_HEADER_BYTES,
+                backlog=2 * self._bounds.connections,
             )
         except (OSError, UnicodeError, OverflowError) as error:
             raise ListenError(
@@ -88,37 +61,29 @@ class WebServer:
             return
         self._server.close()
         self._server = None
-        for connection in self._connections():
-            connection.shutdown()
-        await _closed(self._connections())
+        for connection in self._connections:
+            connection.finish()
+        await self._closed()
         for _ in range(_ACCEPTING):
             await asyncio.sleep(0)
-        late = self._connections()
-        for connection in late:
+        for connection in self._connections:
             connection.abort()
-        await _closed(late)
-        await self._cancel_answers()
+        await self._closed()
 
-    async def _cancel_answers(self) -> None:
-        tasks = tuple(self._state.tasks)
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=STOP_SECONDS)
+    async def _closed(self) -> None:
+        """Wait until all connections are closed, for `STOP_SECONDS` at most."""
+        if self._connections:
+            await asyncio.wait([c.task for c in self._connections], timeout=STOP_SECONDS)
 
-    def _connections(self) -> list[BoundedProtocol]:
-        return [c for c in self._state.connections if isinstance(c, BoundedProtocol)]
-
-    def _connection(self) -> BoundedProtocol:
-        return self._protocol(config=self._uvicorn, server_state=self._state, app_state={})
-
-
-async def _closed(connections: list[BoundedProtocol]) -> None:
-    """Wait until all of them are closed, for `STOP_SECONDS` at most."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(STOP_SECONDS):
-            for connection in connections:
-                await connection.closed.wait()
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Take a connection, at the cost of the oldest one if there are too many."""
+        if len(self._connections) >= self._bounds.connections:
+            oldest = min(self._connections, key=lambda connection: connection.waiting_since)
+            oldest.abort()
+            self._connections.discard(oldest)
+        connection = Connection(self._app, reader, writer, self._bounds.request_seconds)
+        self._connections.add(connection)
+        connection.task.add_done_callback(lambda _: self._connections.discard(connection))
 
 
 def _reason(error: Exception) -> str:

@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 from pathlib import Path
 
-_PACKAGES = ("httpx", "msgspec", "opentelemetry-sdk", "uvicorn")
+_PACKAGES = ("httpx", "msgspec", "opentelemetry-sdk", "h11")
 
 
 def describe(python: str) -> str:

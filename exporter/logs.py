@@ -3,8 +3,8 @@
 Libraries are quiet by design, not by luck. Only the logger `exporter` follows `log.level`; all
 others stay at warnings, and those that would write URLs, headers or bodies are raised further:
 httpx logs each URL with its query at info, httpcore each header with its key at debug, urllib3
-each path with its query even in warnings, uvicorn's access log each request, and the OTLP
-exporters the body of a refusal at error, which `exporter.otlp` reports anyway, in its own words.
+each path with its query even in warnings, and the OTLP exporters the body of a refusal at error,
+which `exporter.otlp` reports anyway, in its own words.
 """
 
 from __future__ import annotations
@@ -30,9 +30,6 @@ _LIBRARIES = {
     "urllib3": logging.ERROR,
     "opentelemetry": _OFF,
     "grpc": _OFF,
-    "uvicorn": logging.ERROR,
-    "uvicorn.error": logging.ERROR,
-    "uvicorn.access": _OFF,
     "asyncio": logging.WARNING,
 }
 _STANDARD = frozenset(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 from exporter.configuration.problems import FILE, Problems
 from exporter.configuration.settings import SETTINGS, Kind, Pairs, Setting
@@ -118,9 +117,15 @@ def refuse_unknown(node: Mapping, path: str, known: Iterable[str], problems: Pro
         if names_key(key):
             problems.add(join(path, key), KEY_IN_FILE, node.lines[key])
             continue
-        close = [] if problems.full else get_close_matches(key, words, n=1)
-        hint = f"; did you mean {close[0]}?" if close else f"; known are {', '.join(words)}"
+        close = None if problems.full else _closest(key, words)
+        hint = f"; did you mean {close}?" if close else f"; known are {', '.join(words)}"
         problems.add(join(path, key) or FILE, f"is not a setting{hint}", node.lines[key])
+
+
+def _closest(key: str, words: Iterable[str]) -> str | None:
+    from difflib import get_close_matches  # noqa: PLC0415 (0.15 MiB, only for mistakes)
+
+    return next(iter(get_close_matches(key, words, n=1)), None)
 
 
 def names_key(key: str) -> bool:

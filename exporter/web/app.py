@@ -15,10 +15,7 @@ from exporter.clock import Clock
 from exporter.errors import StateError
 from exporter.ledger.totals import AccountTotals
 from exporter.web import exposition
-from exporter.web.build import build
 from exporter.web.health import Liveness, Readiness
-from exporter.web.model import Choice
-from exporter.web.page import render
 from exporter.web.style import STYLE_HASH
 from exporter.web.view import Totals, Views
 
@@ -119,15 +116,12 @@ class App:
         return Response(200, content_type, body)
 
     async def _page(self, request: Request) -> Response:
+        # Few exporters are ever looked at, and the page takes about 1 MiB once it is loaded.
+        from exporter.web.display import display  # noqa: PLC0415
+
         totals = await self._read_totals()
-        choice = Choice(
-            account=request.query.get("account"),
-            page=_whole(request.query.get("page", "")),
-            refresh=request.query.get("refresh") != "off",
-        )
-        model = build(self._views(), totals, self._clock.now(), choice)
-        status = 404 if model.missing is not None else 200
-        return Response(status, HTML, render(model).encode("utf-8", "replace"))
+        status, body = display(self._views(), totals, self._clock.now(), request.query)
+        return Response(status, HTML, body)
 
     async def _read_totals(self) -> Mapping[str, AccountTotals] | str:
         """The totals, or in words why they are not to be had."""
@@ -162,10 +156,6 @@ def _headers(request: Request, response: Response, now: float) -> tuple[tuple[by
     )
     # A body that nobody reads would be taken for the next request.
     return (*headers, (b"connection", b"close")) if request.has_body else headers
-
-
-def _whole(digits: str) -> int:
-    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 6 else 1
 
 
 def _json(status: int, body: msgspec.Struct) -> Response:

@@ -78,8 +78,10 @@ def intervals(config: Config) -> dict[Endpoint, float]:
 
 def connect(config: Config) -> Http:
     """The HTTP client for the gateway. Raises ConfigError where the environment spoils it."""
+    urls = [account.base_url for account in config.accounts]
+    secure = any(url.lower().startswith("https:") for url in urls)
     try:
-        return open_http(config.gateway.timeout)
+        return open_http(config.gateway.timeout, secure=secure)
     except Exception as error:  # of ssl, httpx or what it uses; its text may hold a password
         reason = error.strerror if isinstance(error, OSError) else None
         raise ConfigError(

@@ -50,6 +50,7 @@ _KEPT: Final = 16
 """Idle connections that are kept: the pool looks at all of them several times in each request."""
 
 _KEEPALIVE_SECONDS: Final = 15.0
+_Transport = httpx.AsyncBaseTransport | None
 _LOGGERS: Final = (
     "httpx",
     "httpcore",
@@ -68,8 +69,9 @@ class Http(httpx.AsyncClient):
     connection whenever one of them changes: with hundreds waiting it gets nothing else done.
     """
 
-    def __init__(self, timeout: float, transport: httpx.AsyncBaseTransport | None) -> None:
+    def __init__(self, timeout: float, secure: bool, transport: _Transport) -> None:
         super().__init__(
+            verify=_trust(secure),
             timeout=httpx.Timeout(timeout),
             limits=httpx.Limits(
                 max_connections=MAX_REQUESTS,
@@ -136,15 +138,21 @@ def quiet_http_logs() -> None:
         logger.addFilter(_is_loud)
 
 
-def open_http(timeout: float = 10.0, transport: httpx.AsyncBaseTransport | None = None) -> Http:
+def _trust(secure: bool) -> ssl.SSLContext:
+    """Whom TLS trusts: nobody where no URL asks for it, as the usual authorities take 1.1 MiB."""
+    return httpx.create_ssl_context() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def open_http(timeout: float = 10.0, transport: _Transport = None, *, secure: bool = False) -> Http:
     """The HTTP client that all accounts share: HTTP/1.1, at most `MAX_REQUESTS` connections.
 
     Proxies and certificates come from the usual environment variables. Redirects are never
     followed and cookies never kept. `timeout` (s) bounds each step; the whole of an exchange is
     bounded by `exchange`. Idle connections are dropped after 15 s, before most load balancers do.
+    `secure`: whether any URL that it will be asked for begins with https.
     """
     quiet_http_logs()
-    return Http(timeout, transport)
+    return Http(timeout, secure, transport)
 
 
 async def exchange(http: Http, url: str, key: Secret, seconds: float) -> Answer:

@@ -180,7 +180,7 @@ def test_a_running_exporter_is_not_disturbed(tmp_path: Path, gateway: Gateway) -
 def test_the_environments_certificates_that_are_not_there_are_a_problem_of_configuration(
     tmp_path: Path, gateway: Gateway
 ) -> None:
-    config = configured(tmp_path, gateway.url, gateway.key)
+    config = configured(tmp_path, gateway.url.replace("http:", "https:"), gateway.key)
     spoiled = {"SSL_CERT_FILE": "/nowhere.pem"}
     for command in ("check", "run"):
         ended = finished(command, "--config", config, folder=tmp_path, variables=spoiled)

@@ -6,6 +6,7 @@
     http.py     one request over HTTP; grpc.py over gRPC, imported only where it is chosen
     target.py   endpoint and headers, as both send and show them
     answers.py  what a receiver's answer means; troubles.py why there is none
+    proxies.py  which proxy is on the way
     words.py    what may be shown of foreign text
 """
 

@@ -1,35 +1,38 @@
 """Why a request over HTTP got no answer, without the words of a library.
 
-What requests and urllib3 say repeats URLs with their query, and header values.
+What httpx says may repeat URLs with their query, and header values.
 """
 
 from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator
-from http.client import RemoteDisconnected
 
-from exporter.otlp.lean import requests
+import httpx
 
-_TOLD: tuple[tuple[type[Exception], str], ...] = (
-    (requests.exceptions.Timeout, "no answer from {where} within {timeout:g} s"),
-    (requests.exceptions.ProxyError, "the proxy on the way to {where} failed: {cause}"),
+_TOLD: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = (
+    (httpx.TimeoutException, "no answer from {where} within {timeout:g} s"),
+    (httpx.ProxyError, "the proxy on the way to {where} failed: {cause}"),
     (
-        requests.exceptions.SSLError,
-        "no TLS with {where}: {cause}; do otlp.certificate and its kin fit?",
-    ),
-    (
-        requests.exceptions.ConnectionError,
+        (httpx.NetworkError, httpx.RemoteProtocolError),
         "no connection to {where}: {cause}; is otlp.endpoint right, and the receiver running?",
     ),
-    (requests.RequestException, "the request to {where} cannot be made: {cause}"),
+    (
+        (httpx.LocalProtocolError, httpx.InvalidURL, ValueError),
+        "the URL or a header of otlp has characters that HTTP does not allow",
+    ),
+    (httpx.HTTPError, "the request to {where} cannot be made: {cause}"),
     (OSError, "the certificate files of otlp cannot be read: {cause}"),
-    (ValueError, "the URL or a header of otlp has characters that HTTP does not allow"),
 )
+_NO_TLS = "no TLS with {where}: {cause}; do otlp.certificate and its kin fit?"
+_DROPPED = "Server disconnected"
+"""How httpx begins to say that a connection ended before the answer began."""
 
 
 def explained(error: Exception, where: str, timeout: float) -> str:
     """What happened and what to do. `where` is the receiver as it may be shown, `timeout` in s."""
+    if isinstance(error, httpx.NetworkError) and _is_tls(error):
+        return _NO_TLS.format(where=where, cause=_cause(error))
     for kind, told in _TOLD:
         if isinstance(error, kind):
             return told.format(where=where, timeout=timeout, cause=_cause(error))
@@ -38,8 +41,16 @@ def explained(error: Exception, where: str, timeout: float) -> str:
 
 def dropped(error: Exception) -> bool:
     """Whether an open connection broke before the receiver answered."""
-    kinds = (ConnectionResetError, BrokenPipeError, RemoteDisconnected)
-    return any(isinstance(cause, kinds) for cause in _chain(error))
+    kinds = (ConnectionResetError, BrokenPipeError)
+    return _hung_up(error) or any(isinstance(cause, kinds) for cause in _chain(error))
+
+
+def _hung_up(error: Exception) -> bool:
+    return isinstance(error, httpx.RemoteProtocolError) and str(error).startswith(_DROPPED)
+
+
+def _is_tls(error: Exception) -> bool:
+    return any(isinstance(cause, ssl.SSLError) for cause in _chain(error))
 
 
 def _cause(error: Exception) -> str:
@@ -49,7 +60,7 @@ def _cause(error: Exception) -> str:
             return cause.verify_message
         if isinstance(cause, ssl.SSLError):
             return (cause.reason or "broken").replace("_", " ").lower()
-    if any(isinstance(cause, RemoteDisconnected) for cause in _chain(error)):
+    if _hung_up(error):
         return "closed without an answer"
     for cause in _chain(error):
         if isinstance(cause, OSError) and cause.strerror:

@@ -6,6 +6,7 @@ import json
 import logging
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
@@ -27,9 +28,25 @@ from tests.otlp.receivers import (
 TOKEN = "token-3c1f9b7a55"
 
 
+_OPEN: list[OtlpExporter] = []
+
+
+@pytest.fixture(autouse=True)
+def closed_in_the_end() -> Iterator[None]:
+    yield
+    while _OPEN:
+        _OPEN.pop().close()
+
+
 def exporter(url: str, **settings: object) -> OtlpExporter:
     otlp = config.Otlp(endpoint=url, **{"timeout": 5.0, **settings})  # type: ignore[arg-type]
-    return OtlpExporter(otlp, samples.RESOURCE)
+    return kept(OtlpExporter(otlp, samples.RESOURCE))
+
+
+def kept(sender: OtlpExporter) -> OtlpExporter:
+    """The exporter, which is closed when the test ends."""
+    _OPEN.append(sender)
+    return sender
 
 
 def export_to(*replies: Reply, size: int = 1000, points: int = 1) -> ExportResult:
@@ -246,7 +263,7 @@ def test_requests_are_bounded_and_the_first_failure_ends_the_export() -> None:
     replies = (Reply(), Reply(503), Reply())
     with HttpReceiver(*replies) as receiver:
         otlp = config.Otlp(endpoint=receiver.url)
-        sender = OtlpExporter(otlp, samples.RESOURCE, points_per_request=10)
+        sender = kept(OtlpExporter(otlp, samples.RESOURCE, points_per_request=10))
         result = sender.export(samples.many(35))
     assert result.outcome is ExportOutcome.FAILURE
     assert len(receiver.received) == 2
@@ -266,11 +283,13 @@ def test_an_outage_after_refused_points_is_a_failure_that_may_pass() -> None:
 def test_all_requests_of_an_export_share_one_timeout() -> None:
     ticks = iter(range(0, 1000, 2))
     with HttpReceiver() as receiver:
-        sender = OtlpExporter(
-            config.Otlp(endpoint=receiver.url, timeout=20.0),
-            samples.RESOURCE,
-            points_per_request=10,
-            monotonic=lambda: float(next(ticks)),
+        sender = kept(
+            OtlpExporter(
+                config.Otlp(endpoint=receiver.url, timeout=20.0),
+                samples.RESOURCE,
+                points_per_request=10,
+                monotonic=lambda: float(next(ticks)),
+            )
         )
         result = sender.export(samples.many(500))
     assert result.error == "not every point was sent within 20 s"

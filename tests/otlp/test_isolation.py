@@ -14,7 +14,7 @@ from exporter.otlp import OtlpExporter
 from tests.otlp import samples
 
 sender = OtlpExporter(config.Otlp(endpoint=sys.argv[1]), samples.RESOURCE)
-loaded = {"grpc", "chardet", "charset_normalizer"} & sys.modules.keys()
+loaded = {"grpc", "requests", "urllib3"} & sys.modules.keys()
 print(sender.export(samples.snapshot()).outcome, sorted(loaded))
 sender.close()
 """

@@ -49,12 +49,22 @@ def _usage(db: sqlite3.Connection, account: int) -> tuple[UsageTotal, ...]:
         "shown_output_tokens, shown_requests FROM series WHERE account = ? ORDER BY id",
         (account,),
     )
-    return tuple(_usage_total(*row) for row in rows)
+    shared: dict[str, str] = {}
+    return tuple(_usage_total(shared, *row) for row in rows)
 
 
 def _usage_total(
-    id_: int, key_id: str, key_name: str, model: str, start_ns: int, fresh: int, *counted: int
+    shared: dict[str, str],
+    id_: int,
+    key_id: str,
+    key_name: str,
+    model: str,
+    start_ns: int,
+    fresh: int,
+    *counted: int,
 ) -> UsageTotal:
+    # The same few keys and models stand in all rows, which then share their texts.
+    key_id, key_name, model = (shared.setdefault(text, text) for text in (key_id, key_name, model))
     return UsageTotal(id_, key_id, key_name, model, start_ns, bool(fresh), *counted)
 
 

@@ -220,6 +220,6 @@ def _hold(db: sqlite3.Connection) -> None:
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
     db.execute("PRAGMA journal_size_limit = 4194304")
-    db.execute("PRAGMA cache_size = -1024")
+    db.execute("PRAGMA cache_size = -256")
     db.execute("BEGIN IMMEDIATE")
     db.execute("COMMIT")

@@ -36,6 +36,8 @@ def runtime_python() -> str:
         pip = [str(python), "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
         subprocess.run([*pip, "--require-hashes", "-r", str(_LOCK)], check=True)
         _install_exporter()
+        # It would load a part of itself into every process, which the image's do not.
+        subprocess.run([*pip[:-1], "uninstall", "--yes", "setuptools"], check=True)
         stamp.write_text(wanted)
     return str(python)
 

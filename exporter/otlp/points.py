@@ -26,7 +26,7 @@ from exporter.snapshot import Point, Snapshot
 
 SCOPE = InstrumentationScope(name="bytespike-exporter", version=__version__)
 
-POINTS_PER_REQUEST = 500
+POINTS_PER_REQUEST = 250
 """A request is encoded whole, so this bounds the memory that an export takes."""
 
 _DOUBLE_UNITS = frozenset({"USD", "s", "1"})

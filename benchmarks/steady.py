@@ -88,11 +88,11 @@ def _memory_rows(seen: Seen, over_grpc: Seen, floors: tuple[float, float]) -> li
             f"{seen.memory.now:.1f} MiB",
             seen.memory.now <= _MOST_MEMORY,
             f"A daemon that continues from a state of {_SERIES:,} pairs of key and model, status "
-            f"page on; {seen.series:,} OTLP series in all. "
-            f"Its peak was {seen.memory.peak:.1f} MiB.",
+            f"page on and not opened, no https, so no certificates; {seen.series:,} OTLP series in "
+            f"all. Its peak was {seen.memory.peak:.1f} MiB.",
         ),
         Row(
-            "of which httpx, PyYAML, sqlite3, the SDK and its HTTP exporter, only imported",
+            "beside it: httpx, PyYAML, sqlite3, the SDK and its HTTP exporter, only imported",
             "–",
             f"{floors[0]:.1f} MiB",
         ),
@@ -102,7 +102,8 @@ def _memory_rows(seen: Seen, over_grpc: Seen, floors: tuple[float, float]) -> li
             f"{floors[1]:.1f} MiB",
             note="One request with `httpx.AsyncClient` and one empty export with the SDK's "
             "exporter, in a process that has nothing of ours: httpcore, anyio, `requests` and "
-            "the certificates are only loaded then.",
+            "the certificates are only loaded then. The exporter loads neither `requests` nor, "
+            "without https, certificates.",
         ),
         Row("the same over gRPC", "–", f"{over_grpc.memory.now:.1f} MiB"),
     ]

@@ -35,7 +35,11 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("gateway/readings", "import exporter.ledger.totals", "Data flows one way"),
         ("snapshot/__init__", "import exporter.poller", "Data flows one way"),
         ("streams", "import exporter.snapshot", "Polling does not know who looks"),
-        ("web/__init__", "import httpx", "Only the gateway client speaks HTTP through httpx"),
+        (
+            "web/__init__",
+            "import httpx",
+            "Only the gateway client and OTLP speak HTTP through httpx",
+        ),
         (
             "ledger/totals",
             "import opentelemetry.sdk",

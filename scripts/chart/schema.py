@@ -9,9 +9,10 @@ import json
 import re
 import sys
 
-from exporter.configuration.settings import FLAG as SETTING_FLAG
-from exporter.configuration.settings import PEM, SETTINGS, Pairs, Setting
-from exporter.configuration.settings import URL as SETTING_URL
+from exporter.configuration.kinds import FLAG as SETTING_FLAG
+from exporter.configuration.kinds import PEM, Pairs, Setting
+from exporter.configuration.kinds import URL as SETTING_URL
+from exporter.configuration.settings import SETTINGS
 from scripts.alerts.thresholds import read
 from scripts.chart.parts import (
     ACCOUNT_NAME,
@@ -40,7 +41,7 @@ from scripts.chart.parts import (
     whole,
 )
 
-_OURS = ("state.path", "http.listen", "otlp.headers")
+_OURS = ("state", "http", "otlp.headers", "tap", "webhook")
 """What the chart sets itself, and what is secret."""
 
 _KINDS = {SETTING_FLAG: FLAG, SETTING_URL: URL, PEM: matching("^/")}
@@ -78,7 +79,7 @@ def configuration() -> Schema:
     sections: dict[str, dict[str, object]] = {}
     top: Schema = {}
     for setting in SETTINGS:
-        if setting.path in _OURS:
+        if setting.path in _OURS or setting.section.partition(".")[0] in _OURS:
             continue
         if setting.section:
             sections.setdefault(setting.section, {})[setting.key] = _setting(setting)

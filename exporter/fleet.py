@@ -76,6 +76,11 @@ def intervals(config: Config) -> dict[Endpoint, float]:
     return enabled
 
 
+def relaxed(config: Config) -> float | None:
+    """The interval (s) at which the account may be polled while the tap is fresh."""
+    return config.poll.account_relaxed if config.tap.enabled else None
+
+
 def connect(config: Config) -> Http:
     """The HTTP client for the gateway. Raises ConfigError where the environment spoils it."""
     try:
@@ -189,11 +194,12 @@ class Fleet:
         board, before = self._around.board, dict(self._around.board.accounts)
         board.accounts.clear()
         for account in self._config.accounts:
-            seat = AccountBoard(account.name, intervals(self._config))
+            seat = AccountBoard(account.name, intervals(self._config), relaxed(self._config))
             known = before.get(account.name)
             if known is not None:
                 seat.account, seat.keys = known.account, known.keys
                 seat.rows, seat.rejected = known.rows, known.rejected
+                seat.traffic = known.traffic
                 for endpoint, status in seat.endpoints.items():
                     seat.endpoints[endpoint] = _continued(known.endpoints.get(endpoint), status)
             board.accounts[account.name] = seat
@@ -210,6 +216,7 @@ class Fleet:
             seat.observe,
             around.environ,
         )
+        seat.own_key = client.masked_key
         rng = random.Random()
         return AccountPoller(
             around.board, seat, client, self._books, rng, around.repeats, around.complaints

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
@@ -12,6 +13,7 @@ from exporter.errors import AuthError, GatewayError, QuotaSpentError, StateError
 from exporter.follower import Follower
 from exporter.gateway.client import GatewayClient
 from exporter.gateway.readings import Endpoint
+from exporter.pace import wanted_interval
 from exporter.repeats import Repeats
 from exporter.streams import Books, TransactionsReader, UsageReader
 
@@ -25,7 +27,10 @@ SLOWEST = 300.0
 """but no later than so many seconds, unless the interval itself is longer."""
 
 LOOK = 5.0
-"""Seconds between two looks at the file of a refused key."""
+"""Seconds between two looks at what may cut a wait short: a refused key's file, the tap."""
+
+SOONEST = 15.0
+"""Seconds from one poll to the next that somebody asked for; less where the interval is short."""
 
 Round = Callable[[], Awaitable[bool]]
 """One poll: returns whether more waits to be read at once; raises GatewayError, StateError."""
@@ -71,8 +76,8 @@ class AccountPoller:
         version: object = None
         error: PollError | None = None
         while True:
-            status.next_poll = self._clock.now() + delay
-            await self._rest(delay, version if isinstance(error, AuthError) else None)
+            await self._rest(endpoint, delay, error, version)
+            status.asked.clear()
             version = self._client.key_version()
             error, more = await self._poll(endpoint)
             delay = 0.0 if more else self._wait(status.interval, error)
@@ -97,16 +102,55 @@ class AccountPoller:
             wait = max(wait, error.retry_after)
         return wait
 
-    async def _rest(self, delay: float, refused: object) -> None:
-        """Wait; no longer than until the key's file differs from the version that was refused."""
-        if refused is None:
-            await self._clock.sleep(delay)
-            return
-        until = self._clock.monotonic() + delay
-        while (left := until - self._clock.monotonic()) > 0:
-            if self._client.key_version() != refused:
+    async def _rest(
+        self, endpoint: Endpoint, delay: float, error: PollError | None, version: object
+    ) -> None:
+        """Wait `delay` seconds; less where something makes the poll worth having earlier.
+
+        After a refused key that is a new version of its file, and where the gateway said how long
+        to wait, nothing. Otherwise it is the tap or a webhook that asks, or another pace.
+        """
+        status = self._account.endpoints[endpoint]
+        began = self._clock.monotonic()
+        due = began + delay
+        while True:
+            if isinstance(error, AuthError):
+                if version is not None and self._client.key_version() != version:
+                    return
+            elif not isinstance(error, GatewayError) or error.retry_after is None:
+                due = self._reconsidered(endpoint, began, due)
+            left = due - self._clock.monotonic()
+            if left <= 0:
                 return
-            await self._clock.sleep(min(left, LOOK))
+            status.next_poll = self._clock.now() + left
+            looks = isinstance(error, AuthError) or self._account.relaxed is not None
+            await self._nap(min(left, LOOK) if looks else left, status.asked)
+
+    def _reconsidered(self, endpoint: Endpoint, began: float, due: float) -> float:
+        """When (monotonic s) a poll is due whose wait began at `began`, as things are now."""
+        status = self._account.endpoints[endpoint]
+        if endpoint is Endpoint.ACCOUNT:
+            wanted = wanted_interval(self._account, self._clock.now())
+            due = began + (due - began) * wanted / status.interval
+            status.interval = wanted
+        if status.asked.is_set():
+            due = min(due, began + min(SOONEST, status.interval / 4))
+        return due
+
+    async def _nap(self, seconds: float, asked: asyncio.Event) -> None:
+        """Sleep, no longer than until somebody asks who has not asked yet."""
+        if asked.is_set():
+            await self._clock.sleep(seconds)
+            return
+        either = [
+            asyncio.ensure_future(self._clock.sleep(seconds)),
+            asyncio.ensure_future(asked.wait()),
+        ]
+        try:
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in either:
+                one.cancel()
 
     async def _poll(self, endpoint: Endpoint) -> tuple[PollError | None, bool]:
         """One round of an endpoint: its error, and whether more waits to be read at once."""
@@ -155,6 +199,8 @@ class AccountPoller:
         reading = await self._client.account()
         # A gauge needs no durability: it is shown even where the commit fails.
         self._account.account = reading
+        self._account.traffic.spent = 0
+        self._account.own_key = self._client.masked_key
         ledger = self._books.ledger
         await self._books.worker.do(ledger.commit_account, self._account.name, reading)
         return False

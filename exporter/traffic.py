@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from exporter.gateway.readings import Envelope, Observation, Source
+from exporter.gateway.readings import Observation, Source
 
 MAX_KEYS = 256
 """Keys of one account that are kept apart; a forger cannot fill the memory with more."""
@@ -47,14 +47,36 @@ class ProxyOutcome(StrEnum):
     CLIENT_GONE = "client_gone"
 
 
-class TapStatus:
-    """How the tap itself fares, all accounts together.
+class DeliveryOutcome(StrEnum):
+    """What became of a delivery: `bytespike.outcome` on `bytespike.webhook.deliveries`.
 
-    `observations` counts by source (None where a datagram did not say) and outcome. `active` is
-    how many requests are in the proxy now.
+    `accepted`: an event that made for an early poll. `ignored`: signed, but of a kind that says
+    nothing about money. `duplicate`: it came before. `unsigned`: its signature is missing or
+    wrong. `unconfigured`: the secret cannot be read. `too_large`, `too_many`: over the bounds.
+    """
+
+    ACCEPTED = "accepted"
+    IGNORED = "ignored"
+    DUPLICATE = "duplicate"
+    UNSIGNED = "unsigned"
+    UNCONFIGURED = "unconfigured"
+    MALFORMED = "malformed"
+    TOO_LARGE = "too_large"
+    TOO_MANY = "too_many"
+
+
+class TapStatus:
+    """How tap and webhook themselves fare, all accounts together.
+
+    Each is shown only where it is switched on. `observations` counts by source (None where a
+    datagram did not say) and outcome. `active` is how many requests are in the proxy now.
     """
 
     def __init__(self) -> None:
+        self.observing = False
+        self.proxying = False
+        self.hooked = False
+        self.deliveries: dict[DeliveryOutcome, int] = dict.fromkeys(DeliveryOutcome, 0)
         self.observations: dict[tuple[Source | None, TapOutcome], int] = {}
         self.requests: dict[ProxyOutcome, int] = dict.fromkeys(ProxyOutcome, 0)
         self.active = 0
@@ -68,14 +90,16 @@ class TapStatus:
 class Traffic:
     """Responses to one account's applications.
 
-    `responses` counts by key, status class (`2xx`) and model, `refusals` by key and status.
-    `seen` holds the newest observation (Unix s) of each key by source. `spent` is how far, in
+    `responses` counts by key, status class (`2xx`) and model, `refusals` by key and status, each
+    since the key was `first` seen (Unix s). `seen` holds the newest observation of each key by
+    source. `spent` is how far, in
     nano-USD, the rolling windows fell since the last account reading.
     """
 
     def __init__(self) -> None:
         self.responses: dict[tuple[str, str, str | None], int] = {}
         self.refusals: dict[tuple[str, int], int] = {}
+        self.first: dict[str, float] = {}
         self.seen: dict[str, dict[Source, float]] = {}
         self.spent = 0
         self._models: set[str] = set()
@@ -86,10 +110,11 @@ class Traffic:
 
     def count(self, observation: Observation) -> None:
         """Count one response of a key."""
-        envelope: Envelope = observation.envelope
+        envelope = observation.envelope
         key = envelope.key_id
         if key not in self.seen:
             self.seen[key] = {}
+            self.first[key] = envelope.observed_at
             self.refusals.update({(key, status): 0 for status in REFUSED})
         known = self.seen[key].get(observation.source, 0.0)
         self.seen[key][observation.source] = max(known, envelope.observed_at)
@@ -99,8 +124,9 @@ class Traffic:
             self.refusals[key, observation.status] += 1
 
     def forget(self, key_id: str) -> None:
-        """Drop all that is known of a key."""
+        """Drop all that is known of a key. Its counters start anew should it come back."""
         self.seen.pop(key_id, None)
+        self.first.pop(key_id, None)
         self.responses = {of: n for of, n in self.responses.items() if of[0] != key_id}
         self.refusals = {of: n for of, n in self.refusals.items() if of[0] != key_id}
 

@@ -12,9 +12,10 @@ from exporter import __version__, threads
 from exporter.board import Board
 from exporter.clock import Clock, SystemClock
 from exporter.complaints import Complaints
-from exporter.config import Config, Listen
+from exporter.config import Config
 from exporter.config_file import describe
-from exporter.errors import ConfigError, ExporterError, StateError
+from exporter.doors import Doors
+from exporter.errors import ConfigError, StateError
 from exporter.fleet import Fleet, Surroundings
 from exporter.ledger.store import Store
 from exporter.ledger.totals import AccountTotals
@@ -56,7 +57,7 @@ class Daemon:
         self._reloading = asyncio.Event()
         self._thread = ThreadWorker()
         self._app = App(self._view, self._totals, self._clock)
-        self._web: WebServer | None = None
+        self._doors = Doors({"http.listen": lambda listen: WebServer(listen, self._app)})
         self._retiring: set[asyncio.Task[None]] = set()
         self._fleet: Fleet
         self._around: Surroundings
@@ -64,7 +65,8 @@ class Daemon:
     @property
     def address(self) -> str | None:
         """`host:port` of the status page, None where it is off."""
-        return self._web.address if self._web is not None else None
+        web = self._doors.at("http.listen")
+        return web.address if web is not None else None
 
     def stop(self) -> None:
         """Stop polling, commit, export once more, end."""
@@ -88,7 +90,7 @@ class Daemon:
             return
         exports = False
         try:
-            await self._serve(self._config.http_listen)
+            await self._doors.open(self._config)
             exports = True
             self._fleet.start()
             logger.info("Polling %d account(s); %s", len(self._config.accounts), self._where())
@@ -156,11 +158,7 @@ class Daemon:
 
     async def _close(self, exports: bool) -> None:
         """End everything, in less than ten seconds whatever hangs."""
-        await self._fleet.stop()
-        if exports and self._fleet.exports is not None:
-            await self._fleet.exports.last(LAST_EXPORT)
-        if self._web is not None:
-            await self._web.stop()
+        await asyncio.gather(self._doors.close(), self._say_last(exports))
         try:
             async with asyncio.timeout(CLOSE_STATE):
                 await self._thread.do(self._around.store.close)
@@ -168,6 +166,11 @@ class Daemon:
             logger.error("The state file did not answer; what was committed is safe")
         self._thread.close()
         logger.info("Stopped")
+
+    async def _say_last(self, exports: bool) -> None:
+        await self._fleet.stop()
+        if exports and self._fleet.exports is not None:
+            await self._fleet.exports.last(LAST_EXPORT)
 
     async def _work(self) -> None:
         while not self._stop.is_set():
@@ -213,7 +216,7 @@ class Daemon:
     async def _change_to(self, config: Config, fleet: Fleet) -> None:
         if config.state_path != self._around.store.path:
             logger.warning("state.path: another state file is opened by a restart only")
-        before, self._config = self._config, config
+        self._config = config
         old, self._fleet = self._fleet, fleet
         await old.stop()
         if old.exports is not None:  # an export under way may take its time
@@ -222,27 +225,7 @@ class Daemon:
             retiring.add_done_callback(self._retiring.discard)
         fleet.take_over()
         fleet.start()
-        if config.http_listen != before.http_listen:
-            await self._move_web(before.http_listen)
-
-    async def _move_web(self, before: Listen | None) -> None:
-        """Serve on the new address; on the old one where the new one cannot be had."""
-        web, self._web = self._web, None
-        if web is not None:
-            await web.stop()
-        try:
-            await self._serve(self._config.http_listen)
-        except ExporterError as error:
-            logger.error("http.listen stays as it was: %s", error)
-            await self._serve(before)
-
-    async def _serve(self, listen: Listen | None) -> None:
-        self._web = None
-        if listen is None:
-            return
-        web = WebServer(listen, self._app)
-        await web.start()
-        self._web = web
+        await self._doors.change(config)
 
     def _view(self) -> View:
         return View(self._around.board, self._config, self._around.store.instance_id)

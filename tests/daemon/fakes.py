@@ -114,6 +114,7 @@ class FakeGateway:
         self.fail_after: int | None = None
         self.version: object = None
         self.other_spent = 0
+        self.threshold: int | None = None
         self.asked: list[tuple[Endpoint, float, float, float]] = []
         self._serial = 0
 
@@ -151,6 +152,7 @@ class FakeGateway:
             available=31 * USD,
             lifetime_topup=250 * USD,
             lifetime_spent=self.spent,
+            low_balance_threshold=self.threshold,
         )
 
     async def usage(self, since: float, until: float) -> AsyncIterator[LogPage | RollupReading]:

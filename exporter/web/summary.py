@@ -42,9 +42,8 @@ class Subject(msgspec.Struct, frozen=True):
         return span(self.now - at) if old else None
 
     def envelope_stale(self, reading: Reading) -> str | None:
-        """The age of a number of an envelope if it is too old: every account poll renews it."""
-        status = self.board.endpoints.get(Endpoint.ACCOUNT)
-        if status is None or not is_stale(reading.observed_at, status.interval, self.now):
+        """The age of a number of an envelope if it is too old: polls or the tap renew it."""
+        if not is_stale(reading.observed_at, self.board.interval, self.now):
             return None
         return span(self.now - reading.observed_at)
 

@@ -6,25 +6,40 @@ from exporter.board import AccountBoard, Board, KeyReadings, is_stale
 from exporter.clock import Clock
 from exporter.gateway.readings import Endpoint, Observation
 from exporter.pace import is_near
+from exporter.repeats import Repeats
 from exporter.traffic import MAX_KEYS, REFUSED, TapOutcome
 
 MAX_SKEW = 60.0
 """Seconds by which the time of an observation may differ from ours. Senders share our machine."""
 
+_ADVICE = {
+    TapOutcome.OUTDATED: "The tap rejects what a %s says of key %s: its time is more than a minute "
+    "from ours; the clocks of both must agree",
+    TapOutcome.UNKNOWN_KEY: "The tap rejects what a %s says of key %s: no account polls with it, "
+    "or several do; name the account that such keys belong to in tap.account",
+    TapOutcome.TOO_MANY_KEYS: "The tap rejects what a %s says of key %s: it follows "
+    f"{MAX_KEYS} keys of the account already; somebody may be inventing keys",
+}
+
 
 class Intake:
     """Where every observation ends, whoever made it."""
 
-    def __init__(self, board: Board, account: str | None, clock: Clock) -> None:
+    def __init__(self, board: Board, account: str | None, clock: Clock, repeats: Repeats) -> None:
         """`account` owns the keys that are no account's own; None where nobody is named."""
         self._board = board
         self._clock = clock
+        self._repeats = repeats
         self.account = account
 
     def take(self, observation: Observation) -> TapOutcome:
         """Take an observation over to its account's board. What became of it is counted."""
         outcome = self._take(observation)
         self._board.tap.observed(observation.source, outcome)
+        if outcome in _ADVICE:
+            self._repeats.say(
+                ("tap", outcome), _ADVICE[outcome], observation.source, observation.envelope.key_id
+            )
         return outcome
 
     def _take(self, observation: Observation) -> TapOutcome:

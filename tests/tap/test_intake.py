@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from itertools import permutations
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from exporter.board import AccountBoard, Board
 from exporter.gateway.readings import Endpoint, Envelope, Observation, Source
+from exporter.repeats import Repeats
 from exporter.snapshot import take
 from exporter.tap.intake import MAX_SKEW, Intake
 from exporter.traffic import MAX_KEYS, MAX_MODELS, OTHER, TapOutcome
@@ -32,7 +34,11 @@ def seen(key: str = OWN, at: float = NOW, status: int = 200, **numbers: int) -> 
 
 
 def intake(made: Board, account: str | None = None) -> Intake:
-    return Intake(made, account, VirtualClock())
+    return intake_at(VirtualClock(), made, account)
+
+
+def intake_at(clock: VirtualClock, made: Board, account: str | None = None) -> Intake:
+    return Intake(made, account, clock, Repeats(logging.getLogger("exporter"), clock))
 
 
 def asked(made: Board, name: str = "prod") -> bool:
@@ -69,6 +75,15 @@ def test_a_masked_form_that_two_accounts_share_is_neithers() -> None:
     assert intake(made, "prod").take(seen()) is TapOutcome.UNKNOWN_KEY
 
 
+def test_what_is_rejected_is_told_once_with_what_to_do(caplog: pytest.LogCaptureFixture) -> None:
+    tap = intake(board("prod", "research"))
+    for _ in range(100):
+        tap.take(seen(OTHERS))
+    [told] = [record.getMessage() for record in caplog.records]
+    assert told.startswith(f"The tap rejects what a hook says of key {OTHERS}")
+    assert "tap.account" in told
+
+
 @pytest.mark.parametrize("skew", [MAX_SKEW + 1, -MAX_SKEW - 1, 1e9, -1e9])
 def test_what_is_not_of_now_is_rejected(skew: float) -> None:
     made = board()
@@ -100,7 +115,7 @@ def test_a_flood_of_keys_is_bounded_and_keeps_room_for_the_accounts_own() -> Non
 
 def test_keys_that_nobody_uses_any_more_make_room() -> None:
     made, clock = board(), VirtualClock()
-    tap = Intake(made, None, clock)
+    tap = intake_at(clock, made)
     for number in range(MAX_KEYS):
         tap.take(seen(f"sk-byts-…{number:04}"))
     clock.time = 181.0

@@ -88,7 +88,7 @@ async def watching(made: Scene) -> AsyncIterator[Intake]:
     made.account.relaxed = 600.0
     task = asyncio.create_task(poller(made).run(ACCOUNT, 0.0))
     try:
-        yield Intake(made.board, None, made.clock)
+        yield Intake(made.board, None, made.clock, made.repeats)
         assert not task.done()
     finally:
         task.cancel()

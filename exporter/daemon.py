@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from exporter import __version__, threads
 from exporter.board import Board
-from exporter.clock import Clock, SystemClock
+from exporter.clock import InterruptibleClock, SystemClock
 from exporter.complaints import Complaints
 from exporter.config import Config
 from exporter.config_file import describe
@@ -46,7 +46,7 @@ class Daemon:
         config: Config,
         environ: Mapping[str, str],
         reload: Callable[[], Config] | None = None,
-        clock: Clock | None = None,
+        clock: InterruptibleClock | None = None,
     ) -> None:
         """`reload` reads the configuration again (SIGHUP); it raises ConfigError."""
         self._config = config

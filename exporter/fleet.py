@@ -13,7 +13,7 @@ import msgspec
 
 from exporter import __version__
 from exporter.board import AccountBoard, Board, EndpointStatus
-from exporter.clock import Clock
+from exporter.clock import InterruptibleClock
 from exporter.complaints import Complaints
 from exporter.config import Account, Config
 from exporter.errors import ConfigError
@@ -50,7 +50,7 @@ class Surroundings(msgspec.Struct, frozen=True):
     board: Board
     store: Store
     worker: Worker
-    clock: Clock
+    clock: InterruptibleClock
     repeats: Repeats
     complaints: Complaints
     environ: Mapping[str, str]

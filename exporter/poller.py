@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
@@ -124,7 +123,11 @@ class AccountPoller:
                 return
             status.next_poll = self._clock.now() + left
             looks = isinstance(error, AuthError) or self._account.relaxed is not None
-            await self._nap(min(left, LOOK) if looks else left, status.asked)
+            left = min(left, LOOK) if looks else left
+            if status.asked.is_set():
+                await self._clock.sleep(left)
+            else:
+                await self._clock.sleep_unless(status.asked, left)
 
     def _reconsidered(self, endpoint: Endpoint, began: float, due: float) -> float:
         """When (monotonic s) a poll is due whose wait began at `began`, as things are now."""
@@ -136,21 +139,6 @@ class AccountPoller:
         if status.asked.is_set():
             due = min(due, began + min(SOONEST, status.interval / 4))
         return due
-
-    async def _nap(self, seconds: float, asked: asyncio.Event) -> None:
-        """Sleep, no longer than until somebody asks who has not asked yet."""
-        if asked.is_set():
-            await self._clock.sleep(seconds)
-            return
-        either = [
-            asyncio.ensure_future(self._clock.sleep(seconds)),
-            asyncio.ensure_future(asked.wait()),
-        ]
-        try:
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for one in either:
-                one.cancel()
 
     async def _poll(self, endpoint: Endpoint) -> tuple[PollError | None, bool]:
         """One round of an endpoint: its error, and whether more waits to be read at once."""

@@ -53,6 +53,10 @@ class JumpingClock:
         self.jump(seconds)
         await asyncio.sleep(0)
 
+    async def sleep_unless(self, event: asyncio.Event, seconds: float) -> None:
+        """Jump, unless `event` is set."""
+        await self.sleep(0.0 if event.is_set() else seconds)
+
     def jump(self, seconds: float) -> None:
         """Let so many seconds have passed."""
         self._now += seconds

@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 import certifi
+import jsonschema
 import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
@@ -14,6 +15,7 @@ from helm_python import HelmError, lint
 from exporter.config import Config
 from exporter.config_file import parse
 from scripts.alerts.thresholds import read
+from tests.deploy import crds
 from tests.deploy.charts import (
     EXPORTER,
     MINIMAL,
@@ -29,8 +31,6 @@ from tests.deploy.charts import (
 
 OLDEST, NEWEST = "1.29", "1.37"
 """The versions of Kubernetes that are claimed: native sidecars are on by default from 1.29."""
-
-CRDS = {"ServiceMonitor", "PodMonitor", "PrometheusRule"}
 
 
 @cache
@@ -57,8 +57,27 @@ def test_helm_has_no_complaint_under_any_scenario(scenario: str) -> None:
 @pytest.mark.parametrize("scenario", NAMES)
 def test_every_object_is_what_kubernetes_expects(scenario: str, version: str) -> None:
     for item in rendered()[scenario]:
-        if item["kind"] not in CRDS:
+        if item["kind"] not in crds.KINDS:
             kubernetes_validate.validate(item, version, strict=True)
+
+
+OPERATED = [
+    ("exporter-everything", "ServiceMonitor"),
+    ("exporter-everything", "PrometheusRule"),
+    ("exporter-trial", "PodMonitor"),
+]
+
+
+@pytest.mark.parametrize(("scenario", "wanted"), OPERATED)
+def test_every_object_for_the_prometheus_operator_is_what_it_expects(
+    scenario: str, wanted: str
+) -> None:
+    item = kind(rendered()[scenario], wanted)
+    crds.validate(item)
+    mistakes: list[object] = [item["spec"] | {"misspelt": 1}, []]
+    for spec in mistakes:
+        with pytest.raises(jsonschema.ValidationError):
+            crds.validate(item | {"spec": spec})
 
 
 @pytest.mark.parametrize("chart", [EXPORTER, SIDECAR])
@@ -115,10 +134,10 @@ def test_a_changed_configuration_starts_the_pod_anew() -> None:
 
 def test_objects_of_other_operators_come_only_when_asked_for() -> None:
     kinds = {item["kind"] for item in with_values()}
-    assert kinds.isdisjoint(CRDS)
+    assert kinds.isdisjoint(crds.KINDS)
     assert "Secret" not in kinds
-    assert {item["kind"] for item in rendered()["exporter-everything"]} >= CRDS - {"PodMonitor"}
-    assert kind(rendered()["exporter-trial"], "PodMonitor")
+    for scenario, wanted in OPERATED:
+        assert kind(rendered()[scenario], wanted)
 
 
 def test_the_pod_has_time_to_end() -> None:

@@ -14,7 +14,7 @@ from helm_python import HelmError
 from exporter.config_file import parse
 from scripts.chart.sidecar import render
 from tests.deploy.charts import DEPLOY, SIDECAR, Object, configurations, kind, our_containers
-from tests.peers.missing import missing
+from tests.peers.missing import KUBECTL, require
 
 WORKLOADS = """\
 apiVersion: apps/v1
@@ -38,14 +38,11 @@ spec:
 
 def kustomize(folder: Path, workload: str, more: str = "") -> list[Object]:
     """What Kustomize makes of a workload and the component."""
-    program = shutil.which("kubectl") or shutil.which("kustomize")
-    if program is None:
-        missing("kubectl", "install kubectl or kustomize")
     shutil.copytree(DEPLOY / "kustomize" / "sidecar", folder / "sidecar")
     (folder / "workload.yaml").write_text(workload, "utf-8")
     lines = ["resources: [workload.yaml]", "components: [sidecar]", more]
     (folder / "kustomization.yaml").write_text("\n".join(lines), "utf-8")
-    words = [program, "kustomize" if program.endswith("kubectl") else "build", str(folder)]
+    words = [str(require(KUBECTL)), "kustomize", str(folder)]
     done = subprocess.run(words, capture_output=True, check=False, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return list(yaml.safe_load_all(done.stdout))

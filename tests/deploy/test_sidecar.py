@@ -13,7 +13,16 @@ from helm_python import HelmError
 
 from exporter.config_file import parse
 from scripts.chart.sidecar import render
-from tests.deploy.charts import DEPLOY, SIDECAR, Object, configurations, kind, our_containers
+from tests.deploy.charts import (
+    DEPLOY,
+    NEWEST,
+    OLDEST,
+    SIDECAR,
+    Object,
+    configurations,
+    kind,
+    our_containers,
+)
 from tests.peers.missing import KUBECTL, require
 
 WORKLOADS = """\
@@ -65,7 +74,8 @@ def test_the_component_adds_the_sidecar_and_takes_nothing_away(
     (container,) = our_containers(pod)
     assert container["restartPolicy"] == "Always"
     if workload == "Deployment":
-        kubernetes_validate.validate(kind(found, workload), "1.29", strict=True)
+        for version in (OLDEST, NEWEST):
+            kubernetes_validate.validate(kind(found, workload), version, strict=True)
 
 
 def test_the_component_leaves_other_workloads_alone(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import Any
 
@@ -83,6 +84,16 @@ def test_every_object_for_the_prometheus_operator_is_what_it_expects(
 def test_the_charts_claim_the_versions_that_are_tested(chart: Any) -> None:
     about = yaml.safe_load((chart / "Chart.yaml").read_text("utf-8"))
     assert about["kubeVersion"] == f">={OLDEST}.0-0"
+
+
+@pytest.mark.parametrize("chart", [EXPORTER, SIDECAR])
+def test_artifact_hub_can_read_what_the_charts_tell_it(chart: Any) -> None:
+    annotations = yaml.safe_load((chart / "Chart.yaml").read_text("utf-8"))["annotations"]
+    assert all(name.startswith("artifacthub.io/") for name in annotations)
+    links = yaml.safe_load(annotations["artifacthub.io/links"])
+    changes = yaml.safe_load(annotations["artifacthub.io/changes"])
+    assert [set(link) for link in links] == [{"name", "url"}] * len(links)
+    assert {change["kind"] for change in changes} <= {"added", "changed", "fixed", "removed"}
 
 
 def test_a_native_sidecar_is_no_object_of_an_older_kubernetes() -> None:
@@ -262,3 +273,15 @@ def test_the_notes_say_what_to_look_at_next() -> None:
     assert "starts counting from now" in trial
     assert "Prefer accounts[].existingSecret" in trial
     assert "Nobody reads" not in trial
+
+
+def test_the_values_that_the_documentation_shows_are_taken() -> None:
+    text = (EXPORTER.parents[2] / "docs" / "kubernetes.md").read_text("utf-8")
+    text = text.replace("sha256:…", f"sha256:{'0' * 64}")
+    known = yaml.safe_load((EXPORTER / "values.yaml").read_text("utf-8")).keys()
+    blocks = re.findall(r"^```yaml\n(.*?)^```", text, re.M | re.S)
+    loaded = [yaml.safe_load(block) for block in blocks if "{{" not in block]
+    shown = [block for block in loaded if block.keys() <= known]
+    assert {name for block in shown for name in block} >= {"accounts", "image", "networkPolicy"}
+    for block in shown:
+        assert kind(objects(MINIMAL | block), "Deployment")

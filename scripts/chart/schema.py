@@ -150,14 +150,18 @@ def _shared() -> Schema:
         "resources": RESOURCES,
         "livenessProbe": PROBE,
         "extraEnv": ENVIRONMENT,
+        "extraVolumes": OBJECTS,
+        "extraVolumeMounts": OBJECTS,
+        # What a chart that depends on this one adds: shared values, and the condition of depending.
         "global": OPEN,
+        "enabled": one_of(True),
     }
 
 
 def exporter_values() -> Schema:
     """The values of bytespike-exporter."""
     texts = ("commonLabels", "commonAnnotations", "podLabels", "podAnnotations", "nodeSelector")
-    objects = ("extraEnvFrom", "extraVolumes", "extraVolumeMounts", "tolerations")
+    objects = ("extraEnvFrom", "tolerations")
     own: Schema = {
         "imagePullSecrets": items(struct({"name": NAME}, "name")),
         "accounts": _accounts(),

@@ -15,6 +15,9 @@ DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 EXPORTER = DEPLOY / "helm" / "bytespike-exporter"
 SIDECAR = DEPLOY / "helm" / "bytespike-sidecar"
 
+OLDEST, NEWEST = "1.29", "1.37"
+"""The versions of Kubernetes that are claimed: native sidecars are on by default from 1.29."""
+
 Object: TypeAlias = dict[str, Any]
 MINIMAL: Object = {"accounts": [{"name": "prod", "existingSecret": {"name": "bytespike"}}]}
 

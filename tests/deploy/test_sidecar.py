@@ -13,8 +13,17 @@ from helm_python import HelmError
 
 from exporter.config_file import parse
 from scripts.chart.sidecar import render
-from tests.deploy.charts import DEPLOY, SIDECAR, Object, configurations, kind, our_containers
-from tests.peers.missing import missing
+from tests.deploy.charts import (
+    DEPLOY,
+    NEWEST,
+    OLDEST,
+    SIDECAR,
+    Object,
+    configurations,
+    kind,
+    our_containers,
+)
+from tests.peers.missing import KUBECTL, require
 
 WORKLOADS = """\
 apiVersion: apps/v1
@@ -38,14 +47,11 @@ spec:
 
 def kustomize(folder: Path, workload: str, more: str = "") -> list[Object]:
     """What Kustomize makes of a workload and the component."""
-    program = shutil.which("kubectl") or shutil.which("kustomize")
-    if program is None:
-        missing("kubectl", "install kubectl or kustomize")
     shutil.copytree(DEPLOY / "kustomize" / "sidecar", folder / "sidecar")
     (folder / "workload.yaml").write_text(workload, "utf-8")
     lines = ["resources: [workload.yaml]", "components: [sidecar]", more]
     (folder / "kustomization.yaml").write_text("\n".join(lines), "utf-8")
-    words = [program, "kustomize" if program.endswith("kubectl") else "build", str(folder)]
+    words = [str(require(KUBECTL)), "kustomize", str(folder)]
     done = subprocess.run(words, capture_output=True, check=False, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return list(yaml.safe_load_all(done.stdout))
@@ -68,7 +74,8 @@ def test_the_component_adds_the_sidecar_and_takes_nothing_away(
     (container,) = our_containers(pod)
     assert container["restartPolicy"] == "Always"
     if workload == "Deployment":
-        kubernetes_validate.validate(kind(found, workload), "1.29", strict=True)
+        for version in (OLDEST, NEWEST):
+            kubernetes_validate.validate(kind(found, workload), version, strict=True)
 
 
 def test_the_component_leaves_other_workloads_alone(tmp_path: Path) -> None:

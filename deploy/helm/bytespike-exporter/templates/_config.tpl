@@ -39,7 +39,7 @@ http:
 
 {{/* The ports of every gateway, each once, as a JSON list. */}}
 {{- define "bytespike-exporter.gatewayPorts" -}}
-{{- $shared := default "https://llm.bytespike.ai" (default dict .Values.config.gateway).base_url -}}
+{{- $shared := default "https://llm.bytespike.ai" (default dict (default dict .Values.config).gateway).base_url -}}
 {{- $ports := list -}}
 {{- range .Values.accounts -}}
 {{- $ports = append $ports (include "bytespike-exporter.portOf" (default $shared .baseUrl) | int) -}}
@@ -49,7 +49,7 @@ http:
 
 {{/* The OTLP receiver's port; empty where nothing is sent. */}}
 {{- define "bytespike-exporter.otlpPort" -}}
-{{- $otlp := default dict .Values.config.otlp -}}
+{{- $otlp := default dict (default dict .Values.config).otlp -}}
 {{- if kindIs "invalid" $otlp.endpoint -}}
 {{- eq (default "" $otlp.protocol) "grpc" | ternary "4317" "4318" -}}
 {{- else if $otlp.endpoint -}}

@@ -78,6 +78,9 @@ runs beside them and ends after them. */}}
       mountPath: /var/lib/bytespike
     - name: bytespike-tmp
       mountPath: /tmp
+    {{- with $values.extraVolumeMounts }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
 {{- end -}}
 
 {{/* A list, for volumes. */}}
@@ -98,6 +101,9 @@ runs beside them and ends after them. */}}
 - name: bytespike-tmp
   emptyDir:
     sizeLimit: 16Mi
+{{- with $values.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
 {{- end -}}
 
 {{/* A pod annotation, so that a changed configuration starts the pods anew. */}}

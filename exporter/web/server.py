@@ -77,10 +77,8 @@ class WebServer:
                 self._connection, self._listen.host, self._listen.port, backlog=2 * MAX_CONNECTIONS
             )
         except (OSError, UnicodeError, OverflowError) as error:
-            raise ListenError(
-                f"cannot listen on {self._listen.host}:{self._listen.port} ({_reason(error)}): "
-                'set http.listen to a free address, or to "" to do without the status page'
-            ) from error
+            address = f"{self._listen.host}:{self._listen.port}"
+            raise ListenError.at("http.listen", address, error, "the status page") from error
 
     async def stop(self) -> None:
         """Stop within a second: open answers get a moment, the rest is cut off. May be repeated."""
@@ -119,8 +117,3 @@ async def _closed(connections: list[BoundedProtocol]) -> None:
         async with asyncio.timeout(STOP_SECONDS):
             for connection in connections:
                 await connection.closed.wait()
-
-
-def _reason(error: Exception) -> str:
-    strerror = error.strerror if isinstance(error, OSError) else None
-    return strerror or str(error) or type(error).__name__

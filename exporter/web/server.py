@@ -57,8 +57,7 @@ class WebServer:
         """`host:port` as bound, with the port that was free if 0 was asked for."""
         if self._server is None or not self._server.sockets:
             raise RuntimeError("the web server is not running")
-        host, port = self._server.sockets[0].getsockname()[:2]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return str(Listen(*self._server.sockets[0].getsockname()[:2]))
 
     @property
     def open_connections(self) -> int:
@@ -77,7 +76,7 @@ class WebServer:
                 self._connection, self._listen.host, self._listen.port, backlog=2 * MAX_CONNECTIONS
             )
         except (OSError, UnicodeError, OverflowError) as error:
-            address = f"{self._listen.host}:{self._listen.port}"
+            address = str(self._listen)
             raise ListenError.at("http.listen", address, error, "the status page") from error
 
     async def stop(self) -> None:

@@ -8,69 +8,23 @@ import logging
 import socket
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from functools import partial
 
 import pytest
 
-from exporter.clock import Clock, SystemClock
+from exporter.clock import SystemClock
 from exporter.config import Listen
 from exporter.errors import ListenError
-from exporter.gateway.readings import Observation, Source
+from exporter.gateway.readings import Source
 from exporter.tap import listener as module
 from exporter.tap.listener import AT_ONCE, BURST, PAUSE, RATE, Listener
 from exporter.traffic import TapOutcome, TapStatus
 from tests.daemon.fakes import VirtualClock
 from tests.daemon.live import until
+from tests.tap.bench import running
 from tests.tap.reports import READ, WHOLE, report
 
 pytestmark = pytest.mark.anyio
-
-LOOPBACK = Listen("127.0.0.1", 0)
-
-
-class Bench:
-    """A running listener, what it took, and a socket to send from."""
-
-    def __init__(self, listen: Listen, clock: Clock) -> None:
-        self.taken: list[Observation] = []
-        self.take: Callable[[Observation], None] = self.taken.append
-        self.status = TapStatus()
-        self.listener = Listener(listen, self._take, self.status, clock)
-        family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
-        self._sender = socket.socket(family, socket.SOCK_DGRAM)
-
-    def _take(self, seen: Observation) -> None:
-        self.take(seen)
-
-    def send(self, *datagrams: bytes) -> None:
-        host, port = self.listener.address.rsplit(":", 1)
-        for datagram in datagrams:
-            self._sender.sendto(datagram, (host.strip("[]"), int(port)))
-
-    def counted(self, outcome: TapOutcome) -> int:
-        return sum(n for (_, what), n in self.status.observations.items() if what is outcome)
-
-    def has_counted(self, outcome: TapOutcome, count: int) -> bool:
-        return self.counted(outcome) == count
-
-    def has_taken(self, count: int) -> bool:
-        return len(self.taken) == count
-
-    def close(self) -> None:
-        self._sender.close()
-
-
-@asynccontextmanager
-async def running(listen: Listen = LOOPBACK, clock: Clock | None = None) -> AsyncIterator[Bench]:
-    bench = Bench(listen, clock or VirtualClock())
-    try:
-        await bench.listener.start()
-        yield bench
-    finally:
-        await bench.listener.stop()
-        bench.close()
 
 
 def loopbacks() -> list[str]:

@@ -43,6 +43,10 @@ class Listen:
     host: str
     port: int
 
+    def __str__(self) -> str:
+        """As it is written in the configuration: `host:port`, `[::1]:port`."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
 
 @dataclass(frozen=True, slots=True)
 class Account:

@@ -148,7 +148,7 @@ def show_listen(value: Listen | None) -> str:
     """The text of an address."""
     if value is None:
         return '""'
-    return f"[{value.host}]:{value.port}" if ":" in value.host else f"{value.host}:{value.port}"
+    return str(value)
 
 
 def _split(text: str) -> SplitResult:

@@ -57,8 +57,7 @@ class WebServer:
         """`host:port` as bound, with the port that was free if 0 was asked for."""
         if self._server is None or not self._server.sockets:
             raise RuntimeError("the web server is not running")
-        host, port = self._server.sockets[0].getsockname()[:2]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return str(Listen(*self._server.sockets[0].getsockname()[:2]))
 
     @property
     def open_connections(self) -> int:
@@ -77,10 +76,8 @@ class WebServer:
                 self._connection, self._listen.host, self._listen.port, backlog=2 * MAX_CONNECTIONS
             )
         except (OSError, UnicodeError, OverflowError) as error:
-            raise ListenError(
-                f"cannot listen on {self._listen.host}:{self._listen.port} ({_reason(error)}): "
-                'set http.listen to a free address, or to "" to do without the status page'
-            ) from error
+            address = str(self._listen)
+            raise ListenError.at("http.listen", address, error, "the status page") from error
 
     async def stop(self) -> None:
         """Stop within a second: open answers get a moment, the rest is cut off. May be repeated."""
@@ -119,8 +116,3 @@ async def _closed(connections: list[BoundedProtocol]) -> None:
         async with asyncio.timeout(STOP_SECONDS):
             for connection in connections:
                 await connection.closed.wait()
-
-
-def _reason(error: Exception) -> str:
-    strerror = error.strerror if isinstance(error, OSError) else None
-    return strerror or str(error) or type(error).__name__

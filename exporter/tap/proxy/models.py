@@ -45,7 +45,8 @@ def _find(text: bytes, wrappers: frozenset[bytes]) -> str | None:
         word = token[0]
         if word in b"{[":
             depth += 1
-            within = depth == 2 and word == b"{" and name in wrappers
+            if depth == 2:
+                within = word == b"{" and name in wrappers
             name = b""
         elif word in b"}]":
             depth -= 1

@@ -28,7 +28,6 @@ class Exchange:
     __slots__ = (
         "_answering",
         "_client",
-        "_connecting",
         "_down",
         "_framing",
         "_head",
@@ -52,7 +51,6 @@ class Exchange:
         self._head = head
         self._pool = shared.pool
         self._link: Link | None = None
-        self._connecting: asyncio.Task[None] | None = None
         self._up: list[bytes] = [head.raw]
         self._down: list[bytes] = []
         self._framing: Framing | None = None  # of the response, as the client gets it
@@ -73,7 +71,7 @@ class Exchange:
         self._shared.status.active += 1
         link = self._pool.take()
         if link is None:
-            self._connecting = asyncio.get_running_loop().create_task(self._connect())
+            self._connect()
         else:
             self._reused = True
             self._attach(link)
@@ -126,10 +124,7 @@ class Exchange:
     def check(self, now: float) -> None:
         """End what takes too long."""
         silence = now - self._heard
-        if self._connecting is not None:
-            if silence >= CONNECT_SECONDS:
-                self._fail(gateway_silent(), ProxyOutcome.GATEWAY_FAILED)
-        elif not (self.asked or self._client.held):
+        if not (self.asked or self._client.held):
             if silence >= BODY_SECONDS:
                 self._fail(too_slow(), ProxyOutcome.CLIENT_GONE)
         elif silence >= SILENCE_SECONDS:
@@ -206,7 +201,7 @@ class Exchange:
             # It was closed while it was idle. Only a request that changes nothing is sent again.
             self._reused = False
             self._up = [self._head.raw]
-            self._connecting = asyncio.get_running_loop().create_task(self._connect())
+            self._connect()
         else:
             why = unreachable("the gateway closed the connection without an answer: try again")
             self._fail(why, ProxyOutcome.GATEWAY_FAILED)
@@ -222,15 +217,25 @@ class Exchange:
 
     # -- the inside ---------------------------------------------------------------------------
 
-    async def _connect(self) -> None:
+    def _connect(self) -> None:
+        self._shared.begin(self._connected())
+
+    async def _connected(self) -> None:
+        refusal: Refusal
         try:
-            link = await self._pool.connect()
+            async with asyncio.timeout(CONNECT_SECONDS):
+                link = await self._pool.connect()
+        except TimeoutError:
+            refusal = gateway_silent()
         except OSError as error:
-            self._connecting = None
-            self._fail(unreachable(why_not(error)), ProxyOutcome.GATEWAY_FAILED)
+            refusal = unreachable(why_not(error))
+        else:
+            if self._over:  # nobody waits for it any more: the next request may have it
+                self._pool.give(link)
+            else:
+                self._attach(link)
             return
-        self._connecting = None
-        self._attach(link)
+        self._fail(refusal, ProxyOutcome.GATEWAY_FAILED)
 
     def _attach(self, link: Link) -> None:
         self._link = link
@@ -282,8 +287,6 @@ class Exchange:
         self._over = True
         self._shared.status.active -= 1
         self._shared.status.requests[outcome] += 1
-        if self._connecting is not None:
-            self._connecting.cancel()
         if self._link is not None:
             self._link.abort()
             self._link = None

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import ssl
 from collections import deque
 from typing import TYPE_CHECKING
 
-import certifi
-
 from exporter.tap.proxy.limits import KEPT_SECONDS, MAX_KEPT
 from exporter.tap.proxy.link import Link
 from exporter.tap.proxy.target import Address
+from exporter.tap.proxy.tls import Tls, trusting
 
 if TYPE_CHECKING:
     from exporter.tap.proxy.shared import Shared
+
+
+_EYEBALLS = 0.25
+"""Seconds until the next address of the gateway is tried beside the first (RFC 8305 §8)."""
 
 
 class Pool:
@@ -64,27 +66,25 @@ class Pool:
 
     async def connect(self) -> Link:
         """A new connection. Raises OSError."""
-        address = self.address
-        _, link = await asyncio.get_running_loop().create_connection(
-            lambda: Link(self._shared),
-            address.host,
-            address.port,
-            ssl=self._tls,
-            server_hostname=address.host if self._tls else None,
-            happy_eyeballs_delay=0.25,
+        loop = asyncio.get_running_loop()
+        link = Link(self._shared)
+        host, port, tls = self.address.host, self.address.port, self._tls
+        if tls is None:
+            await loop.create_connection(lambda: link, host, port, happy_eyeballs_delay=_EYEBALLS)
+            return link
+        ready = loop.create_future()
+        transport, _ = await loop.create_connection(
+            lambda: Tls(tls, host, link, self._shared, ready),
+            host,
+            port,
+            happy_eyeballs_delay=_EYEBALLS,
         )
+        try:
+            await ready
+        except BaseException:
+            transport.abort()
+            raise
         return link
-
-
-def trusting() -> ssl.SSLContext:
-    """Whom the poller's client trusts as well: `SSL_CERT_FILE`, `SSL_CERT_DIR`, or certifi."""
-    file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
-    if file or folder:
-        context = ssl.create_default_context(cafile=file or None, capath=None if file else folder)
-    else:
-        context = ssl.create_default_context(cafile=certifi.where())
-    context.set_alpn_protocols(["http/1.1"])
-    return context
 
 
 def why_not(error: OSError) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING
 
 from exporter.clock import Clock
@@ -44,6 +45,7 @@ class Shared:
         self.repeats = Repeats(logger, clock)
         self.clients: set[Client] = set()
         self.idle: dict[Client, None] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
         self.max_connections = MAX_CONNECTIONS
         self.draining = False
         self.hosts = Hosts(listen, target)
@@ -54,6 +56,12 @@ class Shared:
         self.pool.retire()
         self.hosts = Hosts(self._listen, target)
         self.pool = Pool(address_of(target.base_url), self)
+
+    def begin(self, work: Coroutine[None, None, None]) -> None:
+        """Let something go on by itself, until the proxy stops."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def refused(self) -> None:
         """Count a request that was not passed on."""
@@ -100,5 +108,7 @@ class Shared:
         for client in tuple(self.clients):
             client.cut()
         self.pool.retire()
+        for task in self._tasks:
+            task.cancel()
         for _ in range(_CLOSING_ROUNDS):
             await asyncio.sleep(0)

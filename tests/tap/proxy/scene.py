@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -79,8 +80,10 @@ class Gateway:
         self.waiting: asyncio.Queue[Wire] = asyncio.Queue()
         self.all: list[Wire] = []
 
-    async def start(self, port: int = 0) -> Self:
-        self.server = await asyncio.start_server(self._accept, "127.0.0.1", port, limit=1 << 20)
+    async def start(self, port: int = 0, tls: ssl.SSLContext | None = None) -> Self:
+        self.server = await asyncio.start_server(
+            self._accept, "127.0.0.1", port, limit=1 << 20, ssl=tls
+        )
         self.port: int = self.server.sockets[0].getsockname()[1]
         return self
 
@@ -111,9 +114,17 @@ class Scene:
         self.wires: list[Wire] = []
         self.proxy: Proxy
 
-    async def start(self, *, prefix: str = "", listen: Listen = LOOPBACK, **more: object) -> None:
+    async def start(
+        self,
+        *,
+        prefix: str = "",
+        listen: Listen = LOOPBACK,
+        scheme: str = "http",
+        allow_hosts: tuple[str, ...] = (),
+    ) -> None:
         clock: Clock = self.clock
-        target = ProxyTarget(f"http://127.0.0.1:{self.gateway.port}{prefix}", **more)  # type: ignore[arg-type]
+        url = f"{scheme}://127.0.0.1:{self.gateway.port}{prefix}"
+        target = ProxyTarget(url, allow_hosts)
         self.proxy = Proxy(listen, target, self.seen.append, self.status, clock)
         await self.proxy.start()
 
@@ -145,10 +156,12 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(*, started: bool = True, **options: object) -> AsyncIterator[Scene]:
-    """A scene; `options` are those of `Scene.start`."""
+async def scene(
+    *, started: bool = True, tls: ssl.SSLContext | None = None, **options: object
+) -> AsyncIterator[Scene]:
+    """A scene whose gateway may speak TLS; `options` are those of `Scene.start`."""
     made = Scene()
-    await made.gateway.start()
+    await made.gateway.start(tls=tls)
     if started:
         await made.start(**options)  # type: ignore[arg-type]
     try:

@@ -138,23 +138,27 @@ async def test_a_client_that_leaves_in_the_middle_of_a_stream_cancels_it(leave: 
         await made.ended(ProxyOutcome.CLIENT_GONE)
 
 
-async def test_a_client_that_leaves_while_connecting_ends_that_too() -> None:
+async def test_a_client_that_leaves_while_connecting_leaves_the_connection_to_the_next() -> None:
     async with scene() as made:
-        cancelled = asyncio.Event()
+        go_on = asyncio.Event()
+        connect = made.proxy._shared.pool.connect
 
-        async def never() -> None:
-            try:
-                await asyncio.Event().wait()
-            finally:
-                cancelled.set()
+        async def slowly() -> object:
+            await go_on.wait()
+            return await connect()
 
-        made.proxy._shared.pool.connect = never  # type: ignore[assignment, method-assign]
+        made.proxy._shared.pool.connect = slowly  # type: ignore[assignment, method-assign]
         client = await made.client()
         client.send(GET)
         await made.until(lambda: made.status.active)
         client.close()
         await made.ended(ProxyOutcome.CLIENT_GONE)
-        await asyncio.wait_for(cancelled.wait(), 5)
+        go_on.set()
+        await made.until(lambda: made.proxy._shared.pool._idle)
+        other, gateway = await made.asked()  # fails if the first request is on it as well
+        gateway.send(OK)
+        assert await other.exactly(len(OK)) == OK
+        assert made.gateway.waiting.empty()
 
 
 async def test_a_client_that_leaves_between_two_requests_is_no_event() -> None:

@@ -127,7 +127,28 @@ async def test_a_client_that_does_not_read_for_as_long_is_given_up() -> None:
         assert not made.proxy._shared.clients
 
 
-async def test_a_connection_that_is_not_made_in_time_is_a_504() -> None:
+async def test_a_connection_that_is_not_made_in_time_is_a_504(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("exporter.tap.proxy.exchange.CONNECT_SECONDS", 0.01)
+    async with scene() as made:
+        cancelled = asyncio.Event()
+
+        async def never() -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                cancelled.set()
+
+        made.proxy._shared.pool.connect = never  # type: ignore[assignment, method-assign]
+        client = await made.client()
+        client.send(GET)
+        assert error_of(await client.rest()) == (504, "gateway_timeout")
+        assert cancelled.is_set()
+        await made.ended(ProxyOutcome.GATEWAY_FAILED)
+
+
+async def test_what_is_being_connected_ends_with_the_proxy() -> None:
     async with scene() as made:
         cancelled = asyncio.Event()
 
@@ -141,9 +162,9 @@ async def test_a_connection_that_is_not_made_in_time_is_a_504() -> None:
         client = await made.client()
         client.send(GET)
         await made.until(lambda: made.status.active)
-        await made.clock.advance(limits.CONNECT_SECONDS + LATE)
-        assert error_of(await client.rest()) == (504, "gateway_timeout")
+        await made.proxy.stop(0.0)
         assert cancelled.is_set()
+        assert await client.rest() == b""
         await made.ended(ProxyOutcome.GATEWAY_FAILED)
 
 

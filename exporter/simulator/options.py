@@ -73,6 +73,8 @@ class Options:
     )
     sums: str = _option("exact", "the rollup's sums", "exact", "cents")
     strict_parameters: bool = _option(False, "400 to a parameter that is not known")
+    answer_tokens: int = _option(16, "tokens that a model call is answered with, at most")
+    token_seconds: float = _option(0.0, "time between two tokens of a streamed answer")
     missing_headers: str = _option("", "headers left out, comma separated: " + " ".join(HEADERS))
     wrap_errors: bool = _option(False, 'error bodies carry `"type": "error"`')
     gzip: bool = _option(True, "compress for those who accept it")

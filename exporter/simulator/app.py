@@ -12,6 +12,7 @@ from exporter.simulator.faults import Fault, Faults
 from exporter.simulator.log_answer import LogAnswer
 from exporter.simulator.options import Options
 from exporter.simulator.rollup_answer import RollupAnswer
+from exporter.simulator.webhooks import Webhooks
 from exporter.simulator.wire import Query, Refusal
 from exporter.simulator.world import World
 
@@ -23,6 +24,7 @@ ENDPOINTS = {
     f"{ROOT}/billing/transactions": "transactions",
     f"{ROOT}/notifications": "notifications",
     f"{ROOT}/notifications/unread-count": "notifications",
+    f"{ROOT}/webhooks": "webhooks",
 }
 _ANSWERS: dict[str, Callable[[World, Query], bytes]] = {
     f"{ROOT}/account": account_answer.account,
@@ -67,6 +69,7 @@ class Simulator:
         self.world = World(self.options, self.clock.now())
         self.faults = Faults()
         self.requests: dict[str, int] = {}
+        self.webhooks = Webhooks(self.world)
         self._control = control
         self._log = LogAnswer(self.world)
         self._rollup = RollupAnswer(self.world)
@@ -90,7 +93,7 @@ class Simulator:
         self.requests[endpoint] = self.requests.get(endpoint, 0) + 1
         fault = self.faults.take(endpoint)
         key = self._key(request)
-        response = self._answer(request, key)
+        response = await self._answer(request, key)
         if fault is None or fault.kind == "delay":
             if fault is not None:
                 await self.clock.sleep(fault.seconds)
@@ -108,18 +111,19 @@ class Simulator:
         else:
             await misbehave.answer(fault, right, self._envelope(key)).send(send)
 
-    def _answer(self, request: Request, key: Key | None) -> Response:
+    async def _answer(self, request: Request, key: Key | None) -> Response:
         """The right answer: the envelope comes with it, success or failure."""
         envelope = self._envelope(key)
         try:
-            body = self._body(request, key)
+            body = await self._body(request, key)
         except Refusal as refusal:
             body = refusal.body(self.options.wrap_errors)
             return Response(refusal.status, body, [*envelope, *refusal.headers])
         return Response(200, body, self._envelope(key))
 
-    def _body(self, request: Request, key: Key | None) -> bytes:
-        if request.path not in ENDPOINTS or request.method != "GET":
+    async def _body(self, request: Request, key: Key | None) -> bytes:
+        endpoint = ENDPOINTS.get(request.path)
+        if endpoint is None or request.method != ("POST" if endpoint == "webhooks" else "GET"):
             raise _NOT_FOUND
         if key is None:
             raise _UNKNOWN_KEY
@@ -127,6 +131,8 @@ class Simulator:
         refusal = _STATES.get(self.options.state)
         if refusal is not None:
             raise refusal
+        if endpoint == "webhooks":
+            return self.webhooks.subscribe(await request.body())
         query = Query(request.query)
         if request.path == USAGE:
             return self._usage(query, self.world.keys.index(key))

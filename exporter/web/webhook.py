@@ -1,8 +1,8 @@
 """The webhook: takes the gateway's events, and asks for an early poll after those about money.
 
 Nobody without the secret can have an effect here, nor stand in the way of who has it: what bounds
-the rate counts signed deliveries only, and a replayed one is known before it is counted. Forged
-ones cost a digest of at most `MAX_BODY` bytes each, less than any page of this server.
+the rate counts signed deliveries only, and a replayed one is known before it is counted. A forged
+one costs a digest of at most `MAX_BODY` bytes, less than a scrape.
 
 A delivery's numbers are not taken over: it only says that a poll is worth having now.
 """

@@ -124,7 +124,8 @@ class Fleet:
         await self._around.worker.do(self.ledger.open_accounts, names, start, now)
 
     def take_over(self) -> None:
-        """The board shows this configuration's accounts from now on."""
+        """The board shows what this configuration has from now on."""
+        self._around.board.tap.hooked = self._config.webhook.secret_file is not None
         self._seat_accounts()
         self._pollers = [self._poller(account) for account in self._config.accounts]
 

@@ -52,7 +52,8 @@ class DeliveryOutcome(StrEnum):
 
     `accepted`: an event that made for an early poll. `ignored`: signed, but of a kind that says
     nothing about money. `duplicate`: it came before. `unsigned`: its signature is missing or
-    wrong. `unconfigured`: the secret cannot be read. `too_large`, `too_many`: over the bounds.
+    wrong. `unconfigured`: the secret cannot be read. `malformed`: signed, but no event, or cut
+    short. `too_large`, `too_many`: over the bounds.
     """
 
     ACCEPTED = "accepted"

@@ -15,7 +15,8 @@ _HTTP_PORT = 4318
 
 def caveats(config: Config) -> tuple[str, ...]:
     """Every caveat, each beginning with its key path."""
-    lines = [*_accounts(config), *_budget(config), *_otlp(config), *_tap(config)]
+    parts = (_accounts, _budget, _otlp, _tap, _webhook)
+    lines = (line for part in parts for line in part(config))
     return tuple(printable(line) for line in lines)
 
 
@@ -49,6 +50,15 @@ def _tap(config: Config) -> list[str]:
         if listen is not None and not is_loopback(f"http://{values.show_listen(listen)}"):
             lines.append(f"{path}: is open to the network, and asks nobody who they are")
     return lines
+
+
+def _webhook(config: Config) -> list[str]:
+    secret = config.webhook.secret_file
+    if secret is None or secret.is_file():
+        return []
+    return [
+        f"webhook.secret_file: {secret} is not there yet; deliveries are answered 503 until it is"
+    ]
 
 
 def _budget(config: Config) -> list[str]:

@@ -13,6 +13,7 @@ from exporter.simulator.faults import Fault, Faults
 from exporter.simulator.log_answer import LogAnswer
 from exporter.simulator.options import Options
 from exporter.simulator.rollup_answer import RollupAnswer
+from exporter.simulator.webhooks import Webhooks
 from exporter.simulator.wire import Query, Refusal, refusal
 from exporter.simulator.world import World
 
@@ -27,7 +28,9 @@ ENDPOINTS = {
     calls.MODELS: "models",
     calls.CHAT: "calls",
     calls.MESSAGES: "calls",
+    f"{ROOT}/webhooks": "webhooks",
 }
+_POSTED = ("calls", "webhooks")
 _ANSWERS: dict[str, Callable[[World, Query], bytes]] = {
     calls.MODELS: calls.models,
     f"{ROOT}/account": account_answer.account,
@@ -60,6 +63,7 @@ class Simulator:
         self.world = World(self.options, self.clock.now())
         self.faults = Faults()
         self.requests: dict[str, int] = {}
+        self.webhooks = Webhooks(self.world)
         self._control = control
         self._log = LogAnswer(self.world)
         self._rollup = RollupAnswer(self.world)
@@ -115,7 +119,7 @@ class Simulator:
 
     async def _right(self, request: Request, key: Key | None, fails: bool) -> Response:
         endpoint = ENDPOINTS.get(request.path)
-        if endpoint is None or request.method != ("POST" if endpoint == "calls" else "GET"):
+        if endpoint is None or request.method != ("POST" if endpoint in _POSTED else "GET"):
             raise _NOT_FOUND
         content = await calls.content(request) if endpoint == "calls" else b""
         if key is None:
@@ -127,6 +131,8 @@ class Simulator:
         index = self.world.keys.index(key)
         if endpoint == "calls":
             return self._calls.answer(request, content, index, fails)
+        if endpoint == "webhooks":
+            return Response(200, self.webhooks.subscribe(await request.body()))
         query = Query(request.query)
         if request.path == USAGE:
             return Response(200, self._usage(query, index))

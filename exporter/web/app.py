@@ -1,4 +1,7 @@
-"""Routes → answers, as an ASGI application without a framework. Everything is read only."""
+"""Routes → answers, as an ASGI application without a framework.
+
+Everything is read only, but that a webhook takes deliveries where one is configured.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,6 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from email.utils import formatdate
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs
 
 import msgspec
 
@@ -18,10 +20,12 @@ from exporter.ledger.totals import AccountTotals
 from exporter.web import exposition
 from exporter.web.build import build
 from exporter.web.health import Liveness, Readiness
+from exporter.web.messages import HTML, JSON, NOT_FOUND, TEXT, Request, Response, only
 from exporter.web.model import Choice
 from exporter.web.page import render
 from exporter.web.style import STYLE_HASH
 from exporter.web.view import Totals, Views
+from exporter.web.webhook import Webhook
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
@@ -30,10 +34,6 @@ log = logging.getLogger(__name__)
 
 TOTALS_SECONDS = 5.0
 """How long the state may take to be read before an answer does without it."""
-
-HTML = "text/html; charset=utf-8"
-JSON = "application/json"
-TEXT = "text/plain; charset=utf-8"
 
 _POLICY = (
     f"default-src 'none'; style-src '{STYLE_HASH}'; img-src data:; "
@@ -47,27 +47,8 @@ _SECURITY = (
 )
 
 
-class Request(msgspec.Struct, frozen=True):
-    """What an answer may depend on."""
-
-    method: str
-    path: str
-    query: dict[str, str]
-    accept: str
-    has_body: bool
-
-
-class Response(msgspec.Struct, frozen=True):
-    """One answer; `headers` beside those that every answer carries."""
-
-    status: int
-    content_type: str
-    body: bytes
-    headers: tuple[tuple[bytes, bytes], ...] = ()
-
-
 class App:
-    """The ASGI callable. It holds no state but that the exporter was ready once."""
+    """The ASGI callable. What it holds outlives a reload: that all was ready once, the webhook."""
 
     def __init__(self, views: Views, totals: Totals, clock: Clock) -> None:
         """`views` gives the objects in force, `totals` what the ledger has committed."""
@@ -75,6 +56,7 @@ class App:
         self._totals = totals
         self._clock = clock
         self._readiness = Readiness()
+        self._webhook = Webhook(views, clock)
         self._routes: dict[str, Callable[[Request], Awaitable[Response]]] = {
             "/": self._page,
             "/livez": self._livez,
@@ -85,10 +67,10 @@ class App:
     async def __call__(
         self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
     ) -> None:
-        """Answer one request. A request body is never read."""
+        """Answer one request. Its body is read by nobody but the webhook."""
         if scope["type"] != "http":
             raise RuntimeError("only HTTP is served here")
-        request = _request(scope["method"], scope["path"], scope["query_string"], scope["headers"])
+        request = Request.of(scope, receive)
         response = await self.answer(request)
         headers = _headers(request, response, self._clock.now())
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
@@ -97,10 +79,13 @@ class App:
     async def answer(self, request: Request) -> Response:
         """The answer to one request; a defect of ours costs this answer only."""
         route = self._routes.get(request.path)
+        methods: tuple[str, ...] = ("GET", "HEAD")
+        if self._webhook.takes(request.path):
+            route, methods = self._webhook.answer, ("POST",)
         if route is None:
-            return Response(404, TEXT, b"not found: try /, /metrics, /livez or /readyz\n")
-        if request.method not in {"GET", "HEAD"}:
-            return Response(405, TEXT, b"only GET and HEAD\n", ((b"allow", b"GET, HEAD"),))
+            return NOT_FOUND
+        if request.method not in methods:
+            return only(*methods)
         try:
             return await route(request)
         except Exception:
@@ -120,7 +105,7 @@ class App:
         if isinstance(totals, str):
             return Response(503, TEXT, f"{totals}\n".encode("utf-8", "replace"))
         content_type, body = exposition.expose(
-            self._views().board, totals, self._clock.now(), request.accept
+            self._views().board, totals, self._clock.now(), request.headers.get("accept", "")
         )
         return Response(200, content_type, body)
 
@@ -146,26 +131,14 @@ class App:
             return str(error)
 
 
-def _request(method: str, path: str, query: bytes, headers: object) -> Request:
-    found = dict(headers) if isinstance(headers, list) else {}
-    fields = parse_qs(query.decode("ascii", "replace"), errors="replace", max_num_fields=None)
-    return Request(
-        method=method,
-        path=path,
-        query={name: values[-1] for name, values in fields.items()},
-        accept=found.get(b"accept", b"").decode("latin-1"),
-        has_body=b"transfer-encoding" in found or found.get(b"content-length", b"0") != b"0",
-    )
-
-
 def _headers(request: Request, response: Response, now: float) -> list[tuple[bytes, bytes]]:
-    headers = [
-        (b"date", formatdate(now, usegmt=True).encode()),
-        (b"content-type", response.content_type.encode()),
-        (b"content-length", str(len(response.body)).encode()),
-        *_SECURITY,
-        *response.headers,
-    ]
+    headers = [(b"date", formatdate(now, usegmt=True).encode()), *_SECURITY, *response.headers]
+    if response.status != 204:
+        length = str(len(response.body)).encode()
+        headers += [
+            (b"content-type", response.content_type.encode()),
+            (b"content-length", length),
+        ]
     # A body that nobody reads would be taken for the next request.
     return [*headers, (b"connection", b"close")] if request.has_body else headers
 

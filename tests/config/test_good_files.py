@@ -177,6 +177,7 @@ accounts:
   - {{name: b, api_key_env: BYTESPIKE_API_KEY, base_url: "http://10.0.0.1"}}
 poll: {{account: 500ms}}
 otlp: {{endpoint: "http://otlp.example:4317", headers: {{a: b}}}}
+webhook: {{secret_file: {tmp_path}/secret}}
 """,
         ENVIRON,
     )
@@ -188,6 +189,8 @@ otlp: {{endpoint: "http://otlp.example:4317", headers: {{a: b}}}}
         "polls will come later than configured",
         "otlp.endpoint: is not https, so otlp.headers cross the network in clear",
         "otlp.endpoint: port 4317 is usually for grpc, and otlp.protocol is http/protobuf",
+        f"webhook.secret_file: {tmp_path}/secret is not there yet; deliveries are answered 503 "
+        "until it is",
     )
 
 

@@ -21,6 +21,7 @@ from exporter.ledger.store import Store
 from exporter.ledger.totals import AccountTotals
 from exporter.ledger.worker import ThreadWorker
 from exporter.repeats import Repeats
+from exporter.tap.tap import Tap
 from exporter.web.app import App
 from exporter.web.server import WebServer
 from exporter.web.view import View
@@ -57,10 +58,11 @@ class Daemon:
         self._reloading = asyncio.Event()
         self._thread = ThreadWorker()
         self._app = App(self._view, self._totals, self._clock)
-        self._doors = Doors({"http.listen": lambda listen: WebServer(listen, self._app)})
+        self._doors = Doors({})
         self._retiring: set[asyncio.Task[None]] = set()
         self._fleet: Fleet
         self._around: Surroundings
+        self._tap: Tap
 
     @property
     def address(self) -> str | None:
@@ -143,6 +145,14 @@ class Daemon:
         self._fleet = Fleet(self._config, self._around)
         await self._fleet.open()
         self._fleet.take_over()
+        self._tap = Tap(self._config, self._around.board, self._clock, repeats)
+        self._doors = Doors(
+            {
+                "http.listen": lambda listen: WebServer(listen, self._app),
+                "tap.listen": self._tap.listener,
+                "tap.proxy.listen": self._tap.proxy,
+            }
+        )
         return True
 
     async def _open_state(self) -> Store:
@@ -225,6 +235,7 @@ class Daemon:
             retiring.add_done_callback(self._retiring.discard)
         fleet.take_over()
         fleet.start()
+        self._tap.change(config)
         await self._doors.change(config)
 
     def _view(self) -> View:
@@ -235,8 +246,11 @@ class Daemon:
 
     def _where(self) -> str:
         page = f"status page at http://{self.address}/" if self.address else "no status page"
+        listener, proxy = self._doors.at("tap.listen"), self._doors.at("tap.proxy.listen")
+        tap = f", tap at {listener.address} (UDP)" if listener else ""
+        tap += f", proxy at http://{proxy.address}" if proxy else ""
         otlp = f"OTLP to {self._config.otlp.endpoint}" if self._config.otlp.endpoint else "no OTLP"
-        return f"version {__version__}, {page}, {otlp}"
+        return f"version {__version__}, {page}{tap}, {otlp}"
 
 
 def _announce(config: Config) -> None:

@@ -48,3 +48,6 @@ BUFFER: Final = 65_536
 
 MAX_PEEK: Final = 4096
 """How much of a body is looked at for the model."""
+
+GRACE: Final = 6.0
+"""Seconds in which what is under way may end when the daemon does; it promises to end in ten."""

@@ -9,7 +9,7 @@ from exporter.clock import Clock
 from exporter.config import Listen
 from exporter.errors import ListenError
 from exporter.tap.proxy.client import Client
-from exporter.tap.proxy.limits import MAX_CONNECTIONS, SPARE_FILES, TICK
+from exporter.tap.proxy.limits import GRACE, MAX_CONNECTIONS, SPARE_FILES, TICK
 from exporter.tap.proxy.observing import Observe
 from exporter.tap.proxy.shared import Shared
 from exporter.tap.proxy.target import ProxyTarget
@@ -69,7 +69,7 @@ class Proxy:
         """Send requests that begin from now on to `target`; what is under way goes on."""
         self._shared.aim(target)
 
-    async def stop(self, grace: float) -> None:
+    async def stop(self, grace: float = GRACE) -> None:
         """Accept nothing more, let what is under way go on for `grace` s, then cut it off."""
         server, self._server = self._server, None
         if server is None:

@@ -182,19 +182,32 @@ def test_a_call_is_refused_for_what_does_not_leave_its_worst_case(
     key = made.world.keys[0]
     match lacking:
         case "wallet":
-            made.world.transaction("admin_debit", 200 - made.world.wallet.available)
+            made.world.transaction("admin_debit", 400 - made.world.wallet.available)
         case "window":
-            key.windows.cap((200, 10**9, 10**9))
+            key.windows.cap((400, 10**9, 10**9))
         case "key":
-            key.quota = 200
+            key.quota = 400
         case "model":
-            made.world.model(MODEL).cap = 200
+            made.world.model(MODEL).cap = 400
     response = call(made, route, stream=True)
     assert response.status_code == status
-    assert response.json()["error"]["type"] == kind
+    error = response.json()["error"]
+    assert error["type"] == kind
+    assert lacking in error["message"]
     assert made.world.truth().rows == 0
     assert call(made, route, max_tokens=1).status_code == 200
     assert made.world.truth().rows == 1
+
+
+def test_exactly_the_worst_case_is_enough() -> None:
+    made = simulator()
+    call(made)
+    [row] = made.world.rows_between(0, 1e11)
+    worst = made.world.model(MODEL).cost(row.prompt, 50)
+    made.world.transaction("admin_debit", worst - 1 - made.world.wallet.available)
+    assert call(made).status_code == 402
+    made.world.transaction("admin_credit", 1)
+    assert call(made).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from exporter import attributes as a
 from exporter import catalogue as c
 from exporter.prometheus import label_name
 from scripts.dashboards import common as q
-from scripts.dashboards import limits
+from scripts.dashboards import limits, traffic
 from scripts.dashboards.annotations import movements
 from scripts.dashboards.books import books
 from scripts.dashboards.frame import IN_DEPTH, Page, Section, Tile
@@ -217,17 +217,22 @@ def _limits() -> list[Tile]:
     ]
 
 
+def _traffic() -> list[Tile]:
+    return [traffic.newest(8, many=False), traffic.responses(), traffic.refusals(many=False)]
+
+
 def page() -> Page:
     """One account in depth."""
     return Page(
         uid=IN_DEPTH,
         title="ByteSpike / Account",
-        description="One ByteSpike account in depth: money, keys, models, limits and books.",
+        description="One ByteSpike account in depth: money, spend, limits, traffic and books.",
         sections=(
             Section("Money", _money()),
             Section("Spend", _spend()),
             Section("Tokens and requests", _tokens()),
             Section("Limits", _limits()),
+            Section(traffic.TITLE, _traffic()),
             Section("Books", books()),
         ),
         many=False,

@@ -6,7 +6,7 @@ from exporter import attributes as a
 from exporter import catalogue as c
 from exporter.prometheus import label_name, prometheus_name
 from scripts.dashboards import common as q
-from scripts.dashboards import limits
+from scripts.dashboards import limits, traffic
 from scripts.dashboards.frame import HEALTH, Page, Section, Tile, to_account
 from scripts.dashboards.panels import (
     BLUE,
@@ -187,16 +187,27 @@ def _out() -> list[Tile]:
     ]
 
 
+def _traffic() -> list[Tile]:
+    return [
+        traffic.freshness(),
+        traffic.newest(12, many=True),
+        traffic.responses(),
+        traffic.refusals(many=True),
+        *traffic.taps(),
+    ]
+
+
 def page() -> Page:
     """The exporter's own health."""
     return Page(
         uid=HEALTH,
         title="ByteSpike / Exporter",
-        description="Health of the ByteSpike exporter: polls, freshness, exports and rows.",
+        description="Health of the ByteSpike exporter: polls, freshness, exports, rows and tap.",
         sections=(
             Section("Health", _numbers()),
             Section("Gateway", _gateway()),
             Section("Exports and rows", _out()),
+            Section(traffic.TITLE, _traffic()),
         ),
         many=True,
         since="now-6h",

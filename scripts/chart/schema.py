@@ -111,7 +111,7 @@ def _threshold(name: str) -> Schema:
 
 
 def _network_policy() -> Schema:
-    peers = ("scrapeFrom", "gatewayTo", "otlpTo", "dnsTo", "extraEgress")
+    peers = ("scrapeFrom", "gatewayTo", "otlpTo", "dnsTo", "tapFrom", "webhookFrom", "extraEgress")
     lists: Schema = dict.fromkeys(peers, OBJECTS)
     return struct({"enabled": FLAG, "dnsPorts": items(PORT, minItems=1)} | lists)
 
@@ -133,6 +133,24 @@ def _persistence() -> Schema:
 def _alerts() -> Schema:
     thresholds: Schema = {name: _threshold(name) for name in read().thresholds}
     return struct({"runbookUrl": URL, "thresholds": struct(thresholds)})
+
+
+def _tap(more: Schema | None = None) -> Schema:
+    own: Schema = {"enabled": FLAG, "proxy": FLAG, "port": PORT, "proxyPort": PORT}
+    return struct(own | (more or {}))
+
+
+def _webhook() -> Schema:
+    path = matching("^(/[A-Za-z0-9._~-]+)+$")
+    header = matching("^[A-Za-z0-9-]+$", maxLength=100)
+    return struct(
+        {
+            "existingSecret": NAME_OR_EMPTY,
+            "key": SECRET_KEY,
+            "path": path,
+            "signatureHeader": header,
+        }
+    )
 
 
 def _dashboards() -> Schema:
@@ -166,6 +184,8 @@ def exporter_values() -> Schema:
         "imagePullSecrets": items(struct({"name": NAME}, "name")),
         "accounts": _accounts(),
         "otlpHeaders": struct({"existingSecret": NAME_OR_EMPTY, "key": SECRET_KEY}),
+        "tap": _tap({"account": TEXT, "allowHosts": items(SOME_TEXT)}),
+        "webhook": _webhook(),
         "replicaCount": whole(0),
         "strategy": one_of("Recreate", "RollingUpdate"),
         "persistence": _persistence(),
@@ -198,6 +218,7 @@ def sidecar_values() -> Schema:
     return _shared() | {
         "accountName": ACCOUNT_NAME,
         "existingSecret": struct({"name": NAME, "key": SECRET_KEY}, "name", "key"),
+        "tap": _tap(),
         "configMapName": NAME_OR_EMPTY,
     }
 

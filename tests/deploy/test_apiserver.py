@@ -94,7 +94,7 @@ def test_helm_installs_every_scenario_and_takes_it_away_again(
         found = kubectl(server, "-n", namespace, "get", ",".join(KINDS), "-o", "name")
         assert "deployment.apps/" in found
         assert ("networkpolicy" in found) is (scenario != "trial")
-        assert ("servicemonitor" in found) is (scenario == "everything")
+        assert ("servicemonitor" in found) is (scenario in ("everything", "tap"))
         assert ("prometheusrule" in found) is (scenario == "everything")
         assert ("podmonitor" in found) is (scenario == "trial")
         client.upgrade(EXPORTER, "spike", values | {"podLabels": {"upgraded": "yes"}})

@@ -13,8 +13,9 @@ import pytest
 import yaml
 from helm_python import lint
 
-from exporter.config import Config
+from exporter.config import Config, Listen, Tap
 from exporter.config_file import parse
+from exporter.tap.proxy.target import Hosts, ProxyTarget
 from scripts.alerts.thresholds import read
 from tests.deploy import crds
 from tests.deploy.charts import (
@@ -28,6 +29,9 @@ from tests.deploy.charts import (
     every_scenario,
     kind,
     objects,
+    our_containers,
+    pod_specs,
+    scenario_names,
     scenarios,
     texts,
 )
@@ -38,8 +42,7 @@ def rendered() -> dict[str, list[Object]]:
     return dict(every_scenario())
 
 
-NAMES = [f"exporter-{name}" for name in scenarios(EXPORTER)]
-NAMES += [f"sidecar-{name}" for name in scenarios(SIDECAR)] + ["manifest"]
+NAMES = scenario_names()
 
 
 def with_values(**values: Any) -> list[Object]:
@@ -132,6 +135,81 @@ def test_values_arrive_in_the_configuration() -> None:
     assert config.http_listen.port == 8080
 
 
+def test_tap_and_webhook_arrive_in_the_configuration() -> None:
+    config = load(configurations(rendered()["exporter-tap"])[0])
+    assert config.tap.listen == Listen("0.0.0.0", 9789)
+    assert config.tap.account == "prod"
+    assert config.tap.proxy.listen == Listen("0.0.0.0", 9788)
+    assert config.webhook.path == "/hooks/money"
+    assert config.webhook.signature_header == "X-Signature"
+    datagrams = load(configurations(rendered()["exporter-datagrams"])[0])
+    assert datagrams.tap.listen == Listen("::", 8789)
+    assert datagrams.tap.proxy.listen is None
+    assert load(configurations(with_values())[0]).tap == Tap()
+
+
+def test_the_proxy_answers_to_the_names_of_its_service() -> None:
+    found = rendered()["exporter-tap"]
+    name = service(found, "tap")["metadata"]["name"]
+    config = load(configurations(found)[0])
+    target = ProxyTarget(config.gateway.base_url, config.tap.proxy.allow_hosts)
+    hosts = Hosts("0.0.0.0", target)
+    short = f"{name}.monitoring"
+    names = [name, short, f"{short}.svc", f"{short}.svc.cluster.local", "llm.internal.example"]
+    assert all(hosts.allow(f"{known}:9788".encode(), "10.0.0.9") for known in names)
+    assert not hosts.allow(f"{name}.other:9788".encode(), "10.0.0.9")
+
+
+def test_the_webhooks_secret_is_where_the_configuration_looks_for_it() -> None:
+    found = rendered()["exporter-tap"]
+    secret_file = load(configurations(found)[0]).webhook.secret_file
+    for pod in pod_specs(found):
+        volumes = {volume["name"]: volume for volume in pod["volumes"]}
+        (container,) = our_containers(pod)
+        mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+        secret = volumes["webhook"]["secret"]
+        assert secret["secretName"] == "bytespike-webhook"
+        (item,) = secret["items"]
+        assert item["key"] == "hmac"
+        assert f"{mounts['webhook']}/{item['path']}" == str(secret_file)
+    (pod, *_) = pod_specs(with_values())
+    assert "webhook" not in {volume["name"] for volume in pod["volumes"]}
+
+
+def service(found: list[Object], component: str) -> Object:
+    (one,) = (
+        item
+        for item in found
+        if item["kind"] == "Service"
+        and item["metadata"]["labels"]["app.kubernetes.io/component"] == component
+    )
+    return one
+
+
+@pytest.mark.parametrize(("scenario", "names"), [("tap", 2), ("datagrams", 1)])
+def test_the_taps_service_leads_to_ports_of_the_pod(scenario: str, names: int) -> None:
+    found = rendered()[f"exporter-{scenario}"]
+    spec = service(found, "tap")["spec"]
+    deployment = kind(found, "Deployment")
+    (container,) = our_containers(deployment["spec"]["template"]["spec"])
+    ports = {port["name"]: port for port in container["ports"]}
+    assert len(spec["ports"]) == names == len(ports) - 1
+    for port in spec["ports"]:
+        target = ports[port["targetPort"]]
+        assert (port["port"], port["protocol"]) == (target["containerPort"], target["protocol"])
+    assert spec["selector"].items() <= deployment["spec"]["template"]["metadata"]["labels"].items()
+    assert not spec["selector"].items() <= kind(found, "Pod")["metadata"]["labels"].items()
+    # Requests must not be led to a pod that is ending.
+    assert "publishNotReadyAddresses" not in spec
+
+
+def test_what_is_scraped_is_not_the_taps_service() -> None:
+    found = rendered()["exporter-tap"]
+    selector = kind(found, "ServiceMonitor")["spec"]["selector"]["matchLabels"]
+    assert selector.items() <= service(found, "exporter")["metadata"]["labels"].items()
+    assert not selector.items() <= service(found, "tap")["metadata"]["labels"].items()
+
+
 def test_a_changed_configuration_starts_the_pod_anew() -> None:
     def checksum(found: list[Object]) -> str:
         pod = kind(found, "Deployment")["spec"]["template"]
@@ -204,6 +282,22 @@ def test_only_scraping_comes_in() -> None:
     assert kind(rendered()["exporter-environment"], "NetworkPolicy")["spec"]["ingress"] == []
 
 
+def test_only_who_may_reaches_tap_and_webhook() -> None:
+    def ingress(found: list[Object]) -> list[tuple[list[str], list[Object]]]:
+        rules = kind(found, "NetworkPolicy")["spec"]["ingress"]
+        return [([port["port"] for port in rule["ports"]], rule["from"]) for rule in rules]
+
+    def namespace(name: str) -> Object:
+        labels = {"kubernetes.io/metadata.name": name}
+        return {"namespaceSelector": {"matchLabels": labels}}
+
+    assert ingress(rendered()["exporter-tap"]) == [
+        (["http"], [{"namespaceSelector": {}}, namespace("ingress-nginx")]),
+        (["tap", "tap-proxy"], [namespace("shop")]),
+    ]
+    assert ingress(rendered()["exporter-datagrams"]) == [(["tap"], [{"podSelector": {}}])]
+
+
 def test_services_and_monitors_leave_the_pod_of_the_helm_test_alone() -> None:
     found = rendered()["exporter-everything"]
     check = kind(found, "Pod")
@@ -273,6 +367,9 @@ def test_the_notes_say_what_to_look_at_next() -> None:
     assert "starts counting from now" in trial
     assert "Prefer accounts[].existingSecret" in trial
     assert "Nobody reads" not in trial
+    tap = texts(scenarios(EXPORTER)["tap"])["NOTES.txt"]
+    assert "http://spike-bytespike-exporter-tap.monitoring:9788" in tap
+    assert "/hooks/money on port 9464" in tap
 
 
 def test_the_values_that_the_documentation_shows_are_taken() -> None:

@@ -16,6 +16,22 @@ REFUSED = [
     ({"config": {"otlp": {"headers": {"a": "b"}}}}, "properties 'headers' not allowed"),
     ({"config": {"poll": {"account": "1 minute"}}}, "at '/config/poll/account'"),
     ({"config": {"state": {"path": "/tmp/x"}}}, "additional properties 'state' not allowed"),
+    ({"config": {"tap": {}}}, "additional properties 'tap' not allowed"),
+    ({"config": {"webhook": {}}}, "additional properties 'webhook' not allowed"),
+    ({"tap": {"proxy": {"listen": "x"}}}, "at '/tap/proxy': got object, want boolean"),
+    ({"tap": {"account": "test"}}, 'tap.account: no account is named "test"'),
+    (
+        {
+            "tap": {"enabled": True},
+            "accounts": [{"name": name, "apiKey": "k"} for name in ("a", "b")],
+        },
+        "tap.account: needed with several accounts",
+    ),
+    (
+        {"tap": {"enabled": True, "proxy": True, "proxyPort": 9464}},
+        "tap.proxyPort: port is the same",
+    ),
+    ({"webhook": {"path": "hooks"}}, "at '/webhook/path'"),
     ({"config": {"usage": {"max_series": 0}}}, "at '/config/usage/max_series'"),
     ({"image": {"digest": "latest"}}, "'latest' does not match pattern '^(sha256:"),
     ({"extraEnv": [{"name": "K", "value": "sk-byts-0123"}]}, "at '/extraEnv/0/value'"),

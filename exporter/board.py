@@ -110,9 +110,23 @@ class EndpointStatus:
         self.polls: dict[Outcome, int] = {}
         self.duration = Histogram()
         self.asked = asyncio.Event()
+        self._known_until: float | None = None
+
+    def keep_pace(self, interval: float, now: float) -> None:
+        """Poll at another interval from now on.
+
+        What was read before a shorter one stays known for as long as a poll at that one may fail:
+        the pace is tightened for the sake of the next reading, not to lose the last one.
+        """
+        if interval < self.interval and not self.stale(now):
+            self._known_until = now + STALE_INTERVALS * interval
+        elif interval > self.interval:
+            self._known_until = None
+        self.interval = interval
 
     def succeeded(self, now: float, seconds: float) -> None:
         """A poll at `now` that took `seconds` gave its reading."""
+        self._known_until = None
         self.up = True
         self.last_success = now
         self.last_error = None
@@ -132,7 +146,13 @@ class EndpointStatus:
 
     def stale(self, now: float) -> bool:
         """Whether what the last successful poll read is too old to be shown."""
-        return self.last_success is None or is_stale(self.last_success, self.interval, now)
+        return self.last_success is None or self.outdated(self.last_success, now)
+
+    def outdated(self, observed_at: float, now: float) -> bool:
+        """Whether what was read at `observed_at` (Unix s) is too old to be shown."""
+        if self._known_until is not None and observed_at <= now <= self._known_until:
+            return False
+        return is_stale(observed_at, self.interval, now)
 
 
 class KeyReadings:

@@ -79,7 +79,7 @@ class AccountPoller:
             status.asked.clear()
             version = self._client.key_version()
             error, more = await self._poll(endpoint)
-            delay = 0.0 if more else self._wait(status.interval, error)
+            delay = 0.0 if more else self._wait(self._interval(endpoint), error)
 
     async def poll_once(self) -> list[PollError]:
         """Poll every endpoint to its end, in turn; gives what went wrong."""
@@ -90,6 +90,13 @@ class AccountPoller:
                 error, more = await self._poll(endpoint)
                 errors += [error] if error else []
         return errors
+
+    def _interval(self, endpoint: Endpoint) -> float:
+        """Seconds between two polls of the endpoint, as things are now."""
+        status, now = self._account.endpoints[endpoint], self._clock.now()
+        if endpoint is Endpoint.ACCOUNT:
+            status.keep_pace(wanted_interval(self._account, now), now)
+        return status.interval
 
     def _wait(self, interval: float, error: PollError | None) -> float:
         """Seconds until the next poll. A refused key is asked slowly, yet its repair noticed."""
@@ -132,10 +139,8 @@ class AccountPoller:
     def _reconsidered(self, endpoint: Endpoint, began: float, due: float) -> float:
         """When (monotonic s) a poll is due whose wait began at `began`, as things are now."""
         status = self._account.endpoints[endpoint]
-        if endpoint is Endpoint.ACCOUNT:
-            wanted = wanted_interval(self._account, self._clock.now())
-            due = began + (due - began) * wanted / status.interval
-            status.interval = wanted
+        before = status.interval
+        due = began + (due - began) * self._interval(endpoint) / before
         if status.asked.is_set():
             due = min(due, began + min(SOONEST, status.interval / 4))
         return due

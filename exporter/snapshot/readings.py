@@ -17,7 +17,7 @@ def account_reading(account: AccountBoard, now: float) -> AccountReading | None:
     reading = account.account
     if status is None or reading is None or status.stale(now):
         return None
-    return None if is_stale(reading.observed_at, status.interval, now) else reading
+    return None if status.outdated(reading.observed_at, now) else reading
 
 
 def add(draft: Draft, account: AccountBoard) -> None:

@@ -12,6 +12,9 @@ from exporter.traffic import MAX_KEYS, REFUSED, TapOutcome
 MAX_SKEW = 60.0
 """Seconds by which the time of an observation may differ from ours. Senders share our machine."""
 
+_KEY_REFUSED = (401, 403)
+"""Statuses that an account's own key meets on traffic before it meets them in a poll."""
+
 _ADVICE = {
     TapOutcome.OUTDATED: "The tap rejects what a %s says of key %s: its time is more than a minute "
     "from ours; the clocks of both must agree",
@@ -56,7 +59,10 @@ class Intake:
         account.observe(envelope)
         account.traffic.count(observation)
         status = account.endpoints.get(Endpoint.ACCOUNT)
-        worth_asking = observation.status in REFUSED or (is_near(account) and not was_near)
+        refused = observation.status in REFUSED
+        if envelope.key_id == account.own_key:
+            refused = refused or observation.status in _KEY_REFUSED
+        worth_asking = refused or (is_near(account) and not was_near)
         if status is not None and worth_asking:
             status.asked.set()
         return TapOutcome.ACCEPTED

@@ -37,8 +37,8 @@ class Subject(msgspec.Struct, frozen=True):
         status = self.board.endpoints.get(Endpoint.ACCOUNT)
         if self.reading is None or status is None:
             return None
-        at, interval = self.reading.observed_at, status.interval
-        old = status.stale(self.now) or is_stale(at, interval, self.now)
+        at = self.reading.observed_at
+        old = status.stale(self.now) or status.outdated(at, self.now)
         return span(self.now - at) if old else None
 
     def envelope_stale(self, reading: Reading) -> str | None:

@@ -141,6 +141,15 @@ def test_a_refusal_asks_for_the_account_at_once(status: int, wanted: bool) -> No
     assert asked(made) is wanted
 
 
+@pytest.mark.parametrize("key", [OWN, OTHERS])
+@pytest.mark.parametrize("status", [401, 403])
+def test_the_accounts_own_key_that_is_refused_is_tried_at_once(status: int, key: str) -> None:
+    made = board()
+    made.accounts["prod"].own_key = OWN
+    intake(made).take(seen(key, status=status))
+    assert asked(made) is (key == OWN)
+
+
 def sequences() -> st.SearchStrategy[list[Observation]]:
     keys = st.sampled_from((OWN, OTHERS, "…", "sk-byts-…"))
     envelopes = st.builds(

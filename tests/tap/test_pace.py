@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.errors import Outcome, RateLimitedError, ServerError
+from exporter.errors import AuthError, Outcome, RateLimitedError, ServerError
 from exporter.gateway.readings import AccountReading, Endpoint, Envelope, Observation, Source
 from exporter.pace import NEAR, is_near, wanted_interval
 from exporter.poller import SOONEST
@@ -164,6 +164,43 @@ async def test_what_was_read_stays_known_while_the_pace_is_relaxed(tmp_path: Pat
                     point.metric.name for point in take(made.board, {}, made.clock.now()).points
                 }
                 assert "bytespike.wallet.balance" in shown
+
+
+def known(made: Scene) -> bool:
+    """Whether the balance is shown."""
+    points = take(made.board, {}, made.clock.now()).points
+    return "bytespike.wallet.balance" in {point.metric.name for point in points}
+
+
+@pytest.mark.parametrize("ends", ["traffic", "gateway"])
+async def test_what_was_read_at_leisure_is_not_lost_the_moment_the_pace_tightens(
+    tmp_path: Path, ends: str
+) -> None:
+    with scene(tmp_path) as made:
+        rich(made)
+        async with watching(made) as tap:
+            await use(made, tap, 900)
+            made.gateway.failing[ACCOUNT] = ServerError("down")
+            tightened = made.account.endpoints[ACCOUNT]
+            while tightened.interval == 600.0:
+                assert known(made)
+                await (use(made, tap, 10) if ends == "gateway" else made.clock.advance(10))
+            await made.clock.advance(160)
+            assert known(made)
+            await made.clock.advance(30)
+            assert not known(made)
+
+
+async def test_a_key_that_is_refused_while_the_pace_is_relaxed_is_asked_as_slowly_as_ever(
+    tmp_path: Path,
+) -> None:
+    with scene(tmp_path) as made:
+        rich(made)
+        async with watching(made) as tap:
+            await use(made, tap, 900)
+            made.gateway.failing[ACCOUNT] = AuthError("revoked")
+            await use(made, tap, 3600, status=401)
+            assert all(gap <= 330 for gap in gaps(made, ACCOUNT)[-8:])
 
 
 async def test_a_gateway_that_fails_while_the_pace_is_relaxed_is_asked_as_usual(

@@ -181,6 +181,16 @@ async def test_what_the_gateway_did_not_answer_is_not_reported(behind: Behind) -
     assert bench.status.observations == {}
 
 
+async def test_the_attempt_that_was_answered_is_reported(behind: Behind) -> None:
+    simulator = Simulator()
+    async with simulating(simulator) as url:
+        servers = f"127.0.0.1:{free_port()}; server {url.removeprefix('http://')}"
+        async with reporting(behind, servers) as (bench, client):
+            response = await client.get(ACCOUNT, headers={"x-api-key": simulator.api_key})
+            assert response.status_code == 200
+            assert timeless(await seen(bench, 1)) == told(response, simulator.api_key)
+
+
 @pytest.mark.parametrize("status", [200, 429])
 async def test_a_stream_passes_part_by_part_and_was_observed_when_it_began(
     status: int, behind: Behind

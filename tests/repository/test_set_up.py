@@ -8,7 +8,21 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-TOOLS = ("bash", "cat", "dirname", "head", "id", "mkdir", "mv", "rm", "sed", "sh", "sha256sum")
+TOOLS = (
+    "bash",
+    "cat",
+    "dirname",
+    "head",
+    "id",
+    "mkdir",
+    "mktemp",
+    "mv",
+    "rm",
+    "sed",
+    "sh",
+    "sha256sum",
+    "tail",
+)
 
 
 @pytest.fixture

@@ -1,8 +1,9 @@
 # The image of the exporter: the interpreter, its libraries and the locked packages on an empty root.
 # No shell, no package manager, no pip. Kubernetes probes the exporter, so there is no HEALTHCHECK.
 #
-# A release pins the base: --build-arg BASE=docker.io/library/python:3.11-slim-bookworm@sha256:…
-ARG BASE=docker.io/library/python:3.11-slim-bookworm
+# Pinned by the digest of its index, which holds for every architecture; docs/kubernetes.md says how
+# to move it.
+ARG BASE=docker.io/library/python:3.11.17-slim-bookworm@sha256:0a310eeecf4e1f5a0743f9a6520c90c88d089c903ca5fd283f501e3a805f5f89
 
 FROM ${BASE} AS build
 # For a mirror and its certificate; only this stage sees them.

@@ -72,7 +72,7 @@ peers: ## Put the real receivers of the tests under .peers/
 image: ## Build the container image, where there is buildah
 	scripts/image/build bytespike-exporter:test
 
-kube-tests: $(READY) ## Build a real API server once, and give it the charts
+kube-tests: $(READY) peers ## Build a real API server once, and give it the charts
 	scripts/kubernetes/set-up
 	KUBERNETES=required $(BIN)/python -m pytest tests/deploy/test_apiserver.py $(ARGS)
 

@@ -6,6 +6,7 @@ loop, read by the snapshot and the status page.
 
 from __future__ import annotations
 
+import asyncio
 from bisect import bisect_left
 from enum import StrEnum
 
@@ -13,6 +14,7 @@ import msgspec
 
 from exporter.errors import Outcome
 from exporter.gateway.readings import AccountReading, Endpoint, Envelope
+from exporter.traffic import TapStatus, Traffic
 
 DURATION_BOUNDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 """Upper bounds, in seconds, of the buckets of `bytespike.exporter.poll.duration`."""
@@ -92,7 +94,8 @@ class EndpointStatus:
 
     `up` and `last_outcome` are None before the first poll ended. Instants are Unix seconds.
     `interval` is the configured poll interval in seconds, without jitter. `behind`: while history
-    is being caught up, how many seconds of it are left to read; None otherwise.
+    is being caught up, how many seconds of it are left to read; None otherwise. `asked` is set
+    where something is known that makes the next poll worth having now.
     """
 
     def __init__(self, interval: float) -> None:
@@ -106,9 +109,24 @@ class EndpointStatus:
         self.behind: float | None = None
         self.polls: dict[Outcome, int] = {}
         self.duration = Histogram()
+        self.asked = asyncio.Event()
+        self._known_until: float | None = None
+
+    def keep_pace(self, interval: float, now: float) -> None:
+        """Poll at another interval from now on.
+
+        What was read before a shorter one stays known for as long as a poll at that one may fail:
+        the pace is tightened for the sake of the next reading, not to lose the last one.
+        """
+        if interval < self.interval and not self.stale(now):
+            self._known_until = now + STALE_INTERVALS * interval
+        elif interval > self.interval:
+            self._known_until = None
+        self.interval = interval
 
     def succeeded(self, now: float, seconds: float) -> None:
         """A poll at `now` that took `seconds` gave its reading."""
+        self._known_until = None
         self.up = True
         self.last_success = now
         self.last_error = None
@@ -128,7 +146,13 @@ class EndpointStatus:
 
     def stale(self, now: float) -> bool:
         """Whether what the last successful poll read is too old to be shown."""
-        return self.last_success is None or is_stale(self.last_success, self.interval, now)
+        return self.last_success is None or self.outdated(self.last_success, now)
+
+    def outdated(self, observed_at: float, now: float) -> bool:
+        """Whether what was read at `observed_at` (Unix s) is too old to be shown."""
+        if self._known_until is not None and observed_at <= now <= self._known_until:
+            return False
+        return is_stale(observed_at, self.interval, now)
 
 
 class KeyReadings:
@@ -160,13 +184,21 @@ class KeyReadings:
 class AccountBoard:
     """Newest readings of one account.
 
-    `rejected` holds the ids of rows that could not be understood, so that each is logged and
-    counted once, however often it comes.
+    `own_key` is the masked form of the key that polls, None while it cannot be read. `interval` is
+    `poll.account` in seconds, by which envelopes are judged; `relaxed` is what is enough while the
+    tap is fresh, None without a tap. `rejected` holds the ids of rows that could not be understood,
+    so that each is logged and counted once, however often it comes.
     """
 
-    def __init__(self, name: str, endpoints: dict[Endpoint, float]) -> None:
+    def __init__(
+        self, name: str, endpoints: dict[Endpoint, float], relaxed: float | None = None
+    ) -> None:
         """`endpoints`: each enabled endpoint and its poll interval in seconds."""
         self.name = name
+        self.own_key: str | None = None
+        self.interval = endpoints.get(Endpoint.ACCOUNT, 0.0)
+        self.relaxed = relaxed
+        self.traffic = Traffic()
         self.endpoints = {endpoint: EndpointStatus(s) for endpoint, s in endpoints.items()}
         self.account: AccountReading | None = None
         self.keys: dict[str, KeyReadings] = {}
@@ -205,5 +237,6 @@ class Board:
         self.started_at = started_at
         self.accounts: dict[str, AccountBoard] = {}
         self.exports = ExportStatus()
+        self.tap = TapStatus()
         self.state_writable = True
         self.state_error: str | None = None

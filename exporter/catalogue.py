@@ -9,6 +9,28 @@ from enum import StrEnum
 
 import msgspec
 
+from exporter.attributes import (
+    ACCOUNT,
+    DIRECTION,
+    ENDPOINT,
+    KEY_ID,
+    KEY_NAME,
+    KIND,
+    MODEL,
+    ORGANIZATION_ID,
+    ORGANIZATION_NAME,
+    ORGANIZATION_ROLE,
+    OUTCOME,
+    PYTHON,
+    RESPONSE_MODEL,
+    SOURCE,
+    STATUS_CLASS,
+    STATUS_CODE,
+    TIER,
+    TOKEN_TYPE,
+    VERSION,
+)
+
 
 class Kind(StrEnum):
     """How a metric behaves."""
@@ -26,6 +48,7 @@ class Origin(StrEnum):
     USAGE = "usage"
     TRANSACTIONS = "transactions"
     LEDGER = "ledger"
+    TRAFFIC = "traffic"
     SELF = "exporter"
 
 
@@ -39,44 +62,6 @@ class Metric(msgspec.Struct, frozen=True):
     origin: Origin
     attributes: tuple[str, ...]
 
-
-ACCOUNT = "bytespike.account.name"
-MODEL = "gen_ai.request.model"
-TOKEN_TYPE = "gen_ai.token.type"  # noqa: S105 - a token of text
-KEY_ID = "bytespike.key.id"
-KEY_NAME = "bytespike.key.name"
-KIND = "bytespike.transaction.kind"
-DIRECTION = "bytespike.transaction.direction"
-ENDPOINT = "bytespike.endpoint"
-OUTCOME = "bytespike.outcome"
-TIER = "bytespike.user.tier"
-ORGANIZATION_ID = "bytespike.organization.id"
-ORGANIZATION_NAME = "bytespike.organization.name"
-ORGANIZATION_ROLE = "bytespike.organization.role"
-VERSION = "version"
-PYTHON = "python"
-
-ATTRIBUTES = {
-    ACCOUNT: "The account's name in the configuration.",
-    KEY_ID: "The key in the gateway's masked form. Several keys can share one.",
-    KEY_NAME: "The key's name when it was first seen, or its id. A rename does not change it.",
-    MODEL: "The model that was asked for.",
-    TOKEN_TYPE: "Tokens of the prompt or of the answer.",
-    KIND: "Of a wallet movement: `topup`, `refund`, `admin_credit`, … as the gateway names it.",
-    DIRECTION: "Into the wallet or out of it.",
-    ENDPOINT: "What was polled.",
-    OUTCOME: "How it ended.",
-    TIER: "`individual` (own wallet) or `enterprise` (billed to the organization).",
-    ORGANIZATION_ID: "The organization's id at the gateway.",
-    ORGANIZATION_NAME: "The organization's name.",
-    ORGANIZATION_ROLE: "The user's role there: `owner`, `admin` or `member`.",
-    VERSION: "The exporter's version.",
-    PYTHON: "The version of the Python that runs it.",
-}
-"""What every attribute means. An attribute that is unknown is left out, never empty."""
-
-TOKEN_TYPES = ("input", "output")
-DIRECTIONS = ("credit", "debit")
 
 _KEY = (ACCOUNT, KEY_ID)
 _MODEL = (ACCOUNT, MODEL)
@@ -211,6 +196,44 @@ LEDGER_DRIFT = _gauge(
     "what the time between two polls explains is left out.",
     Origin.LEDGER,
 )
+TAP_RESPONSES = _counter(
+    "tap.responses",
+    "{response}",
+    "Responses that applications got, as far as the tap saw them.",
+    Origin.TRAFFIC,
+    (*_KEY, STATUS_CLASS, RESPONSE_MODEL),
+)
+TAP_REFUSALS = _counter(
+    "tap.refusals",
+    "{response}",
+    "Responses with which the gateway refused an application: 402, wallet or cap empty; "
+    "429, a spend window used up or too many calls in flight.",
+    Origin.TRAFFIC,
+    (*_KEY, STATUS_CODE),
+)
+TAP_LAST = _gauge(
+    "tap.last_observation.timestamp",
+    "s",
+    "Unix time of the newest response seen; the time since is `time()` less this.",
+    Origin.TRAFFIC,
+    (*_KEY, SOURCE),
+)
+TAP_OBSERVATIONS = _counter(
+    "tap.observations",
+    "{observation}",
+    "Observations by what became of them; without a source where a datagram could not be read.",
+    Origin.SELF,
+    (SOURCE, OUTCOME),
+)
+TAP_REQUESTS = _counter(
+    "tap.requests", "{request}", "Requests through the proxy by outcome.", Origin.SELF, (OUTCOME,)
+)
+TAP_ACTIVE = _gauge(
+    "tap.requests.active", "{request}", "Requests in the proxy now.", Origin.SELF, ()
+)
+WEBHOOK_DELIVERIES = _counter(
+    "webhook.deliveries", "{delivery}", "Webhook deliveries by outcome.", Origin.SELF, (OUTCOME,)
+)
 GATEWAY_UP = _gauge(
     "gateway.up",
     "",
@@ -260,36 +283,7 @@ BUILD_INFO = _gauge(
     "exporter.build.info", "", "Always 1; which exporter this is.", Origin.SELF, (VERSION, PYTHON)
 )
 
-CATALOGUE: tuple[Metric, ...] = (
-    WALLET_BALANCE,
-    WALLET_THRESHOLD,
-    WALLET_LOW,
-    WALLET_TOPUP,
-    WALLET_SPEND,
-    WALLET_RUNWAY,
-    ACCOUNT_INFO,
-    QUOTA_USAGE,
-    QUOTA_LIMIT,
-    QUOTA_UTILIZATION,
-    RATE_LIMIT,
-    RATE_REMAINING,
-    RATE_RESET,
-    KEY_REMAINING,
-    ORGANIZATION_BALANCE,
-    USAGE_COST,
-    USAGE_TOKENS,
-    USAGE_REQUESTS,
-    USAGE_OVERCOUNT,
-    BILLING_TRANSACTIONS,
-    BILLING_AMOUNT,
-    BILLING_LAST,
-    LEDGER_DRIFT,
-    GATEWAY_UP,
-    POLLS,
-    POLL_DURATION,
-    LAST_SUCCESS,
-    EXPORTS,
-    USAGE_ROWS,
-    SERIES_FOLDED,
-    BUILD_INFO,
+CATALOGUE: tuple[Metric, ...] = tuple(
+    value for value in tuple(globals().values()) if isinstance(value, Metric)
 )
+"""Every metric above, in that order."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from typing import Protocol
 
@@ -20,6 +21,13 @@ class Clock(Protocol):
         """Return after `seconds`; cancellable."""
 
 
+class InterruptibleClock(Clock, Protocol):
+    """A clock whose sleeps can be cut short, at no cost while they are not."""
+
+    async def sleep_unless(self, event: asyncio.Event, seconds: float) -> None:
+        """Return after `seconds`, or as soon as `event` is set."""
+
+
 class SystemClock:
     """The machine's clock."""
 
@@ -34,3 +42,9 @@ class SystemClock:
     async def sleep(self, seconds: float) -> None:
         """Return after `seconds`."""
         await asyncio.sleep(seconds)
+
+    async def sleep_unless(self, event: asyncio.Event, seconds: float) -> None:
+        """Return after `seconds`, or as soon as `event` is set."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await event.wait()

@@ -43,6 +43,10 @@ class Listen:
     host: str
     port: int
 
+    def __str__(self) -> str:
+        """As it is written in the configuration: `host:port`, `[::1]:port`."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
 
 @dataclass(frozen=True, slots=True)
 class Account:
@@ -68,11 +72,12 @@ class Gateway:
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """Poll intervals, each with ±10 % jitter."""
+    """Poll intervals, each with ±10 % jitter. `account_relaxed` while the tap is fresh."""
 
     account: float = 60.0
     usage: float = 60.0
     transactions: float = 300.0
+    account_relaxed: float = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +124,40 @@ class Otlp:
 
 
 @dataclass(frozen=True, slots=True)
+class TapProxy:
+    """The proxy in front of the gateway. `allow_hosts`: further names by which it may be called."""
+
+    listen: Listen | None = None
+    allow_hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tap:
+    """What is read off the applications' own traffic; everything is off by default.
+
+    `account` owns the keys that are no account's own; None where there is only one account.
+    """
+
+    listen: Listen | None = None
+    account: str | None = None
+    proxy: TapProxy = field(default_factory=TapProxy)
+
+    @property
+    def enabled(self) -> bool:
+        """Whether anything can be observed."""
+        return self.listen is not None or self.proxy.listen is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """Where the gateway may push events; off without `secret_file`."""
+
+    path: str = "/hooks/bytespike"
+    secret_file: Path | None = None
+    signature_header: str = "X-ByteSpike-Signature"
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """How the log is written. `format` is `text` or `json`."""
 
@@ -143,6 +182,8 @@ class Config:
     otlp: Otlp = field(default_factory=Otlp)
     state_path: Path = Path("state/bytespike.db")
     http_listen: Listen | None = field(default_factory=lambda: Listen("127.0.0.1", 9464))
+    tap: Tap = field(default_factory=Tap)
+    webhook: Webhook = field(default_factory=Webhook)
     log: Log = field(default_factory=Log)
     resource_attributes: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = field(default=(), compare=False)

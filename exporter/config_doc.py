@@ -9,8 +9,9 @@ import sys
 from collections.abc import Iterable
 
 from exporter.config import Config
+from exporter.configuration.kinds import DEFAULTS, Setting
 from exporter.configuration.otel import VARIABLES
-from exporter.configuration.settings import ACCOUNT_KEYS, DEFAULTS, SETTINGS, Setting
+from exporter.configuration.settings import ACCOUNT_KEYS, SETTINGS
 from exporter.configuration.tree import MAX_BYTES
 from exporter.configuration.values import DURATIONS
 
@@ -78,6 +79,9 @@ _SECTIONS = {
     "otlp": "Where metrics are sent.",
     "state": "",
     "http": "",
+    "tap": "What is read off the applications' own traffic; off by default: [tap.md](tap.md).",
+    "tap.proxy": "",
+    "webhook": "Events that the gateway pushes: [tap.md](tap.md).",
     "log": "",
     "": "At the top of the file.",
 }

@@ -15,9 +15,9 @@ from exporter.configuration import tree
 from exporter.configuration.accounts import read_accounts
 from exporter.configuration.caveats import caveats
 from exporter.configuration.describe import describe
+from exporter.configuration.kinds import DEFAULTS
 from exporter.configuration.otel import complete
-from exporter.configuration.problems import FILE, Problems, printable
-from exporter.configuration.settings import DEFAULTS
+from exporter.configuration.problems import FILE, Problems, printable, quoted
 from exporter.configuration.walk import Values, read_settings
 from exporter.errors import ConfigError
 from exporter.redaction import protect
@@ -43,6 +43,7 @@ def parse(text: str, environ: Mapping[str, str]) -> Config:
     accounts = read_accounts(root, base_url, environ, problems)
     complete(given, environ, problems)
     _require_pair(given, problems)
+    _check_tap(given, accounts, problems)
     if problems:
         raise problems.error()
     config = _assemble(given, accounts)
@@ -91,13 +92,25 @@ def _require_pair(given: Values, problems: Problems) -> None:
             problems.add(one, f"needs {other} beside it")
 
 
+def _check_tap(given: Values, accounts: tuple[Account, ...], problems: Problems) -> None:
+    """The tap's account exists, and a webhook has a server that takes it."""
+    name = given.get("tap.account")
+    if name is not None and name not in [account.name for account in accounts]:
+        problems.add("tap.account", f"{quoted(str(name))} is not the name of an account")
+    if "webhook.secret_file" in given and given.get("http_listen", "") is None:
+        problems.add("webhook.secret_file", "needs http.listen, which is turned off")
+
+
 def _assemble(given: Values, accounts: tuple[Account, ...]) -> Config:
     """`given` over the defaults. The table of settings fixes the types."""
-    sections: dict[str, dict[str, Any]] = {"": {"accounts": accounts}}
+    config = replace(DEFAULTS, accounts=accounts)
     for place, value in given.items():
-        section, _, name = place.rpartition(".")
-        sections.setdefault(section, {})[name] = value
-    top = sections.pop("")
-    for section, changes in sections.items():
-        top[section] = replace(getattr(DEFAULTS, section), **changes)
-    return replace(DEFAULTS, **top)
+        config = _with(config, place.split("."), value)
+    return config
+
+
+def _with(section: Any, names: list[str], value: object) -> Any:
+    """`section` with what stands at the end of `names` replaced by `value`."""
+    first, *rest = names
+    changed = _with(getattr(section, first), rest, value) if rest else value
+    return replace(section, **{first: changed})

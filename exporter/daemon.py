@@ -10,16 +10,18 @@ from typing import Any, TypeVar
 
 from exporter import __version__, threads
 from exporter.board import Board
-from exporter.clock import Clock, SystemClock
+from exporter.clock import InterruptibleClock, SystemClock
 from exporter.complaints import Complaints
-from exporter.config import Config, Listen
+from exporter.config import Config
 from exporter.config_file import describe
-from exporter.errors import ConfigError, ExporterError, StateError
+from exporter.doors import Doors
+from exporter.errors import ConfigError, StateError
 from exporter.fleet import Fleet, Surroundings
 from exporter.ledger.store import Store
 from exporter.ledger.totals import AccountTotals
 from exporter.ledger.worker import ThreadWorker
 from exporter.repeats import Repeats
+from exporter.tap.tap import Tap
 from exporter.web.app import App
 from exporter.web.server import WebServer
 from exporter.web.view import View
@@ -45,7 +47,7 @@ class Daemon:
         config: Config,
         environ: Mapping[str, str],
         reload: Callable[[], Config] | None = None,
-        clock: Clock | None = None,
+        clock: InterruptibleClock | None = None,
     ) -> None:
         """`reload` reads the configuration again (SIGHUP); it raises ConfigError."""
         self._config = config
@@ -56,15 +58,17 @@ class Daemon:
         self._reloading = asyncio.Event()
         self._thread = ThreadWorker()
         self._app = App(self._view, self._totals, self._clock)
-        self._web: WebServer | None = None
+        self._doors = Doors({})
         self._retiring: set[asyncio.Task[None]] = set()
         self._fleet: Fleet
         self._around: Surroundings
+        self._tap: Tap
 
     @property
     def address(self) -> str | None:
         """`host:port` of the status page, None where it is off."""
-        return self._web.address if self._web is not None else None
+        web = self._doors.at("http.listen")
+        return web.address if web is not None else None
 
     def stop(self) -> None:
         """Stop polling, commit, export once more, end."""
@@ -88,7 +92,7 @@ class Daemon:
             return
         exports = False
         try:
-            await self._serve(self._config.http_listen)
+            await self._doors.open(self._config)
             exports = True
             self._fleet.start()
             logger.info("Polling %d account(s); %s", len(self._config.accounts), self._where())
@@ -141,6 +145,14 @@ class Daemon:
         self._fleet = Fleet(self._config, self._around)
         await self._fleet.open()
         self._fleet.take_over()
+        self._tap = Tap(self._config, self._around.board, self._clock, repeats)
+        self._doors = Doors(
+            {
+                "http.listen": lambda listen: WebServer(listen, self._app),
+                "tap.listen": self._tap.listener,
+                "tap.proxy.listen": self._tap.proxy,
+            }
+        )
         return True
 
     async def _open_state(self) -> Store:
@@ -156,11 +168,7 @@ class Daemon:
 
     async def _close(self, exports: bool) -> None:
         """End everything, in less than ten seconds whatever hangs."""
-        await self._fleet.stop()
-        if exports and self._fleet.exports is not None:
-            await self._fleet.exports.last(LAST_EXPORT)
-        if self._web is not None:
-            await self._web.stop()
+        await asyncio.gather(self._doors.close(), self._say_last(exports))
         try:
             async with asyncio.timeout(CLOSE_STATE):
                 await self._thread.do(self._around.store.close)
@@ -168,6 +176,11 @@ class Daemon:
             logger.error("The state file did not answer; what was committed is safe")
         self._thread.close()
         logger.info("Stopped")
+
+    async def _say_last(self, exports: bool) -> None:
+        await self._fleet.stop()
+        if exports and self._fleet.exports is not None:
+            await self._fleet.exports.last(LAST_EXPORT)
 
     async def _work(self) -> None:
         while not self._stop.is_set():
@@ -213,7 +226,7 @@ class Daemon:
     async def _change_to(self, config: Config, fleet: Fleet) -> None:
         if config.state_path != self._around.store.path:
             logger.warning("state.path: another state file is opened by a restart only")
-        before, self._config = self._config, config
+        self._config = config
         old, self._fleet = self._fleet, fleet
         await old.stop()
         if old.exports is not None:  # an export under way may take its time
@@ -222,27 +235,8 @@ class Daemon:
             retiring.add_done_callback(self._retiring.discard)
         fleet.take_over()
         fleet.start()
-        if config.http_listen != before.http_listen:
-            await self._move_web(before.http_listen)
-
-    async def _move_web(self, before: Listen | None) -> None:
-        """Serve on the new address; on the old one where the new one cannot be had."""
-        web, self._web = self._web, None
-        if web is not None:
-            await web.stop()
-        try:
-            await self._serve(self._config.http_listen)
-        except ExporterError as error:
-            logger.error("http.listen stays as it was: %s", error)
-            await self._serve(before)
-
-    async def _serve(self, listen: Listen | None) -> None:
-        self._web = None
-        if listen is None:
-            return
-        web = WebServer(listen, self._app)
-        await web.start()
-        self._web = web
+        self._tap.change(config)
+        await self._doors.change(config)
 
     def _view(self) -> View:
         return View(self._around.board, self._config, self._around.store.instance_id)
@@ -252,8 +246,11 @@ class Daemon:
 
     def _where(self) -> str:
         page = f"status page at http://{self.address}/" if self.address else "no status page"
+        listener, proxy = self._doors.at("tap.listen"), self._doors.at("tap.proxy.listen")
+        tap = f", tap at {listener.address} (UDP)" if listener else ""
+        tap += f", proxy at http://{proxy.address}" if proxy else ""
         otlp = f"OTLP to {self._config.otlp.endpoint}" if self._config.otlp.endpoint else "no OTLP"
-        return f"version {__version__}, {page}, {otlp}"
+        return f"version {__version__}, {page}{tap}, {otlp}"
 
 
 def _announce(config: Config) -> None:

@@ -14,7 +14,7 @@
     │   ├── BadResponseError     an answer that is not what the contract says
     │   │   └── ResponseTooLargeError   ask for a shorter range
     │   └── BadRequestError      400, 404 and other statuses that must not be retried unchanged
-    ├── ListenError              `http.listen` cannot be bound
+    ├── ListenError              an address of the configuration cannot be listened on
     └── StateError               the state file cannot be opened, read or written
         ├── StateLockedError     another process holds it
         └── StateVersionError    written by a newer version of the exporter
@@ -122,7 +122,17 @@ class BadRequestError(GatewayError):
 
 
 class ListenError(ExporterError):
-    """`http.listen` cannot be bound: the port is taken, or the address is not this machine's."""
+    """An address cannot be listened on: the port is taken, or it is not this machine's."""
+
+    @classmethod
+    def at(cls, setting: str, address: str, cause: Exception, without: str) -> ListenError:
+        """`setting` is the key path that holds the address, `without` what its absence costs."""
+        strerror = cause.strerror if isinstance(cause, OSError) else None
+        reason = strerror or str(cause) or type(cause).__name__
+        return cls(
+            f"cannot listen on {address} ({reason}): "
+            f'set {setting} to a free address, or to "" to do without {without}'
+        )
 
 
 class StateError(ExporterError):

@@ -13,7 +13,7 @@ import msgspec
 
 from exporter import __version__
 from exporter.board import AccountBoard, Board, EndpointStatus
-from exporter.clock import Clock
+from exporter.clock import InterruptibleClock
 from exporter.complaints import Complaints
 from exporter.config import Account, Config
 from exporter.errors import ConfigError
@@ -50,7 +50,7 @@ class Surroundings(msgspec.Struct, frozen=True):
     board: Board
     store: Store
     worker: Worker
-    clock: Clock
+    clock: InterruptibleClock
     repeats: Repeats
     complaints: Complaints
     environ: Mapping[str, str]
@@ -74,6 +74,11 @@ def intervals(config: Config) -> dict[Endpoint, float]:
     if config.transactions_enabled:
         enabled[Endpoint.TRANSACTIONS] = config.poll.transactions
     return enabled
+
+
+def relaxed(config: Config) -> float | None:
+    """The interval (s) at which the account may be polled while the tap is fresh."""
+    return config.poll.account_relaxed if config.tap.enabled else None
 
 
 def connect(config: Config) -> Http:
@@ -121,7 +126,8 @@ class Fleet:
         await self._around.worker.do(self.ledger.open_accounts, names, start, now)
 
     def take_over(self) -> None:
-        """The board shows this configuration's accounts from now on."""
+        """The board shows what this configuration has from now on."""
+        self._around.board.tap.hooked = self._config.webhook.secret_file is not None
         self._seat_accounts()
         self._pollers = [self._poller(account) for account in self._config.accounts]
 
@@ -191,11 +197,12 @@ class Fleet:
         board, before = self._around.board, dict(self._around.board.accounts)
         board.accounts.clear()
         for account in self._config.accounts:
-            seat = AccountBoard(account.name, intervals(self._config))
+            seat = AccountBoard(account.name, intervals(self._config), relaxed(self._config))
             known = before.get(account.name)
             if known is not None:
                 seat.account, seat.keys = known.account, known.keys
                 seat.rows, seat.rejected = known.rows, known.rejected
+                seat.traffic = known.traffic
                 for endpoint, status in seat.endpoints.items():
                     seat.endpoints[endpoint] = _continued(known.endpoints.get(endpoint), status)
             board.accounts[account.name] = seat
@@ -212,6 +219,7 @@ class Fleet:
             seat.observe,
             around.environ,
         )
+        seat.own_key = client.masked_key
         rng = random.Random()
         return AccountPoller(
             around.board, seat, client, self._books, rng, around.repeats, around.complaints

@@ -6,12 +6,14 @@ from enum import StrEnum
 
 import msgspec
 
+from exporter import attributes as a
 from exporter import catalogue as c
 from exporter.board import STALE_INTERVALS, ExportOutcome, RowOutcome
 from exporter.catalogue import CATALOGUE, Kind, Metric, Origin
 from exporter.errors import Outcome
-from exporter.gateway.readings import Endpoint
+from exporter.gateway.readings import Endpoint, Source
 from exporter.prometheus import label_name, prometheus_name
+from exporter.traffic import REFUSED, DeliveryOutcome, ProxyOutcome, TapOutcome
 
 FORMATS = ("markdown", "json")
 
@@ -19,12 +21,17 @@ _OUTCOMES: dict[str, type[StrEnum]] = {
     c.POLLS.name: Outcome,
     c.EXPORTS.name: ExportOutcome,
     c.USAGE_ROWS.name: RowOutcome,
+    c.TAP_OBSERVATIONS.name: TapOutcome,
+    c.TAP_REQUESTS.name: ProxyOutcome,
+    c.WEBHOOK_DELIVERIES.name: DeliveryOutcome,
 }
 
 _VALUES: dict[str, tuple[str, ...]] = {
-    c.ENDPOINT: tuple(Endpoint),
-    c.TOKEN_TYPE: c.TOKEN_TYPES,
-    c.DIRECTION: c.DIRECTIONS,
+    a.ENDPOINT: tuple(Endpoint),
+    a.SOURCE: tuple(Source),
+    a.STATUS_CODE: tuple(str(status) for status in REFUSED),
+    a.TOKEN_TYPE: a.TOKEN_TYPES,
+    a.DIRECTION: a.DIRECTIONS,
 }
 
 _HEADINGS = {
@@ -33,6 +40,7 @@ _HEADINGS = {
     Origin.USAGE: "Counted from usage",
     Origin.TRANSACTIONS: "Counted from billing transactions",
     Origin.LEDGER: "Derived by the ledger",
+    Origin.TRAFFIC: "Seen by the tap on applications' traffic",
     Origin.SELF: "About the exporter itself",
 }
 
@@ -47,8 +55,9 @@ computed exactly and rounded once, to the nearest binary double. Timestamps are 
 
 - **Absent means unknown.** What was never read, could not be understood or is older than
   {STALE_INTERVALS} poll intervals has no point: never 0, never the last value for ever. Use
-  `absent()` or `bytespike_gateway_up` to notice. The quota headers come with every response; they
-  are judged by the interval of the account endpoint, which is always polled.
+  `absent()` or `bytespike_gateway_up` to notice. The quota headers come with every response, polled
+  or seen by the tap; they are judged by `poll.account`. The account itself is judged by
+  `poll.account_relaxed` while it is polled at that.
 - **A rate limit window that has reset is over.** Its reset time is no longer shown, nor what was
   left of it, until a response tells of the window that follows. Its cap stays.
 - **Usage and billing counters are the ledger's totals.** They stay while the gateway is down, never
@@ -62,6 +71,8 @@ computed exactly and rounded once, to the nearest binary double. Timestamps are 
   ingestion is enabled. Plain text has no start time.
 - **The exporter's own counters start with the process.** Exports, usage rows and successful polls
   start at 0; a failed poll's outcome appears when it first happens, a duration with the first poll.
+  What the tap counts starts with the process too; both refusals of a key start at 0 when the key is
+  first seen.
 - **Nothing stands in the future.** If the machine's clock was set back, a counter that started
   after the new time waits until the clock has passed its start. Its growth is kept.
 - **One series, one point.** A model that the gateway lists twice counts as it stands first; usage
@@ -82,7 +93,7 @@ def render(format: str) -> str:
 
 def attribute_values(metric: Metric, attribute: str) -> tuple[str, ...]:
     """Every value that the attribute can have on the metric; empty where that is open."""
-    if attribute == c.OUTCOME:
+    if attribute == a.OUTCOME:
         return tuple(_OUTCOMES[metric.name])
     return _VALUES.get(attribute, ())
 
@@ -106,7 +117,7 @@ class _Entry(msgspec.Struct, frozen=True):
 
 def _entry(metric: Metric) -> _Entry:
     attributes = tuple(
-        _Attribute(name, label_name(name), c.ATTRIBUTES[name], attribute_values(metric, name))
+        _Attribute(name, label_name(name), a.ATTRIBUTES[name], attribute_values(metric, name))
         for name in metric.attributes
     )
     return _Entry(
@@ -145,7 +156,7 @@ def _markdown() -> str:
 def _attribute_rows() -> list[list[str]]:
     return [
         [f"`{name}`", f"`{label_name(name)}`", meaning, _values(name)]
-        for name, meaning in c.ATTRIBUTES.items()
+        for name, meaning in a.ATTRIBUTES.items()
     ]
 
 

@@ -12,6 +12,7 @@ from exporter.errors import AuthError, GatewayError, QuotaSpentError, StateError
 from exporter.follower import Follower
 from exporter.gateway.client import GatewayClient
 from exporter.gateway.readings import Endpoint
+from exporter.pace import wanted_interval
 from exporter.repeats import Repeats
 from exporter.streams import Books, TransactionsReader, UsageReader
 
@@ -25,7 +26,10 @@ SLOWEST = 300.0
 """but no later than so many seconds, unless the interval itself is longer."""
 
 LOOK = 5.0
-"""Seconds between two looks at the file of a refused key."""
+"""Seconds between two looks at what may cut a wait short: a refused key's file, the tap."""
+
+SOONEST = 15.0
+"""Seconds from one poll to the next that somebody asked for; less where the interval is short."""
 
 Round = Callable[[], Awaitable[bool]]
 """One poll: returns whether more waits to be read at once; raises GatewayError, StateError."""
@@ -71,11 +75,11 @@ class AccountPoller:
         version: object = None
         error: PollError | None = None
         while True:
-            status.next_poll = self._clock.now() + delay
-            await self._rest(delay, version if isinstance(error, AuthError) else None)
+            await self._rest(endpoint, delay, error, version)
+            status.asked.clear()
             version = self._client.key_version()
             error, more = await self._poll(endpoint)
-            delay = 0.0 if more else self._wait(status.interval, error)
+            delay = 0.0 if more else self._wait(self._interval(endpoint), error)
 
     async def poll_once(self) -> list[PollError]:
         """Poll every endpoint to its end, in turn; gives what went wrong."""
@@ -87,6 +91,13 @@ class AccountPoller:
                 errors += [error] if error else []
         return errors
 
+    def _interval(self, endpoint: Endpoint) -> float:
+        """Seconds between two polls of the endpoint, as things are now."""
+        status, now = self._account.endpoints[endpoint], self._clock.now()
+        if endpoint is Endpoint.ACCOUNT:
+            status.keep_pace(wanted_interval(self._account, now), now)
+        return status.interval
+
     def _wait(self, interval: float, error: PollError | None) -> float:
         """Seconds until the next poll. A refused key is asked slowly, yet its repair noticed."""
         wait = interval
@@ -97,16 +108,42 @@ class AccountPoller:
             wait = max(wait, error.retry_after)
         return wait
 
-    async def _rest(self, delay: float, refused: object) -> None:
-        """Wait; no longer than until the key's file differs from the version that was refused."""
-        if refused is None:
-            await self._clock.sleep(delay)
-            return
-        until = self._clock.monotonic() + delay
-        while (left := until - self._clock.monotonic()) > 0:
-            if self._client.key_version() != refused:
+    async def _rest(
+        self, endpoint: Endpoint, delay: float, error: PollError | None, version: object
+    ) -> None:
+        """Wait `delay` seconds; less where something makes the poll worth having earlier.
+
+        After a refused key that is a new version of its file, and where the gateway said how long
+        to wait, nothing. Otherwise it is the tap or a webhook that asks, or another pace.
+        """
+        status = self._account.endpoints[endpoint]
+        began = self._clock.monotonic()
+        due = began + delay
+        while True:
+            if isinstance(error, AuthError):
+                if version is not None and self._client.key_version() != version:
+                    return
+            elif not isinstance(error, GatewayError) or error.retry_after is None:
+                due = self._reconsidered(endpoint, began, due)
+            left = due - self._clock.monotonic()
+            if left <= 0:
                 return
-            await self._clock.sleep(min(left, LOOK))
+            status.next_poll = self._clock.now() + left
+            looks = isinstance(error, AuthError) or self._account.relaxed is not None
+            left = min(left, LOOK) if looks else left
+            if status.asked.is_set():
+                await self._clock.sleep(left)
+            else:
+                await self._clock.sleep_unless(status.asked, left)
+
+    def _reconsidered(self, endpoint: Endpoint, began: float, due: float) -> float:
+        """When (monotonic s) a poll is due whose wait began at `began`, as things are now."""
+        status = self._account.endpoints[endpoint]
+        before = status.interval
+        due = began + (due - began) * self._interval(endpoint) / before
+        if status.asked.is_set():
+            due = min(due, began + min(SOONEST, status.interval / 4))
+        return due
 
     async def _poll(self, endpoint: Endpoint) -> tuple[PollError | None, bool]:
         """One round of an endpoint: its error, and whether more waits to be read at once."""
@@ -155,6 +192,8 @@ class AccountPoller:
         reading = await self._client.account()
         # A gauge needs no durability: it is shown even where the commit fails.
         self._account.account = reading
+        self._account.traffic.spent = 0
+        self._account.own_key = self._client.masked_key
         ledger = self._books.ledger
         await self._books.worker.do(ledger.commit_account, self._account.name, reading)
         return False

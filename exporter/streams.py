@@ -12,7 +12,7 @@ from typing import Protocol
 import msgspec
 
 from exporter.board import AccountBoard, RowOutcome
-from exporter.clock import Clock
+from exporter.clock import InterruptibleClock
 from exporter.errors import BadRequestError, BadResponseError
 from exporter.gateway.client import GatewayClient
 from exporter.gateway.paging import PAGE_SIZE
@@ -57,7 +57,7 @@ class Books(msgspec.Struct, frozen=True):
 
     ledger: Ledger
     worker: Worker
-    clock: Clock
+    clock: InterruptibleClock
     batch: int = BATCH
 
 

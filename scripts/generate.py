@@ -44,6 +44,15 @@ GENERATED = (
     Generated("deploy/kustomize/sidecar/config.yaml", ("scripts.chart.sidecar", "config")),
     Generated("deploy/kustomize/sidecar/patch.yaml", ("scripts.chart.sidecar", "patch")),
     Generated("deploy/manifests/sidecar.yaml", ("scripts.chart.sidecar", "manifest")),
+    *(
+        Generated(f"deploy/{path}", ("scripts.chart.sidecar", f"tap-{name}"))
+        for path, name in (
+            ("kustomize/sidecar-tap/config.yaml", "config"),
+            ("kustomize/sidecar-tap/patch.yaml", "patch"),
+            ("kustomize/sidecar-tap/tap.env", "environment"),
+            ("manifests/sidecar-tap.yaml", "manifest"),
+        )
+    ),
 )
 
 

@@ -30,6 +30,7 @@ PARTS = {
     "Receiver faults": "The OTLP receiver fails.",
     "State faults": "The state file, or the disk below it, fails.",
     "Secrets": "A marked key is looked for in everything that leaves the process.",
+    "The tap": "Traffic, datagrams and deliveries that are broken, slow, forged or too many.",
     "Load": "Much of everything, for long.",
     "Fuzzing": "Every decoder is fed what no gateway would send.",
 }

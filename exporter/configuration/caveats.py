@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from exporter.config import Config, Protocol
+from exporter.configuration import values
 from exporter.configuration.problems import printable
 from exporter.configuration.values import is_loopback
 
@@ -14,7 +15,8 @@ _HTTP_PORT = 4318
 
 def caveats(config: Config) -> tuple[str, ...]:
     """Every caveat, each beginning with its key path."""
-    lines = [*_accounts(config), *_budget(config), *_otlp(config)]
+    parts = (_accounts, _budget, _otlp, _tap, _webhook)
+    lines = (line for part in parts for line in part(config))
     return tuple(printable(line) for line in lines)
 
 
@@ -36,6 +38,27 @@ def _accounts(config: Config) -> list[str]:
                 f"{account.name} fail until it is"
             )
     return lines
+
+
+def _tap(config: Config) -> list[str]:
+    tap, lines = config.tap, []
+    if tap.enabled and tap.account is None and len(config.accounts) > 1:
+        lines.append(
+            "tap.account: is not set, so keys that are none of the accounts' own are not shown"
+        )
+    for path, listen in (("tap.listen", tap.listen), ("tap.proxy.listen", tap.proxy.listen)):
+        if listen is not None and not is_loopback(f"http://{values.show_listen(listen)}"):
+            lines.append(f"{path}: is open to the network, and asks nobody who they are")
+    return lines
+
+
+def _webhook(config: Config) -> list[str]:
+    secret = config.webhook.secret_file
+    if secret is None or secret.is_file():
+        return []
+    return [
+        f"webhook.secret_file: {secret} is not there yet; deliveries are answered 503 until it is"
+    ]
 
 
 def _budget(config: Config) -> list[str]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from exporter.config import Account, Config
-from exporter.configuration.settings import SETTINGS, quote
+from exporter.configuration.kinds import quote
+from exporter.configuration.settings import SETTINGS
 from exporter.redaction import redact
+
+_INDENT = "  "
 
 
 def describe(config: Config) -> str:
@@ -16,15 +19,17 @@ def describe(config: Config) -> str:
     lines = ["accounts:"]
     for account in config.accounts:
         lines += _account(account)
-    section = ""
+    open_sections: list[str] = []
     for setting in SETTINGS:
         text = setting.text(config)
         if text is None:
             continue
-        if setting.section and setting.section != section:
-            lines.append(f"{setting.section}:")
-        section = setting.section
-        lines.append(f"{'  ' if section else ''}{setting.key}: {text}")
+        *sections, key = setting.path.split(".")
+        for depth, name in enumerate(sections):
+            if open_sections[: depth + 1] != sections[: depth + 1]:
+                lines.append(f"{depth * _INDENT}{name}:")
+        open_sections = sections
+        lines.append(f"{len(sections) * _INDENT}{key}: {text}")
     return redact("\n".join(lines) + "\n")
 
 

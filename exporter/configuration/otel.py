@@ -14,8 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from exporter.config import Compression, Protocol
 from exporter.configuration import values
-from exporter.configuration.problems import Problems, quoted
-from exporter.configuration.settings import (
+from exporter.configuration.kinds import (
     DEFAULTS,
     FLAG,
     INTERVAL,
@@ -25,6 +24,7 @@ from exporter.configuration.settings import (
     attribute,
     header,
 )
+from exporter.configuration.problems import Problems, quoted
 from exporter.configuration.tree import unwanted
 from exporter.configuration.walk import Values
 

@@ -6,155 +6,31 @@ Defaults are those of the types in `exporter.config`.
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from enum import StrEnum
-from functools import partial
-from typing import Any
+from dataclasses import dataclass
 
-from exporter.config import Compression, Config, Protocol, UsageMode
+from exporter.config import Compression, Protocol, UsageMode
 from exporter.configuration import values
-from exporter.configuration.problems import quoted
-from exporter.secret import Secret
+from exporter.configuration.kinds import (
+    FLAG,
+    INTERVAL,
+    LISTEN,
+    PEM,
+    TIMEOUT,
+    URL,
+    Kind,
+    Pairs,
+    Setting,
+    Words,
+    attribute,
+    bounded,
+    endpoint,
+    enum,
+    header,
+    one_of,
+    whole,
+)
 
-DEFAULTS = Config(accounts=())
 _MAX_COUNT = 1_000_000_000
-_MAX_TEXT = 1000
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
-_HEADER_VALUE = re.compile(r"[!-~]([ -~]{0,8190}[!-~])?")
-_FRAMING = frozenset(("content-type", "content-encoding", "content-length", "transfer-encoding"))
-_SIMPLE = re.compile(r"(?![Nn]ull$|NULL$)-?[A-Za-z0-9_./]([A-Za-z0-9_./:-]*[A-Za-z0-9_./-])?")
-
-HIDDEN = "(hidden)"
-"""Stands for a secret."""
-
-
-def quote(text: str) -> str:
-    """`text` as a YAML scalar, in quotes where YAML may want them."""
-    return text if _SIMPLE.fullmatch(text) else json.dumps(text, ensure_ascii=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """What may be written. `parse` raises ValueError; `bare` values lose their sense in quotes."""
-
-    name: str
-    parse: Callable[[str], object]
-    show: Callable[[Any], str] = str
-    bare: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Pairs:
-    """A mapping from names to texts. `entry` makes one pair of a name and a text."""
-
-    name: str
-    entry: Callable[[str, str], tuple[str, object]]
-    secret: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One setting. `field_name` is its place in `Config` where that differs from its path."""
-
-    path: str
-    kind: Kind | Pairs
-    about: str
-    field_name: str = ""
-    default: object = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "default", self.of(DEFAULTS))
-
-    @property
-    def section(self) -> str:
-        """What stands before the dot; "" for a setting at the top."""
-        return self.path.rpartition(".")[0]
-
-    @property
-    def key(self) -> str:
-        """What stands after the dot."""
-        return self.path.rpartition(".")[2]
-
-    @property
-    def place(self) -> str:
-        """The dotted place of the value in `Config`."""
-        return self.field_name or self.path
-
-    def of(self, config: Config) -> object:
-        """The value of this setting."""
-        value: object = config
-        for name in self.place.split("."):
-            value = getattr(value, name)
-        return value
-
-    def text(self, config: Config) -> str | None:
-        """That value as it stands in a file, secrets hidden; None where no text says it."""
-        value = self.of(config)
-        if isinstance(self.kind, Pairs):
-            assert isinstance(value, dict)
-            hide = self.kind.secret
-            pairs = (f"{quote(k)}: {HIDDEN if hide else quote(str(v))}" for k, v in value.items())
-            return f"{{{', '.join(pairs)}}}"
-        if value is None and self.default is None:
-            return None
-        text = self.kind.show(value)
-        return text if self.kind.bare or text == '""' else quote(text)
-
-
-def _duration(shortest: float, longest: float) -> Kind:
-    bounds = f"{values.show_duration(shortest)} to {values.show_duration(longest)}"
-    read = partial(values.bounded_duration, shortest=shortest, longest=longest)
-    return Kind(f"duration, {bounds}", read, values.show_duration)
-
-
-def _whole(least: int, most: int) -> Kind:
-    read = partial(values.whole, least=least, most=most)
-    return Kind(f"whole number, {least} to {most}", read, bare=True)
-
-
-def _one_of(words: tuple[str, ...], make: Callable[[str], object]) -> Kind:
-    def read(text: str) -> object:
-        if text not in words:
-            raise ValueError(f"{quoted(text)} is not one of {', '.join(words)}")
-        return make(text)
-
-    return Kind(" or ".join(f"`{word}`" for word in words), read)
-
-
-def _enum(kind: type[StrEnum]) -> Kind:
-    return _one_of(tuple(kind), kind)
-
-
-def _endpoint(text: str) -> str:
-    return values.url(text) if text else ""
-
-
-def header(name: str, value: str) -> tuple[str, Secret]:
-    """One header of the OTLP requests: its name in lower case, and its value, kept secret."""
-    if not _HEADER_NAME.fullmatch(name) or name.lower() in _FRAMING:
-        raise ValueError("is not the name of a header that may be added")
-    if not _HEADER_VALUE.fullmatch(value):
-        raise ValueError("is not a header's value: printable ASCII without space around it")
-    return name.lower(), Secret(value)
-
-
-def attribute(name: str, value: str) -> tuple[str, str]:
-    """One attribute of the OTLP resource."""
-    if not name.strip() or not value:
-        raise ValueError("needs a name and a value")
-    if max(len(name), len(value)) > _MAX_TEXT:
-        raise ValueError(f"is longer than {_MAX_TEXT} characters")
-    return name, value
-
-
-URL = Kind("http or https URL", values.url)
-FLAG = Kind("`true` or `false`", values.flag, lambda value: str(value).lower(), bare=True)
-PEM = Kind("path of a PEM file", values.pem_file)
-INTERVAL = _duration(0.1, 7 * values.DAY)
-TIMEOUT = _duration(0.1, 600.0)
 
 SETTINGS = (
     Setting(
@@ -166,10 +42,16 @@ SETTINGS = (
     Setting("gateway.timeout", TIMEOUT, "The longest that one request may take."),
     Setting(
         "gateway.max_requests_per_minute",
-        _whole(1, 100_000),
+        whole(1, 100_000),
         "Request budget of each account; the gateway allows about 600.",
     ),
     Setting("poll.account", INTERVAL, "Between two polls of `/me/account`, with ±10 % jitter."),
+    Setting(
+        "poll.account_relaxed",
+        INTERVAL,
+        "The same while the tap sees the account's own key in use and the balance is far from its "
+        "threshold; see [tap.md](tap.md).",
+    ),
     Setting("poll.usage", INTERVAL, "Between two polls of `/me/usage`, with ±10 % jitter."),
     Setting(
         "poll.transactions",
@@ -179,7 +61,7 @@ SETTINGS = (
     Setting("usage.enabled", FLAG, "Whether usage is polled."),
     Setting(
         "usage.mode",
-        _enum(UsageMode),
+        enum(UsageMode),
         "Which of the two documented shapes of usage to ask for; `auto` follows the answers.",
     ),
     Setting(
@@ -191,17 +73,17 @@ SETTINGS = (
     ),
     Setting(
         "usage.settle_window",
-        _duration(3600.0, values.MAX_BACK),
+        bounded(3600.0, values.MAX_BACK),
         "How long a row or bucket may still change or appear late.",
     ),
     Setting(
         "usage.credits_per_usd",
-        _whole(1, _MAX_COUNT),
+        whole(1, _MAX_COUNT),
         "Credits that make one USD in usage rows; 1 where the rows carry USD.",
     ),
     Setting(
         "usage.max_series",
-        _whole(1, 1_000_000),
+        whole(1, 1_000_000),
         "Pairs of key and model kept apart for each account; further ones count under `other`.",
     ),
     Setting(
@@ -209,14 +91,14 @@ SETTINGS = (
     ),
     Setting(
         "runway.window",
-        _duration(1.0, values.MAX_BACK),
+        bounded(1.0, values.MAX_BACK),
         "The spend of this long makes the rate from which the runway is computed.",
         "runway_window",
     ),
-    Setting("otlp.protocol", _enum(Protocol), "How metrics are sent."),
+    Setting("otlp.protocol", enum(Protocol), "How metrics are sent."),
     Setting(
         "otlp.endpoint",
-        Kind('http or https URL, or `""`', _endpoint, lambda value: value or '""'),
+        Kind('http or https URL, or `""`', endpoint, lambda value: value or '""'),
         "The receiver. For HTTP, `/v1/metrics` is added unless the URL has a path; gRPC takes "
         'none and defaults to `http://localhost:4317`. `""` sends nothing, for those who only '
         "collect from `/metrics`.",
@@ -227,7 +109,7 @@ SETTINGS = (
         "Sent with each request; the values are treated as secrets. Better given by "
         "`OTEL_EXPORTER_OTLP_HEADERS`, from which headers that are not here are taken.",
     ),
-    Setting("otlp.compression", _enum(Compression), "How requests are compressed."),
+    Setting("otlp.compression", enum(Compression), "How requests are compressed."),
     Setting("otlp.interval", INTERVAL, "Between two exports."),
     Setting("otlp.timeout", TIMEOUT, "The longest that one export may take."),
     Setting("otlp.certificate", PEM, "Trusted to sign the receiver's certificate."),
@@ -241,16 +123,54 @@ SETTINGS = (
     ),
     Setting(
         "http.listen",
-        Kind('`HOST:PORT`, or `""`', values.listen, values.show_listen),
+        LISTEN,
         'Serves the status page, `/livez`, `/readyz` and `/metrics`; `""` turns them off.',
         "http_listen",
     ),
     Setting(
+        "tap.listen",
+        LISTEN,
+        "Where observations come in as datagrams (UDP), from the hook and from other proxies.",
+    ),
+    Setting(
+        "tap.account",
+        Kind('name of an account, or `""`', values.account_or_none, lambda value: value or '""'),
+        "Whose keys are those that are no account's own. With one account it is that one; with "
+        "several, observations of such keys are rejected where this is not set.",
+    ),
+    Setting(
+        "tap.proxy.listen",
+        LISTEN,
+        "Where applications find the proxy in front of the gateway (HTTP).",
+    ),
+    Setting(
+        "tap.proxy.allow_hosts",
+        Words("list of host names", Kind("host name", values.host)),
+        "Further names by which applications may address the proxy, such as its Service's. Its "
+        "own address, names of this machine's loopback and the gateway's name are always allowed.",
+    ),
+    Setting(
+        "webhook.path",
+        Kind("path of a URL", values.url_path),
+        "Where `http.listen` takes the gateway's events.",
+    ),
+    Setting(
+        "webhook.secret_file",
+        Kind("path of a file", values.file_path),
+        "The secret that signs deliveries, alone on one line; read again when it changes. "
+        "Without it there is no webhook.",
+    ),
+    Setting(
+        "webhook.signature_header",
+        Kind("name of a header", values.header_name),
+        "The header that carries the signature, in hex, with or without `sha256=` before it.",
+    ),
+    Setting(
         "log.level",
-        _one_of(("debug", "info", "warning", "error"), str),
+        one_of(("debug", "info", "warning", "error"), str),
         "The least serious lines to write.",
     ),
-    Setting("log.format", _one_of(("text", "json"), str), "Lines for people or for machines."),
+    Setting("log.format", one_of(("text", "json"), str), "Lines for people or for machines."),
     Setting(
         "resource_attributes",
         Pairs("mapping of names to texts", attribute),

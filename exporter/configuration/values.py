@@ -27,6 +27,9 @@ _WHOLE = re.compile(r"-?(0|[1-9][0-9_]{0,14})(\.0+)?([eE]\+?[0-9]{1,2})?")
 _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _LISTEN = re.compile(r"(?:\[([^\]]*)\]|([^:\[\]]*)):([0-9]{1,5})")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_URL_PATH = re.compile(r"(/[A-Za-z0-9._~-]+){1,20}")
+_TAKEN = ("/metrics", "/livez", "/readyz")
+HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 _FLAGS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _FIRST_YEAR = 2020
 _MAX_PORT = 65_535
@@ -145,7 +148,7 @@ def show_listen(value: Listen | None) -> str:
     """The text of an address."""
     if value is None:
         return '""'
-    return f"[{value.host}]:{value.port}" if ":" in value.host else f"{value.host}:{value.port}"
+    return str(value)
 
 
 def _split(text: str) -> SplitResult:
@@ -219,6 +222,35 @@ def variable_name(text: str) -> str:
     """The name of an environment variable."""
     if not _VARIABLE.fullmatch(text):
         raise ValueError("is not the name of an environment variable, such as BYTESPIKE_API_KEY")
+    return text
+
+
+def account_or_none(text: str) -> str | None:
+    """The name of an account; None for ""."""
+    return account_name(text) if text else None
+
+
+def host(text: str) -> str:
+    """A host's name or address, in lower case, without a port."""
+    address = text.strip("[]")
+    if not (_is_address(address, IPv6Address) if ":" in address else _is_host(text)):
+        raise ValueError(f"{quoted(text)} is not the name of a host; write it without a port")
+    return address.lower()
+
+
+def url_path(text: str) -> str:
+    """The path of a URL that none of the status page's is."""
+    if not _URL_PATH.fullmatch(text):
+        raise ValueError(f"{quoted(text)} is not a path; write one such as /hooks/bytespike")
+    if text in _TAKEN:
+        raise ValueError(f"{quoted(text)} is a path of the status page; take another one")
+    return text
+
+
+def header_name(text: str) -> str:
+    """The name of a header."""
+    if not HEADER_NAME.fullmatch(text):
+        raise ValueError(f"{quoted(text)} is not the name of a header")
     return text
 
 

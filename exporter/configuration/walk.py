@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from exporter.configuration.kinds import Kind, Pairs, Setting, Words
 from exporter.configuration.problems import FILE, Problems
-from exporter.configuration.settings import SETTINGS, Kind, Pairs, Setting
-from exporter.configuration.tree import KEY_IN_FILE, Mapping, Node, Scalar, join
+from exporter.configuration.settings import SETTINGS
+from exporter.configuration.tree import KEY_IN_FILE, Mapping, Node, Scalar, Sequence, join
 
 Values = dict[str, object]
 """Values that were given, by their place in `Config`."""
 
 ACCOUNTS = "accounts"
 
-_Known = dict[str, Setting | dict[str, Setting]]
+_Known = dict[str, "Setting | _Known"]
 
 
 def _known() -> _Known:
-    """What may stand at the top: a setting, or the settings of a section."""
+    """What may stand at the top: a setting, or what may stand in a section."""
     known: _Known = {}
     for setting in SETTINGS:
-        section = known.setdefault(setting.section, {}) if setting.section else known
-        assert isinstance(section, dict)
+        section = known
+        for name in setting.section.split(".") if setting.section else ():
+            inner = section.setdefault(name, {})
+            assert isinstance(inner, dict)
+            section = inner
         section[setting.key] = setting
     return known
 
@@ -33,24 +37,24 @@ def read_settings(root: Mapping, problems: Problems) -> Values:
     """Every setting that the file gives, accounts left aside."""
     given: Values = {}
     refuse_unknown(root, "", (ACCOUNTS, *_KNOWN), problems)
-    for key, node in root.entries.items():
-        known = _KNOWN.get(key)
-        if isinstance(known, Setting):
-            _take(known, node, given, problems)
-        elif known is not None:
-            _section(key, known, node, given, problems)
+    _entries("", _KNOWN, root, given, problems)
     return given
 
 
-def _section(
-    name: str, known: dict[str, Setting], node: Node, given: Values, problems: Problems
-) -> None:
+def _entries(path: str, known: _Known, node: Mapping, given: Values, problems: Problems) -> None:
+    for key, value in node.entries.items():
+        match known.get(key):
+            case Setting() as setting:
+                _take(setting, value, given, problems)
+            case dict() as section:
+                _section(join(path, key), section, value, given, problems)
+
+
+def _section(name: str, known: _Known, node: Node, given: Values, problems: Problems) -> None:
     """The settings of one section. A section with nothing in it leaves everything out."""
     if isinstance(node, Mapping):
         refuse_unknown(node, name, known, problems)
-        for key, value in node.entries.items():
-            if key in known:
-                _take(known[key], value, given, problems)
+        _entries(name, known, node, given, problems)
     elif not _says_nothing(node):
         problems.add(name, f"is not a mapping of settings ({', '.join(known)})", node.line)
 
@@ -62,6 +66,9 @@ def _says_nothing(node: Node) -> bool:
 def _take(setting: Setting, node: Node, given: Values, problems: Problems) -> None:
     if isinstance(setting.kind, Pairs):
         given[setting.place] = _pairs(setting.kind, setting.path, node, problems)
+        return
+    if isinstance(setting.kind, Words):
+        given[setting.place] = _words(setting.kind, setting.path, node, problems)
         return
     for value in read_scalar(setting.kind, setting.path, node, problems):
         given[setting.place] = value
@@ -106,6 +113,18 @@ def _pairs(kind: Pairs, path: str, node: Node, problems: Problems) -> dict[str, 
         except ValueError as error:
             problems.add(join(path, key), str(error), value.line)
     return pairs
+
+
+def _words(kind: Words, path: str, node: Node, problems: Problems) -> tuple[str, ...]:
+    """A list of texts."""
+    if not isinstance(node, Sequence):
+        if not _says_nothing(node):
+            problems.add(path, f"is not a {kind.name}", node.line)
+        return ()
+    found: list[str] = []
+    for index, item in enumerate(node.items):
+        found += map(str, read_scalar(kind.item, f"{path}[{index}]", item, problems))
+    return tuple(found)
 
 
 def refuse_unknown(node: Mapping, path: str, known: Iterable[str], problems: Problems) -> None:

@@ -45,7 +45,18 @@ def read_envelope(headers: Headers, key_id: str, now: float) -> Envelope | None:
 
 def reset_at(headers: Headers) -> float | None:
     """`X-RateLimit-Reset` in Unix seconds."""
-    value = _number(headers, b"x-ratelimit-reset")
+    return instant(headers.get(b"x-ratelimit-reset", b""))
+
+
+def number(raw: bytes) -> Decimal | None:
+    """A plain decimal number that is not negative, exactly; None for anything else."""
+    stripped = raw.strip()
+    return Decimal(stripped.decode("ascii")) if _NUMBER.fullmatch(stripped) else None
+
+
+def instant(raw: bytes) -> float | None:
+    """An instant in Unix seconds, before the year 2200; None for anything else."""
+    value = number(raw)
     return float(value) if value is not None and 0 < value < END_OF_TIME else None
 
 
@@ -83,13 +94,8 @@ def _within(seconds: float) -> float:
     return min(max(seconds, 0.0), MAX_WAIT)
 
 
-def _number(headers: Headers, name: bytes) -> Decimal | None:
-    raw = headers.get(name, b"").strip()
-    return Decimal(raw.decode("ascii")) if _NUMBER.fullmatch(raw) else None
-
-
 def _money(headers: Headers, name: bytes) -> int | None:
-    value = _number(headers, name)
+    value = number(headers.get(name, b""))
     if value is None:
         return None
     try:

@@ -41,6 +41,26 @@ class Envelope(msgspec.Struct, frozen=True):
     org_quota_remaining: int | None = None
 
 
+class Source(StrEnum):
+    """Who saw a response on an application's own traffic: the values of `bytespike.source`."""
+
+    HOOK = "hook"
+    PROXY = "proxy"
+    LOG = "log"
+
+
+class Observation(msgspec.Struct, frozen=True):
+    """One response of the gateway to an application: what its status and headers said.
+
+    `model` is the one that the response names, None where it names none.
+    """
+
+    source: Source
+    status: int
+    envelope: Envelope
+    model: str | None = None
+
+
 class ModelQuota(msgspec.Struct, frozen=True):
     """Lifetime spend on one model and its cap; `cap` None = uncapped, `used` None = unknown."""
 

@@ -120,10 +120,11 @@ def notifications(world: World, query: Query) -> bytes:
     if world.options.strict_parameters:
         query.only((*_LISTED, "unread"))
     page, listed = _page(world.notices, query)
-    return msgspec.json.encode({"items": [_notice(notice) for notice in page]} | listed)
+    return msgspec.json.encode({"items": [told(notice) for notice in page]} | listed)
 
 
-def _notice(notice: Notice) -> dict[str, object]:
+def told(notice: Notice) -> dict[str, object]:
+    """A notification as it is listed and as it is delivered."""
     return {
         "id": notice.id,
         "type": notice.type,

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from exporter.clock import Clock, SystemClock
-from exporter.simulator import account_answer, control, misbehave
+from exporter.simulator import account_answer, calls, control, misbehave
 from exporter.simulator.asgi import Receive, Request, Response, Scope, Send
+from exporter.simulator.calls import Calls
 from exporter.simulator.cast import Key
 from exporter.simulator.faults import Fault, Faults
 from exporter.simulator.log_answer import LogAnswer
 from exporter.simulator.options import Options
 from exporter.simulator.rollup_answer import RollupAnswer
-from exporter.simulator.wire import Query, Refusal
+from exporter.simulator.webhooks import Webhooks
+from exporter.simulator.wire import Query, Refusal, refusal
 from exporter.simulator.world import World
 
 ROOT = "/api/v1/me"
@@ -23,8 +25,14 @@ ENDPOINTS = {
     f"{ROOT}/billing/transactions": "transactions",
     f"{ROOT}/notifications": "notifications",
     f"{ROOT}/notifications/unread-count": "notifications",
+    calls.MODELS: "models",
+    calls.CHAT: "calls",
+    calls.MESSAGES: "calls",
+    f"{ROOT}/webhooks": "webhooks",
 }
+_POSTED = ("calls", "webhooks")
 _ANSWERS: dict[str, Callable[[World, Query], bytes]] = {
+    calls.MODELS: calls.models,
     f"{ROOT}/account": account_answer.account,
     f"{ROOT}/billing/transactions": account_answer.transactions,
     f"{ROOT}/notifications": account_answer.notifications,
@@ -34,18 +42,6 @@ _UNFINISHED = ("hang", "stall", "close", "huge")
 _MINUTE = 60.0
 
 _NOT_FOUND = Refusal(404, "not_found_error", "no such route")
-_UNKNOWN_KEY = Refusal(401, "authentication_error", "unknown or revoked API key")
-_STATES = {
-    "revoked": _UNKNOWN_KEY,
-    "wallet_empty": Refusal(402, "insufficient_balance", "the wallet is empty"),
-    "key_cap_reached": Refusal(402, "quota_exceeded", "the key's lifetime cap is reached"),
-    "ip_denied": Refusal(403, "permission_error", "this IP address is not allowed"),
-    "org_paused": Refusal(403, "permission_error", "the key's organization is paused"),
-    "window_spent": Refusal(429, "rate_limit_error", "a rolling window is spent"),
-    "concurrency": Refusal(
-        429, "rate_limit_error", "too many requests in flight", "concurrency_limit"
-    ),
-}
 
 
 class Simulator:
@@ -67,9 +63,11 @@ class Simulator:
         self.world = World(self.options, self.clock.now())
         self.faults = Faults()
         self.requests: dict[str, int] = {}
+        self.webhooks = Webhooks(self.world)
         self._control = control
         self._log = LogAnswer(self.world)
         self._rollup = RollupAnswer(self.world)
+        self._calls = Calls(self.world, self.clock)
         self._asked: dict[int, tuple[float, int]] = {}
 
     @property
@@ -90,8 +88,9 @@ class Simulator:
         self.requests[endpoint] = self.requests.get(endpoint, 0) + 1
         fault = self.faults.take(endpoint)
         key = self._key(request)
-        response = self._answer(request, key)
-        if fault is None or fault.kind == "delay":
+        fails = fault is not None and fault.kind != "delay"
+        response = await self._answer(request, key, fails)
+        if fault is None or not fails:
             if fault is not None:
                 await self.clock.sleep(fault.seconds)
             if self.options.gzip and "gzip" in request.headers.get("accept-encoding", ""):
@@ -108,29 +107,36 @@ class Simulator:
         else:
             await misbehave.answer(fault, right, self._envelope(key)).send(send)
 
-    def _answer(self, request: Request, key: Key | None) -> Response:
+    async def _answer(self, request: Request, key: Key | None, fails: bool) -> Response:
         """The right answer: the envelope comes with it, success or failure."""
-        envelope = self._envelope(key)
         try:
-            body = self._body(request, key)
-        except Refusal as refusal:
-            body = refusal.body(self.options.wrap_errors)
-            return Response(refusal.status, body, [*envelope, *refusal.headers])
-        return Response(200, body, self._envelope(key))
+            response = await self._right(request, key, fails)
+        except Refusal as no:
+            body = no.body(self.options.wrap_errors)
+            response = Response(no.status, body, list(no.headers))
+        response.headers[:0] = self._envelope(key)
+        return response
 
-    def _body(self, request: Request, key: Key | None) -> bytes:
-        if request.path not in ENDPOINTS or request.method != "GET":
+    async def _right(self, request: Request, key: Key | None, fails: bool) -> Response:
+        endpoint = ENDPOINTS.get(request.path)
+        if endpoint is None or request.method != ("POST" if endpoint in _POSTED else "GET"):
             raise _NOT_FOUND
+        content = await calls.content(request) if endpoint == "calls" else b""
         if key is None:
-            raise _UNKNOWN_KEY
-        self._count(key)
-        refusal = _STATES.get(self.options.state)
-        if refusal is not None:
-            raise refusal
+            raise refusal("revoked")
+        if request.path.startswith(ROOT):
+            self._count(key)
+        if self.options.state != "ok":
+            raise refusal(self.options.state)
+        index = self.world.keys.index(key)
+        if endpoint == "calls":
+            return self._calls.answer(request, content, index, fails)
+        if endpoint == "webhooks":
+            return Response(200, self.webhooks.subscribe(await request.body()))
         query = Query(request.query)
         if request.path == USAGE:
-            return self._usage(query, self.world.keys.index(key))
-        return _ANSWERS[request.path](self.world, query)
+            return Response(200, self._usage(query, index))
+        return Response(200, _ANSWERS[request.path](self.world, query))
 
     def _usage(self, query: Query, asking: int) -> bytes:
         if self.options.usage == "rollup":

@@ -14,9 +14,9 @@ Send = Callable[[Message], Awaitable[None]]
 
 JSON = "application/json"
 HTML = "text/html; charset=utf-8"
+EVENTS = "text/event-stream; charset=utf-8"
 
 _GZIP_FROM = 1024
-_MAX_BODY = 1 << 20
 
 
 @dataclass
@@ -38,18 +38,18 @@ class Request:
         }
         return cls(scope["method"], scope["path"], scope["query_string"], headers, receive)
 
-    async def body(self) -> bytes:
-        """The whole body. Raises ValueError past 1 MiB or when the client leaves."""
-        body, more = b"", True
+    async def body(self, limit: int = 1 << 20) -> bytes:
+        """The whole body. Raises ValueError past `limit` bytes or when the client leaves."""
+        body, more = bytearray(), True
         while more:
             message = await self.receive()
             if message["type"] == "http.disconnect":
                 raise ValueError("the client left")
             body += message.get("body", b"")
             more = message.get("more_body", False)
-            if len(body) > _MAX_BODY:
+            if len(body) > limit:
                 raise ValueError("body too large")
-        return body
+        return bytes(body)
 
     async def gone(self) -> None:
         """Return when the client has given up."""

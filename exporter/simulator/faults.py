@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-Where = Literal["*", "account", "usage", "transactions", "notifications"]
+Where = Literal["*", "account", "usage", "transactions", "notifications", "calls", "models"]
 
 
 class Fault(msgspec.Struct, forbid_unknown_fields=True):
@@ -28,7 +28,8 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True):
     `body`       `body` as it is, under `status`, with the envelope
     ============ =========================================================================
 
-    `retry_after` adds that header to any kind that answers with an error.
+    `retry_after` adds that header to any kind that answers with an error. A model call (endpoint
+    `calls`) that meets anything but a `delay` has failed and is not billed.
     """
 
     kind: Literal[

@@ -92,38 +92,50 @@ class Life:
 
     def begin(self, call: Call) -> bool:
         """Begin one call if wallet and caps allow it: reserve its worst case."""
-        world = self._world
-        if self._room(call) < call.hold:
-            self.refused += 1
-            self._top_up_soon()
+        if self.lacks(call):
             return False
-        world.wallet.held += call.hold
-        self.in_flight += 1
-        began = world.now
+        self.hold(call)
+        began = self._world.now
         self._later(call.seconds, lambda: self._end(call, began))
         return True
 
-    def _room(self, call: Call) -> int:
-        """Credits that the tightest of wallet, window, key cap and model cap leave."""
+    def lacks(self, call: Call) -> str | None:
+        """Why the tightest of wallet, window and caps refuses the call; None if none does."""
         world = self._world
         key, model = world.keys[call.key], world.models[call.model]
-        room = world.wallet.available
+        rooms = {"wallet_empty": world.wallet.available}
         window = key.windows.tightest(world.now)
         if window is not None:
-            room = min(room, window.remaining)
+            rooms["window_spent"] = window.remaining
         if key.quota is not None:
-            room = min(room, key.quota - key.spent)
+            rooms["key_cap_reached"] = key.quota - key.spent
         if model.cap is not None:
-            room = min(room, model.cap - model.used)
-        return room
+            rooms["model_cap_reached"] = model.cap - model.used
+        reason = min(rooms, key=rooms.__getitem__)
+        if rooms[reason] >= call.hold:
+            return None
+        self.refused += 1
+        self._top_up_soon()
+        return reason
+
+    def hold(self, call: Call) -> None:
+        """Reserve the worst case of a call that is under way from now on."""
+        self._world.wallet.held += call.hold
+        self.in_flight += 1
+
+    def release(self, call: Call) -> None:
+        """Give back what was reserved for a call that has ended."""
+        self._world.wallet.held -= call.hold
+        self.in_flight -= 1
 
     def _end(self, call: Call, began: float) -> None:
-        """Release the hold and bill the call, whose row bears the instant at which it began."""
+        self.release(call)
+        if self._world.rng.random() >= FAILURES:
+            self.bill(call, began)
+
+    def bill(self, call: Call, began: float) -> None:
+        """Charge a call that went well; its row bears the instant at which it began."""
         world = self._world
-        world.wallet.held -= call.hold
-        self.in_flight -= 1
-        if world.rng.random() < FAILURES:
-            return
         request = world.charge(call.key, call.model, call.sums, began)
         if world.options.errands and world.rng.random() < REBATES:
             self._later(world.rng.uniform(300, 5400), lambda: self._make_amends(request))

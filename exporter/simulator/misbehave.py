@@ -37,7 +37,8 @@ def answer(fault: Fault, right: Response, envelope: list[tuple[str, str]]) -> Re
         case "body":
             return Response(fault.status, fault.body.encode(), [*envelope, *later])
         case "truncated":
-            return Response(200, right.body[: len(right.body) // 2], right.headers)
+            half = right.body[: len(right.body) // 2]
+            return Response(200, half, right.headers, right.content_type)
         case "bomb":
             body = gzip.compress(b'{"items":[' + b" " * fault.size, mtime=0)
             return Response(200, body, [*envelope, ("content-encoding", "gzip")])

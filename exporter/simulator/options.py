@@ -73,7 +73,12 @@ class Options:
     )
     sums: str = _option("exact", "the rollup's sums", "exact", "cents")
     strict_parameters: bool = _option(False, "400 to a parameter that is not known")
+    answer_tokens: int = _option(16, "tokens that a model call is answered with, at most")
+    token_seconds: float = _option(0.0, "time between two tokens of a streamed answer")
     missing_headers: str = _option("", "headers left out, comma separated: " + " ".join(HEADERS))
+    webhook_header: str = _option(
+        "X-ByteSpike-Signature", "header that signs what is delivered to a webhook"
+    )
     wrap_errors: bool = _option(False, 'error bodies carry `"type": "error"`')
     gzip: bool = _option(True, "compress for those who accept it")
     rpm_limit: int = _option(600, "requests a minute for each key; 0 = unlimited")

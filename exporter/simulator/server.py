@@ -9,28 +9,55 @@ from urllib.parse import unquote
 
 import h11
 
+from exporter import accepting
 from exporter.simulator.app import Simulator
 from exporter.simulator.asgi import Message, Scope
 
 _PIECE = 65_536
 
 
+class _Incoming(asyncio.StreamReader):
+    """What a client sends. `ended` is set when it has left, or says that it will send no more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ended = asyncio.Event()
+
+    def feed_eof(self) -> None:
+        """Take note of the end."""
+        super().feed_eof()
+        self.ended.set()
+
+    def set_exception(self, exc: Exception) -> None:
+        """Take note that the connection broke."""
+        super().set_exception(exc)
+        self.ended.set()
+
+
 class _Connection:
     """One connection, request after request. An answer that is left without its end breaks it."""
 
     def __init__(
-        self, simulator: Simulator, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, simulator: Simulator, incoming: _Incoming, writer: asyncio.StreamWriter
     ) -> None:
         self._simulator = simulator
-        self._reader = reader
+        self._incoming = incoming
         self._writer = writer
         self._http = h11.Connection(h11.SERVER)
+        self._bodiless = False
+        self.task = asyncio.create_task(self._serve())
 
-    async def serve(self) -> None:
+    def cancel(self) -> None:
+        """Close now, and leave the answer that is under way."""
+        self._writer.transport.abort()
+        self.task.cancel()
+
+    async def _serve(self) -> None:
         """Serve until either side has had enough."""
         with contextlib.suppress(OSError, h11.ProtocolError):
             try:
                 while isinstance(request := await self._next(), h11.Request):
+                    self._bodiless = request.method == b"HEAD"
                     await self._simulator(_scope(request), self._receive, self._send)
                     while self._http.their_state is h11.SEND_BODY:
                         await self._next()
@@ -41,21 +68,23 @@ class _Connection:
                 self._writer.close()
 
     async def _next(self) -> h11.Event | type[h11.PAUSED]:
-        """What the client sends next; `PAUSED` where it is silent until it is answered."""
+        """What the client sends next; `PAUSED` where that is the request after this one."""
         while (event := self._http.next_event()) is h11.NEED_DATA:
-            self._http.receive_data(await self._reader.read(_PIECE))
+            self._http.receive_data(await self._incoming.read(_PIECE))
         assert event is h11.PAUSED or isinstance(event, h11.Event)
         return event
 
     async def _receive(self) -> Message:
-        event = await self._next()
-        while event is h11.PAUSED:  # its next request is there already
-            if not await self._reader.read(_PIECE):
-                break
-        if isinstance(event, h11.Data):
-            return {"type": "http.request", "body": bytes(event.data), "more_body": True}
-        if isinstance(event, h11.EndOfMessage):
+        """The next piece of the body. After its end nothing is read, so as to keep what follows."""
+        if self._http.their_state is h11.SEND_BODY:
+            if self._http.they_are_waiting_for_100_continue:
+                go_on = h11.InformationalResponse(status_code=100, headers=[])
+                self._writer.write(self._http.send(go_on) or b"")
+            event = await self._next()
+            if isinstance(event, h11.Data):
+                return {"type": "http.request", "body": bytes(event.data), "more_body": True}
             return {"type": "http.request", "body": b"", "more_body": False}
+        await self._incoming.ended.wait()
         return {"type": "http.disconnect"}
 
     async def _send(self, message: Message) -> None:
@@ -63,7 +92,7 @@ class _Connection:
         if message["type"] == "http.response.start":
             events = [h11.Response(status_code=message["status"], headers=message["headers"])]
         else:
-            events = [h11.Data(data=message["body"])]
+            events = [h11.Data(data=b"" if self._bodiless else message["body"])]
             if not message["more_body"]:
                 events.append(h11.EndOfMessage())
         self._writer.write(b"".join(self._http.send(event) or b"" for event in events))
@@ -89,19 +118,26 @@ async def running(
 
     What is open when the block ends is cut off. Raises OSError if the address is taken.
     """
-    open_: set[asyncio.Task[None]] = set()
+    open_: set[_Connection] = set()
 
-    def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.create_task(_Connection(simulator, reader, writer).serve())
-        open_.add(task)
-        task.add_done_callback(open_.discard)
+    def protocol() -> asyncio.StreamReaderProtocol:
+        incoming = _Incoming()
 
-    server = await asyncio.start_server(connected, host, port, backlog=256)
+        def connected(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            connection = _Connection(simulator, incoming, writer)
+            open_.add(connection)
+            connection.task.add_done_callback(lambda _: open_.discard(connection))
+
+        return asyncio.StreamReaderProtocol(incoming, connected)
+
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(protocol, host, port, backlog=256)
     try:
         shown = f"[{host}]" if ":" in host else host
         yield f"http://{shown}:{server.sockets[0].getsockname()[1]}"
     finally:
-        server.close()
-        for task in open_:
-            task.cancel()
-        await asyncio.gather(*open_, return_exceptions=True)
+        await accepting.close(server)
+        ending = [connection.task for connection in open_]
+        for connection in tuple(open_):
+            connection.cancel()
+        await asyncio.gather(*ending, return_exceptions=True)

@@ -22,7 +22,7 @@ How one event shows in each view:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from random import Random
 
 import msgspec
@@ -71,6 +71,7 @@ class World:
         self.totals: dict[tuple[int, int], Sums] = {}
         self.rebates: list[tuple[Row, Sums]] = []
         self.notices: list[Notice] = []
+        self.listeners: list[Callable[[Notice], None]] = []
         self._low = False
         past.write(self, now - options.history, now)
         self._org_spent_before = self._org_spent()
@@ -240,9 +241,12 @@ class World:
         self._low = self.low
 
     def notify(self, kind: str, credits: int) -> None:
-        """Add one notification."""
-        notice = Notice(len(self.notices) + 1, kind, int(self.now), credits)
+        """Add one notification, and tell who listens."""
+        now = int(self.now)
+        notice = Notice(now * 1000 + len(self.notices), kind, now, credits)
         self.notices.append(notice)
+        for listener in self.listeners:
+            listener(notice)
 
     # -- questions ----------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
+from exporter import attributes as a
 from exporter import catalogue as c
 from exporter.board import AccountBoard
 from exporter.gateway.readings import Endpoint
@@ -60,7 +61,7 @@ def _usage(draft: Draft, name: str, totals: tuple[UsageTotal, ...]) -> None:
         if stream is None:
             continue
         draft.counter(c.USAGE_COST, attributes, to_usd(sum([t.cost for t in group])), stream)
-        tokens_in, tokens_out = ((*attributes, token_type) for token_type in c.TOKEN_TYPES)
+        tokens_in, tokens_out = ((*attributes, token_type) for token_type in a.TOKEN_TYPES)
         draft.counter(c.USAGE_TOKENS, tokens_in, sum([t.input_tokens for t in group]), stream)
         draft.counter(c.USAGE_TOKENS, tokens_out, sum([t.output_tokens for t in group]), stream)
         draft.counter(c.USAGE_REQUESTS, attributes, sum([t.requests for t in group]), stream)

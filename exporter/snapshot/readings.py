@@ -17,7 +17,7 @@ def account_reading(account: AccountBoard, now: float) -> AccountReading | None:
     reading = account.account
     if status is None or reading is None or status.stale(now):
         return None
-    return None if is_stale(reading.observed_at, status.interval, now) else reading
+    return None if status.outdated(reading.observed_at, now) else reading
 
 
 def add(draft: Draft, account: AccountBoard) -> None:
@@ -67,19 +67,17 @@ def _envelopes(draft: Draft, account: AccountBoard) -> None:
 
     Any response refreshes them. What is sure to be asked is the account endpoint, which cannot be
     turned off, so three of its intervals are the limit: a longer one would show numbers that three
-    account polls did not confirm, a shorter one would let them vanish between two polls.
+    account polls did not confirm, a shorter one would let them vanish between two polls. While the
+    account is polled at its relaxed interval, the tap has seen its key within the usual one.
     """
-    status = account.endpoints.get(Endpoint.ACCOUNT)
-    if status is None:
-        return
     for key_id, key in account.keys.items():
-        _key(draft, (account.name, key_id), key, status.interval)
+        _key(draft, (account.name, key_id), key, account.interval)
     newest = max(
         (key.org_quota_remaining for key in account.keys.values() if key.org_quota_remaining),
         key=lambda reading: reading.observed_at,
         default=None,
     )
-    wallet = _known(newest, status.interval, draft.now)
+    wallet = _known(newest, account.interval, draft.now)
     draft.money(c.ORGANIZATION_BALANCE, (account.name,), _nanos(wallet))
 
 

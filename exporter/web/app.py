@@ -1,4 +1,4 @@
-"""Routes → answers. Everything is read only."""
+"""Routes → answers. Everything is read only, but that a webhook takes deliveries if configured."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from email.utils import formatdate
-from urllib.parse import parse_qs, unquote
 
 import msgspec
 
@@ -16,17 +15,15 @@ from exporter.errors import StateError
 from exporter.ledger.totals import AccountTotals
 from exporter.web import exposition
 from exporter.web.health import Liveness, Readiness
+from exporter.web.messages import HTML, JSON, NOT_FOUND, TEXT, Request, Response, only
 from exporter.web.style import STYLE_HASH
 from exporter.web.view import Totals, Views
+from exporter.web.webhook import Webhook
 
 log = logging.getLogger(__name__)
 
 TOTALS_SECONDS = 5.0
 """How long the state may take to be read before an answer does without it."""
-
-HTML = "text/html; charset=utf-8"
-JSON = "application/json"
-TEXT = "text/plain; charset=utf-8"
 
 _POLICY = (
     f"default-src 'none'; style-src '{STYLE_HASH}'; img-src data:; "
@@ -40,27 +37,8 @@ _SECURITY = (
 )
 
 
-class Request(msgspec.Struct, frozen=True):
-    """What an answer may depend on."""
-
-    method: str
-    path: str
-    query: dict[str, str]
-    accept: str
-    has_body: bool
-
-
-class Response(msgspec.Struct, frozen=True):
-    """One answer; from `App.answer`, `headers` are those beside what every answer carries."""
-
-    status: int
-    content_type: str
-    body: bytes
-    headers: tuple[tuple[bytes, bytes], ...] = ()
-
-
 class App:
-    """The whole site. It holds no state but that the exporter was ready once."""
+    """The whole site. What it holds outlives a reload: that all was ready once, the webhook."""
 
     def __init__(self, views: Views, totals: Totals, clock: Clock) -> None:
         """`views` gives the objects in force, `totals` what the ledger has committed."""
@@ -68,6 +46,7 @@ class App:
         self._totals = totals
         self._clock = clock
         self._readiness = Readiness()
+        self._webhook = Webhook(views, clock)
         self._routes: dict[str, Callable[[Request], Awaitable[Response]]] = {
             "/": self._page,
             "/livez": self._livez,
@@ -75,23 +54,22 @@ class App:
             "/metrics": self._metrics,
         }
 
-    async def serve(self, method: str, target: bytes, headers: Mapping[bytes, bytes]) -> Response:
-        """The answer to one request as it came, with all its headers. A body is never read.
-
-        `target` is path and query; names of `headers` are in lower case.
-        """
-        request = _request(method, target, headers)
+    async def serve(self, request: Request) -> Response:
+        """The answer to one request, with all its headers."""
         response = await self.answer(request)
-        complete = _headers(request, response, self._clock.now())
-        return msgspec.structs.replace(response, headers=complete)
+        headers = _headers(request, response, self._clock.now())
+        return msgspec.structs.replace(response, headers=headers)
 
     async def answer(self, request: Request) -> Response:
         """The answer to one request; a defect of ours costs this answer only."""
         route = self._routes.get(request.path)
+        methods: tuple[str, ...] = ("GET", "HEAD")
+        if self._webhook.takes(request.path):
+            route, methods = self._webhook.answer, ("POST",)
         if route is None:
-            return Response(404, TEXT, b"not found: try /, /metrics, /livez or /readyz\n")
-        if request.method not in {"GET", "HEAD"}:
-            return Response(405, TEXT, b"only GET and HEAD\n", ((b"allow", b"GET, HEAD"),))
+            return NOT_FOUND
+        if request.method not in methods:
+            return only(*methods)
         try:
             return await route(request)
         except Exception:
@@ -111,7 +89,7 @@ class App:
         if isinstance(totals, str):
             return Response(503, TEXT, f"{totals}\n".encode("utf-8", "replace"))
         content_type, body = exposition.expose(
-            self._views().board, totals, self._clock.now(), request.accept
+            self._views().board, totals, self._clock.now(), request.headers.get("accept", "")
         )
         return Response(200, content_type, body)
 
@@ -134,26 +112,12 @@ class App:
             return str(error)
 
 
-def _request(method: str, target: bytes, headers: Mapping[bytes, bytes]) -> Request:
-    path, _, query = target.decode("ascii", "replace").partition("?")
-    fields = parse_qs(query, errors="replace", max_num_fields=None)
-    return Request(
-        method=method,
-        path=unquote(path),
-        query={name: values[-1] for name, values in fields.items()},
-        accept=headers.get(b"accept", b"").decode("latin-1"),
-        has_body=b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0",
-    )
-
-
 def _headers(request: Request, response: Response, now: float) -> tuple[tuple[bytes, bytes], ...]:
-    headers = (
-        (b"date", formatdate(now, usegmt=True).encode()),
-        (b"content-type", response.content_type.encode()),
-        (b"content-length", str(len(response.body)).encode()),
-        *_SECURITY,
-        *response.headers,
-    )
+    headers = ((b"date", formatdate(now, usegmt=True).encode()), *_SECURITY, *response.headers)
+    if response.status != 204:
+        length = str(len(response.body)).encode()
+        content_type = response.content_type.encode()
+        headers += ((b"content-type", content_type), (b"content-length", length))
     # A body that nobody reads would be taken for the next request.
     return (*headers, (b"connection", b"close")) if request.has_body else headers
 

@@ -18,6 +18,7 @@ from exporter.web.model import (
 )
 from exporter.web.spend import movements, spend
 from exporter.web.summary import Subject, summarize, wallet_figure
+from exporter.web.traffic import traffic
 from exporter.web.words import ago, ahead, count, instant, money, percent, plural, span
 
 SHOWN_MODELS = 12
@@ -49,6 +50,7 @@ def detail(subject: Subject, problems: tuple[Problem, ...]) -> Detail:
         spend=counted,
         spend_missing=None if counted else _spend_missing(subject),
         movements=movements(totals, subject.now) if totals else (),
+        traffic=traffic(subject.board.traffic, subject.now),
         endpoints=tuple(_endpoint(e, s, subject.now) for e, s in subject.board.endpoints.items()),
         notes=_notes(subject, totals) if totals else (),
     )

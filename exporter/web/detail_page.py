@@ -16,6 +16,7 @@ from exporter.web.model import (
     Tone,
 )
 from exporter.web.parts import badge, bar, cell, figure, limits, panel, reported, row_name, table
+from exporter.web.traffic import traffic_panel
 from exporter.web.words import count, money, percent, plural, short
 
 LONGEST_WHO = 160
@@ -38,7 +39,9 @@ def detail_page(detail: Detail, exports: Html) -> Html:
             _spend(detail.spend, detail.spend_missing),
             _grid(_limits(detail), _models(detail)),
             _grid(_endpoints(detail.endpoints), exports),
-            _grid(_movements(detail.movements), _notes(detail.notes)),
+            _grid(
+                traffic_panel(detail.traffic), _movements(detail.movements), _notes(detail.notes)
+            ),
         ]
     )
 

@@ -107,6 +107,15 @@ class MovementRow(msgspec.Struct, frozen=True):
     last: str
 
 
+class TrafficRow(msgspec.Struct, frozen=True):
+    """What the tap saw of one key."""
+
+    key_id: str
+    last: str
+    responses: str
+    refused: int
+
+
 class EndpointRow(msgspec.Struct, frozen=True):
     """How one endpoint's polls go."""
 
@@ -159,6 +168,7 @@ class Detail(msgspec.Struct, frozen=True):
     spend: Spend | None
     spend_missing: str | None
     movements: tuple[MovementRow, ...]
+    traffic: tuple[TrafficRow, ...]
     endpoints: tuple[EndpointRow, ...]
     notes: tuple[Note, ...]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from exporter import accepting
 from exporter.config import Listen
 from exporter.errors import ListenError
 from exporter.web.app import App
@@ -11,9 +12,6 @@ from exporter.web.protocol import MAX_HEADER_BYTES, Bounds, Connection
 
 STOP_SECONDS = 0.4
 """How long an answer that is under way may take when the server stops."""
-
-_ACCEPTING = 3
-"""Rounds of the event loop from accepting a connection to handing it over."""
 
 
 class WebServer:
@@ -31,13 +29,12 @@ class WebServer:
         """`host:port` as bound, with the port that was free if 0 was asked for."""
         if self._server is None or not self._server.sockets:
             raise RuntimeError("the web server is not running")
-        host, port = self._server.sockets[0].getsockname()[:2]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return str(Listen(*self._server.sockets[0].getsockname()[:2]))
 
     @property
     def open_connections(self) -> int:
         """How many connections are open."""
-        return len(self._connections)
+        return len(self._open())
 
     async def start(self) -> None:
         """Bind and serve. Raises ListenError, which says what to change."""
@@ -50,24 +47,20 @@ class WebServer:
                 backlog=2 * self._bounds.connections,
             )
         except (OSError, UnicodeError, OverflowError) as error:
-            raise ListenError(
-                f"cannot listen on {self._listen.host}:{self._listen.port} ({_reason(error)}): "
-                'set http.listen to a free address, or to "" to do without the status page'
-            ) from error
+            address = str(self._listen)
+            raise ListenError.at("http.listen", address, error, "the status page") from error
 
     async def stop(self) -> None:
         """Stop within a second: open answers get a moment, the rest is cut off. May be repeated."""
-        if self._server is None:
+        server, self._server = self._server, None
+        if server is None:
             return
-        self._server.close()
-        self._server = None
+        await accepting.close(server)
         for connection in self._connections:
             connection.finish()
         await self._closed()
-        for _ in range(_ACCEPTING):
-            await asyncio.sleep(0)
         for connection in self._connections:
-            connection.abort()
+            connection.cancel()
         await self._closed()
 
     async def _closed(self) -> None:
@@ -77,15 +70,11 @@ class WebServer:
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Take a connection, at the cost of the oldest one if there are too many."""
-        if len(self._connections) >= self._bounds.connections:
-            oldest = min(self._connections, key=lambda connection: connection.waiting_since)
-            oldest.abort()
-            self._connections.discard(oldest)
+        if len(self._open()) >= self._bounds.connections:
+            min(self._open(), key=lambda connection: connection.waiting_since).abort()
         connection = Connection(self._app, reader, writer, self._bounds.request_seconds)
         self._connections.add(connection)
         connection.task.add_done_callback(lambda _: self._connections.discard(connection))
 
-
-def _reason(error: Exception) -> str:
-    strerror = error.strerror if isinstance(error, OSError) else None
-    return strerror or str(error) or type(error).__name__
+    def _open(self) -> list[Connection]:
+        return [connection for connection in self._connections if not connection.aborted]

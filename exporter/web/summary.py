@@ -37,14 +37,13 @@ class Subject(msgspec.Struct, frozen=True):
         status = self.board.endpoints.get(Endpoint.ACCOUNT)
         if self.reading is None or status is None:
             return None
-        at, interval = self.reading.observed_at, status.interval
-        old = status.stale(self.now) or is_stale(at, interval, self.now)
+        at = self.reading.observed_at
+        old = status.stale(self.now) or status.outdated(at, self.now)
         return span(self.now - at) if old else None
 
     def envelope_stale(self, reading: Reading) -> str | None:
-        """The age of a number of an envelope if it is too old: every account poll renews it."""
-        status = self.board.endpoints.get(Endpoint.ACCOUNT)
-        if status is None or not is_stale(reading.observed_at, status.interval, self.now):
+        """The age of a number of an envelope if it is too old: polls or the tap renew it."""
+        if not is_stale(reading.observed_at, self.board.interval, self.now):
             return None
         return span(self.now - reading.observed_at)
 

@@ -12,8 +12,14 @@
 
 from __future__ import annotations
 
-from scripts.alerts import exporter, ledger, limits, wallet
+from scripts.alerts import exporter, ledger, limits, traffic, wallet
 from scripts.alerts.rule import Group
 
-GROUPS: tuple[Group, ...] = (wallet.GROUP, limits.GROUP, ledger.GROUP, exporter.GROUP)
+GROUPS: tuple[Group, ...] = (
+    wallet.GROUP,
+    limits.GROUP,
+    traffic.GROUP,
+    ledger.GROUP,
+    exporter.GROUP,
+)
 """Every rule. Within a group a rule sees what those before it recorded."""

@@ -25,8 +25,11 @@ min by (bytespike_account_name, bytespike_key_id) (
 
 KEY_QUOTA = Alert(
     name="BytespikeKeyQuotaLow",
-    expr="min by (bytespike_account_name, bytespike_key_id) (bytespike_key_quota_remaining_USD)"
-    " < <<keyQuotaRemainingUsd>>",
+    # A key that only the tap sees is there no longer than it is used, and its cap stays low.
+    expr="""\
+min by (bytespike_account_name, bytespike_key_id) (
+  last_over_time(bytespike_key_quota_remaining_USD[30m])
+) < <<keyQuotaRemainingUsd>>""",
     wait=5 * _MINUTE,
     linger=15 * _MINUTE,
     severity=Severity.WARNING,

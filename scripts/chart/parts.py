@@ -43,7 +43,14 @@ def monitor() -> Schema:
     """The values of a ServiceMonitor or PodMonitor."""
     duration = matching("^[0-9]+(ms|s|m|h)$")
     return struct(
-        {"enabled": FLAG, "interval": duration, "scrapeTimeout": duration, "labels": TEXTS}
+        {
+            "enabled": FLAG,
+            "interval": duration,
+            "scrapeTimeout": duration,
+            "labels": TEXTS,
+            "relabelings": OBJECTS,
+            "metricRelabelings": OBJECTS,
+        }
     )
 
 

@@ -9,9 +9,10 @@ import json
 import re
 import sys
 
-from exporter.configuration.settings import FLAG as SETTING_FLAG
-from exporter.configuration.settings import PEM, SETTINGS, Pairs, Setting
-from exporter.configuration.settings import URL as SETTING_URL
+from exporter.configuration.kinds import FLAG as SETTING_FLAG
+from exporter.configuration.kinds import PEM, Pairs, Setting
+from exporter.configuration.kinds import URL as SETTING_URL
+from exporter.configuration.settings import SETTINGS
 from scripts.alerts.thresholds import read
 from scripts.chart.parts import (
     ACCOUNT_NAME,
@@ -40,7 +41,7 @@ from scripts.chart.parts import (
     whole,
 )
 
-_OURS = ("state.path", "http.listen", "otlp.headers")
+_OURS = ("state", "http", "otlp.headers", "tap", "webhook")
 """What the chart sets itself, and what is secret."""
 
 _KINDS = {SETTING_FLAG: FLAG, SETTING_URL: URL, PEM: matching("^/")}
@@ -78,7 +79,7 @@ def configuration() -> Schema:
     sections: dict[str, dict[str, object]] = {}
     top: Schema = {}
     for setting in SETTINGS:
-        if setting.path in _OURS:
+        if setting.path in _OURS or setting.section.partition(".")[0] in _OURS:
             continue
         if setting.section:
             sections.setdefault(setting.section, {})[setting.key] = _setting(setting)
@@ -110,7 +111,7 @@ def _threshold(name: str) -> Schema:
 
 
 def _network_policy() -> Schema:
-    peers = ("scrapeFrom", "gatewayTo", "otlpTo", "dnsTo", "extraEgress")
+    peers = ("scrapeFrom", "gatewayTo", "otlpTo", "dnsTo", "tapFrom", "webhookFrom", "extraEgress")
     lists: Schema = dict.fromkeys(peers, OBJECTS)
     return struct({"enabled": FLAG, "dnsPorts": items(PORT, minItems=1)} | lists)
 
@@ -134,6 +135,24 @@ def _alerts() -> Schema:
     return struct({"runbookUrl": URL, "thresholds": struct(thresholds)})
 
 
+def _tap(more: Schema | None = None) -> Schema:
+    own: Schema = {"enabled": FLAG, "proxy": FLAG, "port": PORT, "proxyPort": PORT}
+    return struct(own | (more or {}))
+
+
+def _webhook() -> Schema:
+    path = matching("^(/[A-Za-z0-9._~-]+)+$")
+    header = matching("^[A-Za-z0-9-]+$", maxLength=100)
+    return struct(
+        {
+            "existingSecret": NAME_OR_EMPTY,
+            "key": SECRET_KEY,
+            "path": path,
+            "signatureHeader": header,
+        }
+    )
+
+
 def _dashboards() -> Schema:
     return struct(
         {"enabled": FLAG, "labels": TEXTS, "annotations": TEXTS, "namespace": NAME_OR_EMPTY}
@@ -149,18 +168,24 @@ def _shared() -> Schema:
         "resources": RESOURCES,
         "livenessProbe": PROBE,
         "extraEnv": ENVIRONMENT,
+        "extraVolumes": OBJECTS,
+        "extraVolumeMounts": OBJECTS,
+        # What a chart that depends on this one adds: shared values, and the condition of depending.
         "global": OPEN,
+        "enabled": one_of(True),
     }
 
 
 def exporter_values() -> Schema:
     """The values of bytespike-exporter."""
     texts = ("commonLabels", "commonAnnotations", "podLabels", "podAnnotations", "nodeSelector")
-    objects = ("extraEnvFrom", "extraVolumes", "extraVolumeMounts", "tolerations")
+    objects = ("extraEnvFrom", "tolerations")
     own: Schema = {
         "imagePullSecrets": items(struct({"name": NAME}, "name")),
         "accounts": _accounts(),
         "otlpHeaders": struct({"existingSecret": NAME_OR_EMPTY, "key": SECRET_KEY}),
+        "tap": _tap({"account": TEXT, "allowHosts": items(SOME_TEXT)}),
+        "webhook": _webhook(),
         "replicaCount": whole(0),
         "strategy": one_of("Recreate", "RollingUpdate"),
         "persistence": _persistence(),
@@ -193,6 +218,7 @@ def sidecar_values() -> Schema:
     return _shared() | {
         "accountName": ACCOUNT_NAME,
         "existingSecret": struct({"name": NAME, "key": SECRET_KEY}, "name", "key"),
+        "tap": _tap(),
         "configMapName": NAME_OR_EMPTY,
     }
 

@@ -8,14 +8,18 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+from exporter.gateway.readings import Source as Seer
 from exporter.simulator.faults import Fault
 from exporter.simulator.options import Options
+from exporter.traffic import DeliveryOutcome
 from scripts.browser import Browser, BrowserError, find_chromium
+from scripts.dashboard_pictures.calls import Calls
 from scripts.dashboard_pictures.grafana import Source, View, seconds
 from scripts.dashboard_pictures.page import WIDTH, page_html
 from scripts.dashboard_pictures.replay import HOUR, MINUTE, Receivers, Replay, Wallet, replay
@@ -58,6 +62,23 @@ def _trouble(world: Replay, left: float) -> None:
         world.gateways["dev"].faults.add(Fault("delay", "account", times=10, seconds=0.4))
 
 
+def _calls(world: Replay, calls: Calls, now: float, left: float) -> None:
+    """What the tap sees: batch works through the proxy by the hour, dev rests for a while."""
+    prod, batch = (world.gateways[name].api_key for name in ("prod", "batch"))
+    wave = 1 + math.sin(now / HOUR)
+    calls.happen(prod, round(200 + 60 * wave), Seer.HOOK)
+    works = round(now / HOUR) % 3 or left < 20 * MINUTE
+    calls.happen(batch, round(90 * wave) + 20 if works else 0, Seer.PROXY)
+    if not HOUR < left < 3 * HOUR:
+        calls.happen(world.gateways["dev"].api_key, 30, Seer.LOG)
+    calls.happen("sk-byts-an-application-7c1e", round(25 * wave), Seer.HOOK, refused=402)
+    if round(left) == HOUR:
+        calls.fail()
+    if round(left) in (2 * HOUR, 20 * MINUTE):
+        calls.push(DeliveryOutcome.ACCEPTED)
+        calls.push(DeliveryOutcome.DUPLICATE)
+
+
 async def fill(folder: Path, url: str, until: float) -> None:
     """Let everything happen up to `until` (Unix s), into the receiver at `url`."""
     began = until - DAYS - 24 * HOUR
@@ -65,7 +86,13 @@ async def fill(folder: Path, url: str, until: float) -> None:
     async with replay(folder, began, _wallets(), watchers, Receivers(otlp=url)) as world:
         # Steps that are longer than a query's window leave the first column of a range a guess.
         await world.run(until - 26 * HOUR, HOUR)
-        await world.run(until, 4 * MINUTE, lambda now: _trouble(world, until - now))
+        calls = world.exporters["one"].tap("prod")
+
+        def happen(now: float) -> None:
+            _trouble(world, until - now)
+            _calls(world, calls, now, until - now)
+
+        await world.run(until, 4 * MINUTE, happen)
 
 
 def paint(url: str, until: float, out: Path, browser: Browser, folder: Path) -> None:

@@ -29,6 +29,7 @@ from exporter.simulator.app import Simulator
 from exporter.simulator.options import Options
 from exporter.simulator.server import running
 from exporter.snapshot import take
+from scripts.dashboard_pictures.calls import Calls
 
 MINUTE, HOUR = 60.0, 3600.0
 
@@ -52,6 +53,10 @@ class JumpingClock:
         """Jump."""
         self.jump(seconds)
         await asyncio.sleep(0)
+
+    async def sleep_unless(self, event: asyncio.Event, seconds: float) -> None:
+        """Jump, unless `event` is set."""
+        await self.sleep(0.0 if event.is_set() else seconds)
 
     def jump(self, seconds: float) -> None:
         """Let so many seconds have passed."""
@@ -77,7 +82,7 @@ class Exporter:
     """One exporter with a state file of its own."""
 
     def __init__(self, name: str, fleet: Fleet, around: Surroundings, scraped: str) -> None:
-        self._name = name
+        self.name = name
         self._fleet = fleet
         self._around = around
         self._scraped = scraped
@@ -102,10 +107,15 @@ class Exporter:
         body = render(take(self._around.board, totals, now), openmetrics=False)
         added = "&".join(
             f"extra_label={quote(label, safe='=')}"
-            for label in ("job=bytespike-exporter", f"instance={self._name}:9464")
+            for label in ("job=bytespike-exporter", f"instance={self.name}:9464")
         )
         url = f"{self._scraped}/api/v1/import/prometheus?timestamp={round(now * 1000)}&{added}"
         (await http.post(url, content=body)).raise_for_status()
+
+    def tap(self, account: str) -> Calls:
+        """Give the exporter a tap; keys of no account belong to `account`."""
+        around = self._around
+        return Calls(around.board, account, around.clock, around.repeats)
 
     async def end(self) -> None:
         """Close the state file and the connections."""
@@ -121,7 +131,7 @@ class Replay:
     ) -> None:
         self.clock = clock
         self.gateways = gateways
-        self._exporters = exporters
+        self.exporters = {exporter.name: exporter for exporter in exporters}
 
     async def run(
         self, until: float, step: float, each: Callable[[float], None] = lambda now: None
@@ -137,7 +147,7 @@ class Replay:
                 for gateway in self.gateways.values():
                     gateway.world.advance(self.clock.now())
                 each(due)
-                for exporter in self._exporters:
+                for exporter in self.exporters.values():
                     await exporter.round(http)
                 due += step
 

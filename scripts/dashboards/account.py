@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from exporter import attributes as a
 from exporter import catalogue as c
 from exporter.prometheus import label_name
 from scripts.dashboards import common as q
-from scripts.dashboards import limits
+from scripts.dashboards import limits, traffic
 from scripts.dashboards.annotations import movements
 from scripts.dashboards.books import books
 from scripts.dashboards.frame import IN_DEPTH, Page, Section, Tile
@@ -30,9 +31,9 @@ from scripts.dashboards.promql import (
     top,
 )
 
-_PER_SERIES = (c.KEY_NAME, c.KEY_ID, c.MODEL)
-_KEYS = (c.KEY_NAME, c.KEY_ID)
-_MODELS = (c.MODEL,)
+_PER_SERIES = (a.KEY_NAME, a.KEY_ID, a.MODEL)
+_KEYS = (a.KEY_NAME, a.KEY_ID)
+_MODELS = (a.MODEL,)
 _MINUTE = 60
 _HOUR = "Billed in the hour before each instant. Calls that settle late show when they settle."
 
@@ -131,8 +132,8 @@ def _money() -> list[Tile]:
 def _spend() -> list[Tile]:
     key = Text("Spend by key, hour by hour", _HOUR)
     model = Text("Spend by model, hour by hour", _HOUR)
-    by_key = Query(growth(c.USAGE_COST, _KEYS, "1h"), q.legend(c.KEY_NAME))
-    by_model = Query(growth(c.USAGE_COST, _MODELS, "1h"), q.legend(c.MODEL))
+    by_key = Query(growth(c.USAGE_COST, _KEYS, "1h"), q.legend(a.KEY_NAME))
+    by_model = Query(growth(c.USAGE_COST, _MODELS, "1h"), q.legend(a.MODEL))
     return [
         Tile(lines(key, [by_key], q.SPENT, STACKED), 12, 8),
         Tile(lines(model, [by_model], q.SPENT, STACKED), 12, 8),
@@ -148,14 +149,14 @@ def _table() -> Tile:
     cost = growth(c.USAGE_COST, _PER_SERIES, RANGE)
     calls = growth(c.USAGE_REQUESTS, _PER_SERIES, RANGE)
     tokens = [
-        f"round({growth(c.USAGE_TOKENS, _PER_SERIES, RANGE, matcher(c.TOKEN_TYPE, kind))})"
-        for kind in c.TOKEN_TYPES
+        f"round({growth(c.USAGE_TOKENS, _PER_SERIES, RANGE, matcher(a.TOKEN_TYPE, kind))})"
+        for kind in a.TOKEN_TYPES
     ]
     queries = (f"sort_desc({cost} > 0)", f"round({calls})", *tokens, f"{cost} / ({calls} > 0)")
     columns = {
-        label_name(c.KEY_NAME): Column("Key"),
-        label_name(c.KEY_ID): Column("Masked key", width=150),
-        label_name(c.MODEL): Column("Model"),
+        label_name(a.KEY_NAME): Column("Key"),
+        label_name(a.KEY_ID): Column("Masked key", width=150),
+        label_name(a.MODEL): Column("Model"),
         "Value #A": Column("Cost", q.USD, 110),
         "Value #B": Column("Requests", Field("short"), 100),
         "Value #C": Column("Input tokens", Field("short"), 120),
@@ -167,19 +168,19 @@ def _table() -> Tile:
 
 def _tokens() -> list[Tile]:
     per_minute = Field("short", 0)
-    kind = (c.TOKEN_TYPE,)
+    kind = (a.TOKEN_TYPE,)
     panels = (
         (
             Text("Tokens by type, per minute", "Tokens billed: of prompts and of answers."),
-            Query(rate(c.USAGE_TOKENS, kind, per=_MINUTE), q.legend(c.TOKEN_TYPE)),
+            Query(rate(c.USAGE_TOKENS, kind, per=_MINUTE), q.legend(a.TOKEN_TYPE)),
         ),
         (
             Text("Tokens by model, per minute", "Tokens billed, prompts and answers together."),
-            Query(rate(c.USAGE_TOKENS, _MODELS, per=_MINUTE), q.legend(c.MODEL)),
+            Query(rate(c.USAGE_TOKENS, _MODELS, per=_MINUTE), q.legend(a.MODEL)),
         ),
         (
             Text("Requests by model, per minute", "API calls billed."),
-            Query(rate(c.USAGE_REQUESTS, _MODELS, per=_MINUTE), q.legend(c.MODEL)),
+            Query(rate(c.USAGE_REQUESTS, _MODELS, per=_MINUTE), q.legend(a.MODEL)),
         ),
     )
     fields = (per_minute, per_minute, Field("short", 1))
@@ -199,15 +200,15 @@ def _limits() -> list[Tile]:
     fullest = Text("Model caps: what is spent", "Share of each cap, 100 % is all. Uncapped: none.")
     queries = (f"sort_desc({gauge(c.QUOTA_USAGE)})", gauge(c.QUOTA_LIMIT))
     columns = {
-        label_name(c.MODEL): Column("Model"),
+        label_name(a.MODEL): Column("Model"),
         "Value #A": Column("Used", q.USD, 105),
         "Value #B": Column("Cap", Field("currencyUSD", 2, nothing="uncapped"), 105),
     }
     left = [
-        Query(gauge(c.RATE_REMAINING, of="min"), f"left · {q.legend(c.KEY_ID)}"),
+        Query(gauge(c.RATE_REMAINING, of="min"), f"left · {q.legend(a.KEY_ID)}"),
         Query(f"max({gauge(c.RATE_LIMIT)})", "cap"),
     ]
-    utilization = Query(top(10, gauge(c.QUOTA_UTILIZATION)), q.legend(c.MODEL))
+    utilization = Query(top(10, gauge(c.QUOTA_UTILIZATION)), q.legend(a.MODEL))
     usd = Field("currencyUSD", nothing="no window is known")
     return [
         Tile(lines(window, left, usd, Look(limit="cap")), 8, 7),
@@ -216,17 +217,22 @@ def _limits() -> list[Tile]:
     ]
 
 
+def _traffic() -> list[Tile]:
+    return [traffic.newest(8, many=False), traffic.responses(), traffic.refusals(many=False)]
+
+
 def page() -> Page:
     """One account in depth."""
     return Page(
         uid=IN_DEPTH,
         title="ByteSpike / Account",
-        description="One ByteSpike account in depth: money, keys, models, limits and books.",
+        description="One ByteSpike account in depth: money, spend, limits, traffic and books.",
         sections=(
             Section("Money", _money()),
             Section("Spend", _spend()),
             Section("Tokens and requests", _tokens()),
             Section("Limits", _limits()),
+            Section(traffic.TITLE, _traffic()),
             Section("Books", books()),
         ),
         many=False,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.models import dashboard as model
 
-from exporter.catalogue import BILLING_LAST, KIND
+from exporter.attributes import KIND
+from exporter.catalogue import BILLING_LAST
 from exporter.prometheus import label_name
 from scripts.dashboards.panels import DATASOURCE, STEP
 from scripts.dashboards.promql import gauge, labels, matcher, series

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from exporter import attributes as a
 from exporter import catalogue as c
 from exporter.prometheus import label_name
 from scripts.dashboards import common as q
@@ -51,17 +52,17 @@ def _movements() -> Tile:
         "What was not an API call, by kind: in the chosen range, and when it last happened. The "
         "last time may lie before the range.",
     )
-    by = (c.KIND,)
+    by = (a.KIND,)
     queries = (
         f"sort_desc({gauge(c.BILLING_LAST)} * 1000)",
-        f"round({growth(c.BILLING_TRANSACTIONS, (c.ACCOUNT, *by), RANGE)})",
+        f"round({growth(c.BILLING_TRANSACTIONS, (a.ACCOUNT, *by), RANGE)})",
         *(
-            growth(c.BILLING_AMOUNT, (c.ACCOUNT, *by), RANGE, matcher(c.DIRECTION, direction))
-            for direction in c.DIRECTIONS
+            growth(c.BILLING_AMOUNT, (a.ACCOUNT, *by), RANGE, matcher(a.DIRECTION, direction))
+            for direction in a.DIRECTIONS
         ),
     )
     columns = {
-        label_name(c.KIND): Column("Kind"),
+        label_name(a.KIND): Column("Kind"),
         "Value #A": Column("Last", Field("dateTimeFromNow"), 130),
         "Value #B": Column("Number", Field("short", 0), 90),
         "Value #C": Column("Credited", q.USD, 110),
@@ -75,10 +76,10 @@ def _whose() -> Tile:
         "Whose account", "What the gateway says of the user and its organization, if it has one."
     )
     columns = {
-        label_name(c.ACCOUNT): Column("Account"),
-        label_name(c.TIER): Column("Tier"),
-        label_name(c.ORGANIZATION_NAME): Column("Organization"),
-        label_name(c.ORGANIZATION_ID): Column("Id", width=70),
-        label_name(c.ORGANIZATION_ROLE): Column("Role", width=90),
+        label_name(a.ACCOUNT): Column("Account"),
+        label_name(a.TIER): Column("Tier"),
+        label_name(a.ORGANIZATION_NAME): Column("Organization"),
+        label_name(a.ORGANIZATION_ID): Column("Id", width=70),
+        label_name(a.ORGANIZATION_ROLE): Column("Role", width=90),
     }
     return Tile(rows(text, (gauge(c.ACCOUNT_INFO),), columns, hidden=("Value",)), 12, 7)

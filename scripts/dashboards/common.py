@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from exporter import attributes as a
 from exporter import catalogue as c
 from exporter.prometheus import label_name
 from scripts.dashboards import limits
 from scripts.dashboards.panels import GREEN, RED, Field
 from scripts.dashboards.promql import gauge, growth, labels
 
-BY_ACCOUNT = (c.ACCOUNT,)
-BY_KEY = (c.ACCOUNT, c.KEY_ID, c.KEY_NAME)
-BY_MODEL = (c.ACCOUNT, c.MODEL)
+BY_ACCOUNT = (a.ACCOUNT,)
+BY_KEY = (a.ACCOUNT, a.KEY_ID, a.KEY_NAME)
+BY_MODEL = (a.ACCOUNT, a.MODEL)
 
-ACCOUNT_COLUMN = (label_name(c.ACCOUNT),)
+ACCOUNT_COLUMN = (label_name(a.ACCOUNT),)
 """What a table of one account need not show."""
 
 USD = Field("currencyUSD", 2)
@@ -37,7 +38,7 @@ ANSWERS = f"min by {labels(BY_ACCOUNT)} ({gauge(c.GATEWAY_UP)})"
 RATE_LEFT = f"{gauge(c.RATE_REMAINING, of='min')} / ({gauge(c.RATE_LIMIT)} > 0)"
 """Share of each key's window that is left, 1 = all."""
 
-WINDOW_LEFT_BY_ACCOUNT = f"min by ({label_name(c.ACCOUNT)}) ({RATE_LEFT})"
+WINDOW_LEFT_BY_ACCOUNT = f"min by ({label_name(a.ACCOUNT)}) ({RATE_LEFT})"
 
 
 def legend(*attributes: str) -> str:

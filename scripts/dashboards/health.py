@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from exporter import attributes as a
 from exporter import catalogue as c
 from exporter.prometheus import label_name, prometheus_name
 from scripts.dashboards import common as q
-from scripts.dashboards import limits
+from scripts.dashboards import limits, traffic
 from scripts.dashboards.frame import HEALTH, Page, Section, Tile, to_account
 from scripts.dashboards.panels import (
     BLUE,
@@ -35,11 +36,11 @@ from scripts.dashboards.promql import (
     top,
 )
 
-_ENDPOINT = labels((c.ACCOUNT, c.ENDPOINT))
-_OUTCOME = label_name(c.OUTCOME)
+_ENDPOINT = labels((a.ACCOUNT, a.ENDPOINT))
+_OUTCOME = label_name(a.OUTCOME)
 _AGE = f"time() - {gauge(c.LAST_SUCCESS)}"
 _FAILED = f'{_OUTCOME}!="success"'
-_PER_ENDPOINT = q.legend(c.ACCOUNT, c.ENDPOINT)
+_PER_ENDPOINT = q.legend(a.ACCOUNT, a.ENDPOINT)
 _NO_OTLP = "no OTLP is sent"
 _NO_USAGE = "usage is off"
 _MINUTE = 60
@@ -60,7 +61,7 @@ _BY_OUTCOME = Look(
 
 def _export_failures(window: str) -> str:
     """Share of exports that failed or lost points, of the exporter that is worst off."""
-    exports, attributes = prometheus_name(c.EXPORTS), labels((c.OUTCOME,))
+    exports, attributes = prometheus_name(c.EXPORTS), labels((a.OUTCOME,))
     bad = f'sum without {attributes} (rate({exports}{{{_OUTCOME}=~"failure|partial"}}[{window}]))'
     every = f"sum without {attributes} (rate({exports}[{window}]))"
     return f"max({bad} / ({every} > 0))"
@@ -69,7 +70,7 @@ def _export_failures(window: str) -> str:
 def _numbers() -> list[Tile]:
     running = f"count({prometheus_name(c.BUILD_INFO)})"
     failing = f"sum(1 - {gauge(c.GATEWAY_UP)})"
-    rejected = growth(c.USAGE_ROWS, q.BY_ACCOUNT, "24h", matcher(c.OUTCOME, "rejected"))
+    rejected = growth(c.USAGE_ROWS, q.BY_ACCOUNT, "24h", matcher(a.OUTCOME, "rejected"))
     folded = f"sum({gauge(c.SERIES_FOLDED)})"
     some = Field("short", 0, limits.ANY)
     usage_off = Field("short", 0, limits.ANY, nothing=_NO_USAGE)
@@ -130,14 +131,14 @@ def _gateway() -> list[Tile]:
         "Poll duration", "Half of the polls and 95 % of them took no longer; waits included."
     )
     failed = Text("Failed polls", "In the chosen range, by endpoint and reason; most first.")
-    each = rate(c.POLLS, (c.ACCOUNT, c.OUTCOME), per=_MINUTE)
-    by_outcome = Query(f"sum by {labels((c.OUTCOME,))} ({each})", q.legend(c.OUTCOME))
+    each = rate(c.POLLS, (a.ACCOUNT, a.OUTCOME), per=_MINUTE)
+    by_outcome = Query(f"sum by {labels((a.OUTCOME,))} ({each})", q.legend(a.OUTCOME))
     quantiles = [
-        Query(quantile(c.POLL_DURATION, share, (c.ENDPOINT,)), f"{name} · {q.legend(c.ENDPOINT)}")
+        Query(quantile(c.POLL_DURATION, share, (a.ENDPOINT,)), f"{name} · {q.legend(a.ENDPOINT)}")
         for share, name in ((0.5, "50 %"), (0.95, "95 %"))
     ]
     failures = growth(c.POLLS, c.POLLS.attributes, RANGE, _FAILED)
-    reasons = Query(top(12, f"round({failures}) > 0"), q.legend(c.ACCOUNT, c.ENDPOINT, c.OUTCOME))
+    reasons = Query(top(12, f"round({failures}) > 0"), q.legend(a.ACCOUNT, a.ENDPOINT, a.OUTCOME))
     return [
         Tile(states(up, Query(gauge(c.GATEWAY_UP), _PER_ENDPOINT), q.UP, Field("short")), 12, 8),
         Tile(
@@ -168,11 +169,11 @@ def _out() -> list[Tile]:
     )
     builds = Text("Versions", "Which exporters report, by version and Python.")
     sent = Query(
-        f"max by {labels((c.OUTCOME,))} (rate({prometheus_name(c.EXPORTS)}[{RATE}])) * {_MINUTE}",
-        q.legend(c.OUTCOME),
+        f"max by {labels((a.OUTCOME,))} (rate({prometheus_name(c.EXPORTS)}[{RATE}])) * {_MINUTE}",
+        q.legend(a.OUTCOME),
     )
-    each = rate(c.USAGE_ROWS, (c.ACCOUNT, c.OUTCOME), per=_MINUTE)
-    read = Query(f"sum by {labels((c.OUTCOME,))} ({each})", q.legend(c.OUTCOME))
+    each = rate(c.USAGE_ROWS, (a.ACCOUNT, a.OUTCOME), per=_MINUTE)
+    read = Query(f"sum by {labels((a.OUTCOME,))} ({each})", q.legend(a.OUTCOME))
     build = f"count by {labels(c.BUILD_INFO.attributes)} ({prometheus_name(c.BUILD_INFO)})"
     columns = {
         "version": Column("Version"),
@@ -186,16 +187,27 @@ def _out() -> list[Tile]:
     ]
 
 
+def _traffic() -> list[Tile]:
+    return [
+        traffic.freshness(),
+        traffic.newest(12, many=True),
+        traffic.responses(),
+        traffic.refusals(many=True),
+        *traffic.taps(),
+    ]
+
+
 def page() -> Page:
     """The exporter's own health."""
     return Page(
         uid=HEALTH,
         title="ByteSpike / Exporter",
-        description="Health of the ByteSpike exporter: polls, freshness, exports and rows.",
+        description="Health of the ByteSpike exporter: polls, freshness, exports, rows and tap.",
         sections=(
             Section("Health", _numbers()),
             Section("Gateway", _gateway()),
             Section("Exports and rows", _out()),
+            Section(traffic.TITLE, _traffic()),
         ),
         many=True,
         since="now-6h",

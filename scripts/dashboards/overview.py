@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from exporter import attributes as a
 from exporter import catalogue as c
 from exporter.prometheus import label_name
 from scripts.dashboards import common as q
@@ -10,7 +11,7 @@ from scripts.dashboards.frame import OVERVIEW, Page, Section, Tile, account_link
 from scripts.dashboards.panels import Column, Field, Look, Query, Text, bars, lines, rows, single
 from scripts.dashboards.promql import RANGE, gauge, growth, labels, series, top
 
-_ACCOUNT = label_name(c.ACCOUNT)
+_ACCOUNT = label_name(a.ACCOUNT)
 _IN_RANGE = Field("currencyUSD", 2, nothing="nothing was spent")
 
 
@@ -45,7 +46,7 @@ def _who() -> Tile:
         "An empty cell is unknown, not zero. While usage cannot be read, spending stands still; "
         "it is caught up later. Click an account to see it in depth.",
     )
-    tier = f"max by {labels((c.ACCOUNT, c.TIER))} ({series(c.ACCOUNT_INFO)})"
+    tier = f"max by {labels((a.ACCOUNT, a.TIER))} ({series(c.ACCOUNT_INFO)})"
     queries = (
         f"sort({q.RUNWAY_LEFT})",
         q.BALANCE,
@@ -59,7 +60,7 @@ def _who() -> Tile:
     )
     columns = {
         _ACCOUNT: Column("Account"),
-        label_name(c.TIER): Column("Tier", width=110),
+        label_name(a.TIER): Column("Tier", width=110),
         "Value #A": Column("Runway", Field("s", 1, limits.RUNWAY), 115),
         "Value #B": Column("Balance", Field("currencyUSD", 2, limits.BALANCE), 115),
         "Value #C": Column("Low at", q.USD, 100),
@@ -80,7 +81,7 @@ def _over_time() -> list[Tile]:
         "The dashed lines are where the alerts begin. A gap: nothing was spent, or nothing known.",
     )
     balance = Text("Balance", "What is left to spend, net of holds. It jumps with a top-up.")
-    by_account, usd = q.legend(c.ACCOUNT), Field("currencyUSD")
+    by_account, usd = q.legend(a.ACCOUNT), Field("currencyUSD")
     return [
         Tile(
             lines(runway, [Query(q.RUNWAY_LEFT, by_account)], q.RUNWAY, links=to_account()), 12, 8
@@ -105,7 +106,7 @@ def _spend() -> list[Tile]:
     )
     keys = Text("Top keys", "Keys that cost most in the chosen range, by the name first seen.")
     models = Text("Top models", "Models that cost most in the chosen range.")
-    by_account = q.legend(c.ACCOUNT)
+    by_account = q.legend(a.ACCOUNT)
     key_growth = top(10, f"{growth(c.USAGE_COST, q.BY_KEY, RANGE)} > 0")
     model_growth = top(10, f"{growth(c.USAGE_COST, q.BY_MODEL, RANGE)} > 0")
     return [
@@ -134,7 +135,7 @@ def _spend() -> list[Tile]:
         Tile(
             bars(
                 keys,
-                Query(key_growth, q.legend(c.ACCOUNT, c.KEY_NAME)),
+                Query(key_growth, q.legend(a.ACCOUNT, a.KEY_NAME)),
                 _IN_RANGE,
                 links=to_account(),
             ),
@@ -144,7 +145,7 @@ def _spend() -> list[Tile]:
         Tile(
             bars(
                 models,
-                Query(model_growth, q.legend(c.ACCOUNT, c.MODEL)),
+                Query(model_growth, q.legend(a.ACCOUNT, a.MODEL)),
                 _IN_RANGE,
                 links=to_account(),
             ),
@@ -170,7 +171,7 @@ def _limits() -> list[Tile]:
     )
     left = Field("currencyUSD", 2, limits.KEY_LEFT, nothing="no key has a cap")
     utilization = top(10, gauge(c.QUOTA_UTILIZATION))
-    by_key = q.legend(c.ACCOUNT, c.KEY_ID)
+    by_key = q.legend(a.ACCOUNT, a.KEY_ID)
     return [
         Tile(
             bars(
@@ -186,7 +187,7 @@ def _limits() -> list[Tile]:
         Tile(
             bars(
                 model,
-                Query(utilization, q.legend(c.ACCOUNT, c.MODEL)),
+                Query(utilization, q.legend(a.ACCOUNT, a.MODEL)),
                 q.MODEL_SPENT,
                 most=1,
                 links=to_account(),

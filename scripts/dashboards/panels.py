@@ -181,14 +181,15 @@ def rows(
     *,
     links: Mapping[str, str] | None = None,
     hidden: Sequence[str] = (),
+    nothing: str | None = None,
 ) -> model.Panel:
     """A table of instants: series that agree in their labels share a row.
 
     `columns` are by label, or `Value #A` for the first query's values, from left to right.
     Rows stand in the order of the first query. `links` are URLs by heading,
-    `hidden` columns are left out.
+    `hidden` columns are left out. `nothing` is said where there is no row.
     """
-    panel = _described(table.Panel(), text, Field("string"))
+    panel = _described(table.Panel(), text, Field("string", nothing=nothing))
     panel.targets([_target(chr(ord("A") + n), Query(q, ""), None) for n, q in enumerate(queries)])
     organize = {
         "excludeByName": dict.fromkeys(("Time", *hidden), True),

@@ -9,7 +9,8 @@ whose name two exporters learned at different times.
 
 from __future__ import annotations
 
-from exporter.catalogue import ACCOUNT, Kind, Metric
+from exporter.attributes import ACCOUNT
+from exporter.catalogue import Kind, Metric
 from exporter.prometheus import label_name, prometheus_name
 
 RATE = "$__rate_interval"

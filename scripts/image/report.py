@@ -1,10 +1,12 @@
-"""What an image is made of: `python -m scripts.image.report ROOT` prints a table of its root."""
+"""What an image is made of: `python -m scripts.image.report NAME:TAG` prints a table."""
 
 from __future__ import annotations
 
 import sys
 from collections import Counter
 from pathlib import Path
+
+from scripts.image.storage import mounted
 
 _PACKAGES = "opt/bytespike/"
 
@@ -28,15 +30,20 @@ def sizes(root: Path) -> Counter[str]:
     return found
 
 
-def table(root: Path, least: int = 500_000) -> str:
-    """A Markdown table, largest first; parts under `least` bytes are one line."""
+def rows(root: Path) -> list[tuple[str, int]]:
+    """Parts and their bytes, largest first; what is under a megabyte is one row."""
     found = sizes(root)
-    large = [(name, size) for name, size in found.most_common() if size >= least]
+    large = [(name, size) for name, size in found.most_common() if size >= 1_000_000]
     rest = sum(found.values()) - sum(size for _, size in large)
-    rows = [*large, ("everything else", rest), ("**all**", sum(found.values()))]
-    lines = [f"| {name} | {size / 1e6:.1f} |" for name, size in rows]
+    return [*large, ("everything else", rest), ("all", sum(found.values()))]
+
+
+def table(root: Path) -> str:
+    """The same as a Markdown table."""
+    lines = [f"| {name} | {size / 1e6:.1f} |" for name, size in rows(root)]
     return "\n".join(["| part | MB |", "| --- | --: |", *lines]) + "\n"
 
 
 if __name__ == "__main__":
-    sys.stdout.write(table(Path(sys.argv[1])))
+    with mounted(sys.argv[1]) as found:
+        sys.stdout.write(table(found))

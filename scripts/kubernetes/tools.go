@@ -3,7 +3,4 @@
 // Package tools names what is built from the modules, so that go.mod can lock them.
 package tools
 
-import (
-	_ "k8s.io/kubernetes/cmd/kube-apiserver"
-	_ "k8s.io/kubernetes/cmd/kubectl"
-)
+import _ "k8s.io/kubernetes/cmd/kube-apiserver"

@@ -63,6 +63,14 @@ class VirtualClock:
         heapq.heappush(self._sleepers, (self.time + max(0.0, seconds), self._number, future))
         await future
 
+    async def sleep_unless(self, event: asyncio.Event, seconds: float) -> None:
+        either = [asyncio.ensure_future(one) for one in (self.sleep(seconds), event.wait())]
+        try:
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in either:
+                one.cancel()
+
     async def advance(self, seconds: float) -> None:
         """Let so many seconds pass, waking every sleeper at its time."""
         end = self.time + seconds
@@ -114,6 +122,7 @@ class FakeGateway:
         self.fail_after: int | None = None
         self.version: object = None
         self.other_spent = 0
+        self.threshold: int | None = None
         self.asked: list[tuple[Endpoint, float, float, float]] = []
         self._serial = 0
 
@@ -151,6 +160,7 @@ class FakeGateway:
             available=31 * USD,
             lifetime_topup=250 * USD,
             lifetime_spent=self.spent,
+            low_balance_threshold=self.threshold,
         )
 
     async def usage(self, since: float, until: float) -> AsyncIterator[LogPage | RollupReading]:

@@ -13,7 +13,7 @@ import httpx
 import pytest
 import yaml
 
-from tests.peers.missing import PEERS
+from tests.peers.missing import KUBECTL, PEERS
 from tests.peers.process import Peer, PeerError, until
 
 _TOKEN = "a-token-for-the-test"
@@ -21,7 +21,7 @@ _SECONDS = 120.0
 
 
 class Tools(NamedTuple):
-    """The programs that scripts/kubernetes/set-up puts there."""
+    """The programs that scripts/kubernetes/set-up and scripts/peers put there."""
 
     etcd: Path
     apiserver: Path
@@ -30,11 +30,10 @@ class Tools(NamedTuple):
 
 def tools() -> Tools:
     """The programs; where one is missing the test ends, as a failure if KUBERNETES=required."""
-    kubernetes = PEERS / "kubernetes"
     found = Tools(
         PEERS / "etcd" / "usr" / "bin" / "etcd",
-        kubernetes / "kube-apiserver",
-        kubernetes / "kubectl",
+        PEERS / "kubernetes" / "kube-apiserver",
+        KUBECTL,
     )
     for program in found:
         if not program.exists():

@@ -15,6 +15,11 @@ DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 EXPORTER = DEPLOY / "helm" / "bytespike-exporter"
 SIDECAR = DEPLOY / "helm" / "bytespike-sidecar"
 
+OLDEST, NEWEST = "1.29", "1.37"
+"""The versions of Kubernetes that are claimed: native sidecars are on by default from 1.29."""
+
+MANIFESTS = {"manifest": "sidecar.yaml", "manifest-tap": "sidecar-tap.yaml"}
+
 Object: TypeAlias = dict[str, Any]
 MINIMAL: Object = {"accounts": [{"name": "prod", "existingSecret": {"name": "bytespike"}}]}
 
@@ -47,8 +52,14 @@ def every_scenario() -> Iterator[tuple[str, list[Object]]]:
         yield f"exporter-{name}", objects(values)
     for name, values in scenarios(SIDECAR).items():
         yield f"sidecar-{name}", render_sidecar(values, "app")
-    manifest = (DEPLOY / "manifests" / "sidecar.yaml").read_text("utf-8")
-    yield "manifest", list(yaml.safe_load_all(manifest))
+    for name, file in MANIFESTS.items():
+        yield name, list(yaml.safe_load_all((DEPLOY / "manifests" / file).read_text("utf-8")))
+
+
+def scenario_names() -> list[str]:
+    """The names of `every_scenario`, without rendering anything."""
+    names = [f"exporter-{name}" for name in scenarios(EXPORTER)]
+    return names + [f"sidecar-{name}" for name in scenarios(SIDECAR)] + list(MANIFESTS)
 
 
 def kind(found: Sequence[Object], wanted: str) -> Object:

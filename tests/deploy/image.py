@@ -6,58 +6,52 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from scripts.image.storage import buildah, mounted
 from tests.peers.missing import missing
 from tests.peers.process import Peer
 
 ROOT = Path(__file__).resolve().parents[2]
-STORAGE = ROOT / ".cache" / "image"
 NAME = "bytespike-exporter:test"
 UID = 65532
 
 
-def _buildah(*words: str) -> str:
-    command = ["buildah", "--root", str(STORAGE / "root"), "--runroot", str(STORAGE / "run")]
-    done = subprocess.run(
-        [*command, "--storage-driver", "vfs", *words],
+def build(name: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """What scripts/image/build says, under further variables."""
+    return subprocess.run(
+        [ROOT / "scripts" / "image" / "build", name],
+        env=os.environ | environment,
         capture_output=True,
-        check=True,
+        check=False,
         text=True,
-        timeout=120,
+        timeout=900,
     )
-    return done.stdout
 
 
-class Image:
-    """The built image: its configuration, and where its root is mounted."""
+class Image(NamedTuple):
+    """A built image: its configuration, and where its root is mounted."""
 
-    def __init__(self) -> None:
-        for tool in ("buildah", "debootstrap"):
-            if shutil.which(tool) is None:
-                missing(tool, "run scripts/image/install-tools as root")
-        if os.geteuid() != 0:
-            missing("image", "only root can build one here and start it")
-        # At once where `make image` has built it from the sources as they are.
-        done = subprocess.run(
-            [ROOT / "scripts" / "image" / "build", NAME],
-            capture_output=True,
-            check=False,
-            text=True,
-            timeout=900,
-        )
-        assert done.returncode == 0, done.stderr[-4000:]
-        found = json.loads(_buildah("inspect", "--type", "image", NAME))
-        self.config: dict[str, Any] = found["OCIv1"]["config"]
-        policy = ("--signature-policy", str(STORAGE / "policy.json"))
-        self._container = _buildah("from", *policy, "--pull-never", NAME).strip()
-        self.root = Path(_buildah("mount", self._container).strip())
+    config: dict[str, Any]
+    root: Path
 
-    def remove(self) -> None:
-        """Take the container away again; the image stays for the next run."""
-        _buildah("rm", self._container)
+
+@contextmanager
+def built() -> Iterator[Image]:
+    """The image of the sources as they are, at once where `make image` has built it already."""
+    for tool in ("buildah", "debootstrap"):
+        if shutil.which(tool) is None:
+            missing(tool, "run scripts/image/install-tools as root")
+    if os.geteuid() != 0:
+        missing("image", "only root can build one here and start it")
+    done = build(NAME)
+    assert done.returncode == 0, done.stderr[-4000:]
+    found = json.loads(buildah("inspect", "--type", "image", NAME))
+    with mounted(NAME) as root:
+        yield Image(found["OCIv1"]["config"], root)
 
 
 _RUN = """

@@ -59,6 +59,21 @@ def test_a_key_near_its_lifetime_cap_warns(rules: Promtool) -> None:
     rules.fires(KEY, story, at=15, summary=summary, key_id=KEY_ID)
 
 
+def test_a_key_that_only_the_tap_sees_now_and_then_warns_too(rules: Promtool) -> None:
+    """It is used every twenty minutes, and shown for three after that."""
+    seen = "4.5x2 stale _x16 " * 4
+    summary = f"prod: key {KEY_ID} has 4.50 USD left of its lifetime cap"
+    story = one("bytespike_key_quota_remaining_USD", seen, key_id=KEY_ID)
+    rules.fires(KEY, story, at=5, summary=summary, key_id=KEY_ID)
+    rules.stays(KEY, story, since=5, until=79)
+
+
+def test_a_cap_that_was_raised_ends_the_warning(rules: Promtool) -> None:
+    summary = f"prod: key {KEY_ID} has 4.50 USD left of its lifetime cap"
+    story = one("bytespike_key_quota_remaining_USD", "4.5x20 100x60", key_id=KEY_ID)
+    rules.fires(KEY, story, at=5, summary=summary, key_id=KEY_ID, until=37)
+
+
 def test_a_key_with_enough_of_its_cap_does_not_warn(rules: Promtool) -> None:
     story = one("bytespike_key_quota_remaining_USD", "5x60", key_id=KEY_ID)
     rules.silent(KEY, story, until=60)

@@ -1,6 +1,7 @@
 """A real API server takes what the charts render: Helm installs into it, upgrades and uninstalls.
 
-`make kube-tests` builds the server first. Nothing runs the pods: there is no kubelet.
+It knows the Prometheus Operator's objects too. `make kube-tests` builds the server first. Nothing
+runs the pods: there is no kubelet.
 """
 
 from __future__ import annotations
@@ -14,8 +15,18 @@ from helm_python import Config
 
 from scripts.chart.sidecar import render
 from tests.deploy.apiserver import ApiServer, Etcd, tools
-from tests.deploy.charts import EXPORTER, MINIMAL, SIDECAR, Object, scenarios
+from tests.deploy.charts import EXPORTER, MINIMAL, SIDECAR, kind, objects, scenarios
+from tests.peers.missing import CRDS, require
 from tests.peers.process import free_port
+
+STRICTLY = ("apply", "--server-side", "--validate=strict", "-f", "-")
+
+KINDS = (
+    "deployments", "configmaps", "secrets", "services", "serviceaccounts", "networkpolicies",
+    "poddisruptionbudgets", "servicemonitors", "podmonitors", "prometheusrules",
+    "persistentvolumeclaims",
+)  # fmt: skip
+"""What the exporter's chart makes; the last is what an uninstall may leave."""
 
 
 @pytest.fixture(scope="module")
@@ -26,11 +37,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
         Etcd(folder / "etcd", free_port(), free_port()) as etcd,
         ApiServer(folder / "server", etcd.url, free_port()) as found,
     ):
+        kubectl(found, "create", "namespace", "monitoring")
+        kubectl(found, "apply", "--server-side", "-f", str(require(CRDS)))
+        kubectl(found, "wait", "--for=condition=Established", "customresourcedefinitions", "--all")
         yield found
 
 
-def kubectl(server: ApiServer, *words: str, stdin: str | None = None) -> str:
-    done = subprocess.run(
+def run(
+    server: ApiServer, *words: str, stdin: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [tools().kubectl, "--kubeconfig", server.kubeconfig, *words],
         input=stdin,
         capture_output=True,
@@ -38,6 +54,10 @@ def kubectl(server: ApiServer, *words: str, stdin: str | None = None) -> str:
         text=True,
         timeout=60,
     )
+
+
+def kubectl(server: ApiServer, *words: str, stdin: str | None = None) -> str:
+    done = run(server, *words, stdin=stdin)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -46,10 +66,21 @@ def helm(server: ApiServer, namespace: str) -> Config:
     return Config(kubeconfig_path=server.kubeconfig, namespace=namespace)
 
 
-def without_crds(values: Object) -> Object:
-    """The values without what needs the Prometheus Operator, which is not there."""
-    switches = ("serviceMonitor", "podMonitor", "prometheusRule")
-    return values | {switch: {"enabled": False} for switch in switches}
+@pytest.mark.parametrize("scenario", scenarios(EXPORTER))
+def test_the_server_takes_every_object_with_strict_validation(
+    server: ApiServer, scenario: str
+) -> None:
+    found = objects(scenarios(EXPORTER)[scenario], release=scenario)
+    created = kubectl(server, *STRICTLY, stdin=yaml.safe_dump_all(found))
+    assert len(created.splitlines()) == len(found)
+
+
+def test_the_server_refuses_a_field_that_the_operator_does_not_know(server: ApiServer) -> None:
+    monitor = kind(objects(scenarios(EXPORTER)["everything"]), "ServiceMonitor")
+    monitor["spec"]["misspelt"] = 1
+    done = run(server, *STRICTLY, stdin=yaml.safe_dump(monitor))
+    assert done.returncode != 0
+    assert "misspelt" in done.stderr
 
 
 @pytest.mark.parametrize("scenario", scenarios(EXPORTER))
@@ -57,25 +88,25 @@ def test_helm_installs_every_scenario_and_takes_it_away_again(
     server: ApiServer, scenario: str
 ) -> None:
     namespace = f"exporter-{scenario}"
-    values = without_crds(scenarios(EXPORTER)[scenario])
-    if scenario == "everything":
-        values["dashboards"] = {"enabled": True, "namespace": namespace}
+    values = scenarios(EXPORTER)[scenario]
     with helm(server, namespace) as client:
         client.install(EXPORTER, "spike", values, create_namespace=True)
-        kinds = ("deployments", "configmaps", "networkpolicies", "persistentvolumeclaims")
-        found = kubectl(server, "-n", namespace, "get", ",".join(kinds), "-o", "name")
+        found = kubectl(server, "-n", namespace, "get", ",".join(KINDS), "-o", "name")
         assert "deployment.apps/" in found
         assert ("networkpolicy" in found) is (scenario != "trial")
+        assert ("servicemonitor" in found) is (scenario in ("everything", "tap"))
+        assert ("prometheusrule" in found) is (scenario == "everything")
+        assert ("podmonitor" in found) is (scenario == "trial")
         client.upgrade(EXPORTER, "spike", values | {"podLabels": {"upgraded": "yes"}})
         client.uninstall("spike")
-    assert remaining(server, namespace, "deployments") == []
+    assert remaining(server, namespace, *KINDS[:-1]) == []
     kept = ["spike-bytespike-exporter"] if scenario == "minimal" else []
-    assert remaining(server, namespace, "persistentvolumeclaims") == kept
+    assert remaining(server, namespace, KINDS[-1]) == kept
 
 
-def remaining(server: ApiServer, namespace: str, kinds: str) -> list[str]:
+def remaining(server: ApiServer, namespace: str, *kinds: str) -> list[str]:
     """Names of what nobody has deleted: no controller runs that would then remove claims."""
-    listed = yaml.safe_load(kubectl(server, "-n", namespace, "get", kinds, "-o", "yaml"))
+    listed = yaml.safe_load(kubectl(server, "-n", namespace, "get", ",".join(kinds), "-o", "yaml"))
     found = (item["metadata"] for item in listed["items"])
     return [about["name"] for about in found if "deletionTimestamp" not in about]
 
@@ -92,13 +123,12 @@ def test_the_server_takes_the_sidecar_with_strict_validation(
     server: ApiServer, scenario: str
 ) -> None:
     manifests = yaml.safe_dump_all(render(scenarios(SIDECAR)[scenario], f"app-{scenario}"))
-    words = ("apply", "--server-side", "--validate=strict", "-f", "-")
-    assert "deployment.apps/" in kubectl(server, *words, stdin=manifests)
+    assert "deployment.apps/" in kubectl(server, *STRICTLY, stdin=manifests)
 
 
 def test_the_server_keeps_what_makes_it_a_native_sidecar(server: ApiServer) -> None:
     manifest = (SIDECAR.parents[1] / "manifests" / "sidecar.yaml").read_text("utf-8")
-    kubectl(server, "apply", "--server-side", "--validate=strict", "-f", "-", stdin=manifest)
+    kubectl(server, *STRICTLY, stdin=manifest)
     path = "jsonpath={.spec.template.spec.initContainers[0].restartPolicy}"
     assert kubectl(server, "get", "deployment", "app", "-o", path) == "Always"
 

@@ -1,36 +1,40 @@
-"""The chart as Helm renders it: valid objects, what each switch does, what a person is told."""
+"""The chart as Helm renders it: valid objects, and what each switch does."""
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import Any
 
 import certifi
+import jsonschema
 import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
-from helm_python import HelmError, lint
+from helm_python import lint
 
-from exporter.config import Config
+from exporter.config import Config, Listen, Tap
 from exporter.config_file import parse
+from exporter.tap.proxy.target import Hosts, ProxyTarget
 from scripts.alerts.thresholds import read
+from tests.deploy import crds
 from tests.deploy.charts import (
     EXPORTER,
     MINIMAL,
+    NEWEST,
+    OLDEST,
     SIDECAR,
     Object,
     configurations,
     every_scenario,
     kind,
     objects,
+    our_containers,
+    pod_specs,
+    scenario_names,
     scenarios,
     texts,
 )
-
-OLDEST, NEWEST = "1.29", "1.37"
-"""The versions of Kubernetes that are claimed: native sidecars are on by default from 1.29."""
-
-CRDS = {"ServiceMonitor", "PodMonitor", "PrometheusRule"}
 
 
 @cache
@@ -38,8 +42,7 @@ def rendered() -> dict[str, list[Object]]:
     return dict(every_scenario())
 
 
-NAMES = [f"exporter-{name}" for name in scenarios(EXPORTER)]
-NAMES += [f"sidecar-{name}" for name in scenarios(SIDECAR)] + ["manifest"]
+NAMES = scenario_names()
 
 
 def with_values(**values: Any) -> list[Object]:
@@ -57,14 +60,43 @@ def test_helm_has_no_complaint_under_any_scenario(scenario: str) -> None:
 @pytest.mark.parametrize("scenario", NAMES)
 def test_every_object_is_what_kubernetes_expects(scenario: str, version: str) -> None:
     for item in rendered()[scenario]:
-        if item["kind"] not in CRDS:
+        if item["kind"] not in crds.KINDS:
             kubernetes_validate.validate(item, version, strict=True)
+
+
+OPERATED = [
+    ("exporter-everything", "ServiceMonitor"),
+    ("exporter-everything", "PrometheusRule"),
+    ("exporter-trial", "PodMonitor"),
+]
+
+
+@pytest.mark.parametrize(("scenario", "wanted"), OPERATED)
+def test_every_object_for_the_prometheus_operator_is_what_it_expects(
+    scenario: str, wanted: str
+) -> None:
+    item = kind(rendered()[scenario], wanted)
+    crds.validate(item)
+    mistakes: list[object] = [item["spec"] | {"misspelt": 1}, []]
+    for spec in mistakes:
+        with pytest.raises(jsonschema.ValidationError):
+            crds.validate(item | {"spec": spec})
 
 
 @pytest.mark.parametrize("chart", [EXPORTER, SIDECAR])
 def test_the_charts_claim_the_versions_that_are_tested(chart: Any) -> None:
     about = yaml.safe_load((chart / "Chart.yaml").read_text("utf-8"))
     assert about["kubeVersion"] == f">={OLDEST}.0-0"
+
+
+@pytest.mark.parametrize("chart", [EXPORTER, SIDECAR])
+def test_artifact_hub_can_read_what_the_charts_tell_it(chart: Any) -> None:
+    annotations = yaml.safe_load((chart / "Chart.yaml").read_text("utf-8"))["annotations"]
+    assert all(name.startswith("artifacthub.io/") for name in annotations)
+    links = yaml.safe_load(annotations["artifacthub.io/links"])
+    changes = yaml.safe_load(annotations["artifacthub.io/changes"])
+    assert [set(link) for link in links] == [{"name", "url"}] * len(links)
+    assert {change["kind"] for change in changes} <= {"added", "changed", "fixed", "removed"}
 
 
 def test_a_native_sidecar_is_no_object_of_an_older_kubernetes() -> None:
@@ -103,6 +135,81 @@ def test_values_arrive_in_the_configuration() -> None:
     assert config.http_listen.port == 8080
 
 
+def test_tap_and_webhook_arrive_in_the_configuration() -> None:
+    config = load(configurations(rendered()["exporter-tap"])[0])
+    assert config.tap.listen == Listen("0.0.0.0", 9789)
+    assert config.tap.account == "prod"
+    assert config.tap.proxy.listen == Listen("0.0.0.0", 9788)
+    assert config.webhook.path == "/hooks/money"
+    assert config.webhook.signature_header == "X-Signature"
+    datagrams = load(configurations(rendered()["exporter-datagrams"])[0])
+    assert datagrams.tap.listen == Listen("::", 8789)
+    assert datagrams.tap.proxy.listen is None
+    assert load(configurations(with_values())[0]).tap == Tap()
+
+
+def test_the_proxy_answers_to_the_names_of_its_service() -> None:
+    found = rendered()["exporter-tap"]
+    name = service(found, "tap")["metadata"]["name"]
+    config = load(configurations(found)[0])
+    target = ProxyTarget(config.gateway.base_url, config.tap.proxy.allow_hosts)
+    hosts = Hosts("0.0.0.0", target)
+    short = f"{name}.monitoring"
+    names = [name, short, f"{short}.svc", f"{short}.svc.cluster.local", "llm.internal.example"]
+    assert all(hosts.allow(f"{known}:9788".encode(), "10.0.0.9") for known in names)
+    assert not hosts.allow(f"{name}.other:9788".encode(), "10.0.0.9")
+
+
+def test_the_webhooks_secret_is_where_the_configuration_looks_for_it() -> None:
+    found = rendered()["exporter-tap"]
+    secret_file = load(configurations(found)[0]).webhook.secret_file
+    for pod in pod_specs(found):
+        volumes = {volume["name"]: volume for volume in pod["volumes"]}
+        (container,) = our_containers(pod)
+        mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+        secret = volumes["webhook"]["secret"]
+        assert secret["secretName"] == "bytespike-webhook"
+        (item,) = secret["items"]
+        assert item["key"] == "hmac"
+        assert f"{mounts['webhook']}/{item['path']}" == str(secret_file)
+    (pod, *_) = pod_specs(with_values())
+    assert "webhook" not in {volume["name"] for volume in pod["volumes"]}
+
+
+def service(found: list[Object], component: str) -> Object:
+    (one,) = (
+        item
+        for item in found
+        if item["kind"] == "Service"
+        and item["metadata"]["labels"]["app.kubernetes.io/component"] == component
+    )
+    return one
+
+
+@pytest.mark.parametrize(("scenario", "names"), [("tap", 2), ("datagrams", 1)])
+def test_the_taps_service_leads_to_ports_of_the_pod(scenario: str, names: int) -> None:
+    found = rendered()[f"exporter-{scenario}"]
+    spec = service(found, "tap")["spec"]
+    deployment = kind(found, "Deployment")
+    (container,) = our_containers(deployment["spec"]["template"]["spec"])
+    ports = {port["name"]: port for port in container["ports"]}
+    assert len(spec["ports"]) == names == len(ports) - 1
+    for port in spec["ports"]:
+        target = ports[port["targetPort"]]
+        assert (port["port"], port["protocol"]) == (target["containerPort"], target["protocol"])
+    assert spec["selector"].items() <= deployment["spec"]["template"]["metadata"]["labels"].items()
+    assert not spec["selector"].items() <= kind(found, "Pod")["metadata"]["labels"].items()
+    # Requests must not be led to a pod that is ending.
+    assert "publishNotReadyAddresses" not in spec
+
+
+def test_what_is_scraped_is_not_the_taps_service() -> None:
+    found = rendered()["exporter-tap"]
+    selector = kind(found, "ServiceMonitor")["spec"]["selector"]["matchLabels"]
+    assert selector.items() <= service(found, "exporter")["metadata"]["labels"].items()
+    assert not selector.items() <= service(found, "tap")["metadata"]["labels"].items()
+
+
 def test_a_changed_configuration_starts_the_pod_anew() -> None:
     def checksum(found: list[Object]) -> str:
         pod = kind(found, "Deployment")["spec"]["template"]
@@ -115,10 +222,41 @@ def test_a_changed_configuration_starts_the_pod_anew() -> None:
 
 def test_objects_of_other_operators_come_only_when_asked_for() -> None:
     kinds = {item["kind"] for item in with_values()}
-    assert kinds.isdisjoint(CRDS)
+    assert kinds.isdisjoint(crds.KINDS)
     assert "Secret" not in kinds
-    assert {item["kind"] for item in rendered()["exporter-everything"]} >= CRDS - {"PodMonitor"}
-    assert kind(rendered()["exporter-trial"], "PodMonitor")
+    for scenario, wanted in OPERATED:
+        assert kind(rendered()[scenario], wanted)
+
+
+def test_relabelings_arrive_in_the_monitors() -> None:
+    def relabelled(item: Object, endpoints: str) -> list[object]:
+        (endpoint,) = item["spec"][endpoints]
+        return [*endpoint["relabelings"], *endpoint["metricRelabelings"]]
+
+    for scenario, name, endpoints in (
+        ("everything", "serviceMonitor", "endpoints"),
+        ("trial", "podMonitor", "podMetricsEndpoints"),
+    ):
+        said = scenarios(EXPORTER)[scenario][name]
+        item = kind(rendered()[f"exporter-{scenario}"], name[0].upper() + name[1:])
+        expected = [*said["relabelings"], *said["metricRelabelings"]]
+        assert relabelled(item, endpoints) == expected != []
+
+
+def test_a_cluster_may_choose_the_user_itself() -> None:
+    chosen = dict.fromkeys(("runAsUser", "runAsGroup", "fsGroup"))
+    pod = kind(with_values(podSecurityContext=chosen), "Deployment")["spec"]["template"]["spec"]
+    assert pod["securityContext"].keys().isdisjoint(chosen)
+    assert pod["securityContext"]["runAsNonRoot"] is True
+
+
+def test_another_chart_may_depend_on_it() -> None:
+    found = with_values(**{"global": {"imageRegistry": "registry.example"}, "enabled": True})
+    assert found == with_values()
+
+
+def test_a_configuration_of_nothing_has_the_exporters_defaults() -> None:
+    assert load(configurations(with_values(config=None))[0]).otlp.endpoint.startswith("http://")
 
 
 def test_the_pod_has_time_to_end() -> None:
@@ -142,6 +280,22 @@ def test_only_scraping_comes_in() -> None:
     ingress = kind(with_values(), "NetworkPolicy")["spec"]["ingress"]
     assert [rule["ports"] for rule in ingress] == [[{"port": "http", "protocol": "TCP"}]]
     assert kind(rendered()["exporter-environment"], "NetworkPolicy")["spec"]["ingress"] == []
+
+
+def test_only_who_may_reaches_tap_and_webhook() -> None:
+    def ingress(found: list[Object]) -> list[tuple[list[str], list[Object]]]:
+        rules = kind(found, "NetworkPolicy")["spec"]["ingress"]
+        return [([port["port"] for port in rule["ports"]], rule["from"]) for rule in rules]
+
+    def namespace(name: str) -> Object:
+        labels = {"kubernetes.io/metadata.name": name}
+        return {"namespaceSelector": {"matchLabels": labels}}
+
+    assert ingress(rendered()["exporter-tap"]) == [
+        (["http"], [{"namespaceSelector": {}}, namespace("ingress-nginx")]),
+        (["tap", "tap-proxy"], [namespace("shop")]),
+    ]
+    assert ingress(rendered()["exporter-datagrams"]) == [(["tap"], [{"podSelector": {}}])]
 
 
 def test_services_and_monitors_leave_the_pod_of_the_helm_test_alone() -> None:
@@ -213,39 +367,18 @@ def test_the_notes_say_what_to_look_at_next() -> None:
     assert "starts counting from now" in trial
     assert "Prefer accounts[].existingSecret" in trial
     assert "Nobody reads" not in trial
+    tap = texts(scenarios(EXPORTER)["tap"])["NOTES.txt"]
+    assert "http://spike-bytespike-exporter-tap.monitoring:9788" in tap
+    assert "/hooks/money on port 9464" in tap
 
 
-REFUSED = [
-    ({"accounts": []}, "accounts: needs at least one"),
-    ({"acounts": []}, "additional properties 'acounts' not allowed"),
-    ({"accounts": [{"name": "prod"}]}, "at '/accounts/0': missing property 'existingSecret'"),
-    ({"accounts": [{"name": "a b", "apiKey": "k"}]}, "'a b' does not match pattern"),
-    ({"accounts": [{"name": "a", "apiKey": "k"}] * 2}, 'two accounts are named "a"'),
-    ({"config": {"otlp": {"headers": {"a": "b"}}}}, "properties 'headers' not allowed"),
-    ({"config": {"poll": {"account": "1 minute"}}}, "at '/config/poll/account'"),
-    ({"config": {"state": {"path": "/tmp/x"}}}, "additional properties 'state' not allowed"),
-    ({"config": {"usage": {"max_series": 0}}}, "at '/config/usage/max_series'"),
-    ({"image": {"digest": "latest"}}, "'latest' does not match pattern '^(sha256:"),
-    ({"extraEnv": [{"name": "K", "value": "sk-byts-0123"}]}, "at '/extraEnv/0/value'"),
-    ({"terminationGracePeriodSeconds": 5}, "minimum: got 5, want 11"),
-    ({"replicaCount": 2}, "more than one needs persistence.enabled=false"),
-    ({"strategy": "RollingUpdate"}, "strategy: RollingUpdate needs persistence.enabled=false"),
-    ({"podDisruptionBudget": {"enabled": True}}, "could only block node drains"),
-    (
-        {"serviceMonitor": {"enabled": True}, "service": {"enabled": False}},
-        "podMonitor.enabled does without a Service",
-    ),
-    (
-        {"serviceMonitor": {"enabled": True}, "podMonitor": {"enabled": True}},
-        "everything would be scraped twice",
-    ),
-    ({"alerts": {"thresholds": {"rateLimitRemainingRatio": 10}}}, "maximum: got 10, want 1"),
-    ({"networkPolicy": {"dnsPorts": []}}, "at '/networkPolicy/dnsPorts'"),
-]
-
-
-@pytest.mark.parametrize(("values", "message"), REFUSED, ids=[text for _, text in REFUSED])
-def test_a_mistake_is_refused_with_what_is_wrong(values: Object, message: str) -> None:
-    with pytest.raises(HelmError) as caught:
-        objects(MINIMAL | values)
-    assert message in str(caught.value)
+def test_the_values_that_the_documentation_shows_are_taken() -> None:
+    text = (EXPORTER.parents[2] / "docs" / "kubernetes.md").read_text("utf-8")
+    text = text.replace("sha256:…", f"sha256:{'0' * 64}")
+    known = yaml.safe_load((EXPORTER / "values.yaml").read_text("utf-8")).keys()
+    blocks = re.findall(r"^```yaml\n(.*?)^```", text, re.M | re.S)
+    loaded = [yaml.safe_load(block) for block in blocks if "{{" not in block]
+    shown = [block for block in loaded if block.keys() <= known]
+    assert {name for block in shown for name in block} >= {"accounts", "image", "networkPolicy"}
+    for block in shown:
+        assert kind(objects(MINIMAL | block), "Deployment")

@@ -186,6 +186,16 @@ def test_colours_change_where_the_alerts_begin() -> None:
 
 
 @Every
+def test_a_panel_of_what_may_be_off_says_so(name: str) -> None:
+    """Tap, proxy and webhook are: their panels would show nothing but "No data"."""
+    for panel in panels(load(name)):
+        read = [metrics(target["expr"]) for target in panel["targets"]]
+        optional = re.compile(r"bytespike_(tap|webhook)_")
+        if all(any(optional.match(metric) for metric in each) for each in read):
+            assert "no" in panel["fieldConfig"]["defaults"]["noValue"], panel["title"]
+
+
+@Every
 def test_a_table_names_each_of_its_columns_once(name: str) -> None:
     for panel in panels(load(name)):
         if panel["type"] == "table":

@@ -8,16 +8,19 @@ a scraper would store `/metrics`, where they differ in `instance`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from exporter.gateway.readings import Source as Seer
 from exporter.simulator.faults import Fault
 from exporter.simulator.options import Options
 from exporter.simulator.truth import Truth
 from exporter.simulator.wallet import CREDITS
+from exporter.traffic import DeliveryOutcome
+from scripts.dashboard_pictures.calls import Calls
 from scripts.dashboard_pictures.grafana import Series, Source, View, seconds
 from scripts.dashboard_pictures.replay import MINUTE, Receivers, Replay, Wallet, replay
 from tests.deploy.dashboards import NAMES, PanelQuery, all_queries, load, panels, queries
@@ -56,6 +59,23 @@ def happen(world: Replay, minute: int) -> None:
         prod.faults.add(Fault("status", "usage", times=8))
 
 
+APPLICATION = "sk-byts-an-application-7c1e"
+CALLS = 10
+"""Of each key a minute, in each tap that sees it."""
+
+
+def tap(world: Replay, taps: Sequence[Calls], minute: int) -> None:
+    """Two taps, each of which sees other calls: both those of prod's own key."""
+    one, two = taps
+    prod = world.gateways["prod"].api_key
+    one.happen(prod, CALLS, Seer.PROXY)
+    one.happen(APPLICATION, CALLS, Seer.HOOK, refused=402)
+    two.happen(prod, CALLS, Seer.LOG)
+    if minute == 35:
+        one.fail()
+        one.push(DeliveryOutcome.ACCEPTED)
+
+
 async def fill(folder: Path, otlp: str, scraped: str, until: float) -> dict[str, Truth]:
     began = until - LONG
     # Three models: none of them settles late, so that all that was billed has been counted.
@@ -65,7 +85,13 @@ async def fill(folder: Path, otlp: str, scraped: str, until: float) -> dict[str,
     )
     watchers = (("one", ("prod", "dev")), ("two", ("prod",)))
     async with replay(folder, began, wallets, watchers, Receivers(otlp, scraped)) as world:
-        each = lambda now: happen(world, round((now - began) / MINUTE))  # noqa: E731
+        taps = [exporter.tap("prod") for exporter in world.exporters.values()]
+
+        def each(now: float) -> None:
+            minute = round((now - began) / MINUTE)
+            happen(world, minute)
+            tap(world, taps, minute)
+
         await world.run(until, MINUTE, each)
         return {name: g.world.truth(began) for name, g in world.gateways.items()}
 
@@ -163,6 +189,27 @@ def test_the_health_page_counts_exporters_and_sees_the_failures(filled: Filled) 
         assert total(shown(filled, path, "bytespike-exporter", "Exporters")) == 2
     failed = shown(filled, "otlp", "bytespike-exporter", "Failed polls")
     assert {s.labels["bytespike_outcome"] for s in failed} == {"server_error"}
+
+
+@ByPath
+def test_what_several_taps_see_is_added_up(filled: Filled, path: str) -> None:
+    found = shown(filled, path, "bytespike-account", "Responses per minute")
+    assert total(found) == pytest.approx(3 * CALLS, rel=0.01)
+    refused = shown(filled, path, "bytespike-account", "Refused calls per minute")
+    statuses = {s.labels["http_response_status_code"] for s in refused if s.points[-1][1] > 0}
+    assert statuses == {"402", "429"}
+
+
+@ByPath
+def test_freshness_stands_beside_the_age_of_the_poll(filled: Filled, path: str) -> None:
+    for ref, age in (("A", 5), ("B", 0)):
+        ages = shown(filled, path, "bytespike-account", "Newest calls seen", ref)
+        by_key = {(s.labels["bytespike_key_id"], s.labels["bytespike_source"]) for s in ages}
+        assert {source for _, source in by_key} == set(Seer)
+        assert len({key for key, _ in by_key}) == 2
+        assert {round(s.points[-1][1]) for s in ages} == {age}
+    sources = shown(filled, path, "bytespike-exporter", "Freshness by source")
+    assert {s.labels["bytespike_source"] for s in sources} == set(Seer)
 
 
 def test_dashboards_are_all_asked() -> None:

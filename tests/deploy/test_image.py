@@ -11,8 +11,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scripts.image.report import sizes
-from tests.deploy.image import UID, Container, Image
+from scripts.image.report import rows
+from scripts.image.storage import STORAGE, buildah
+from tests.deploy.image import NAME, ROOT, UID, Container, Image, build, built
 from tests.e2e.gateway import Gateway
 from tests.peers.fixtures import StartPeer
 from tests.peers.process import free_port, until
@@ -20,9 +21,8 @@ from tests.peers.process import free_port, until
 
 @pytest.fixture(scope="module")
 def image() -> Iterator[Image]:
-    built = Image()
-    yield built
-    built.remove()
+    with built() as found:
+        yield found
 
 
 class Running(Container):
@@ -110,5 +110,55 @@ def test_no_file_gives_its_user_more_than_it_has(image: Image) -> None:
     assert owned == [image.root / "var" / "lib" / "bytespike"]
 
 
-def test_it_is_small(image: Image) -> None:
-    assert sum(sizes(image.root).values()) < 100_000_000
+def test_it_is_as_small_as_the_documentation_says(image: Image) -> None:
+    text = (ROOT / "docs" / "kubernetes.md").read_text("utf-8")
+    lines = re.findall(r"^\| (.+) \| ([\d.]+) \|$", text, re.M)
+    said = {part: float(size) for part, size in lines}
+    found = {part: size / 1e6 for part, size in rows(image.root)}
+    assert said.keys() == found.keys()
+    # Python itself differs between the base and its stand-in.
+    assert found["all"] == pytest.approx(said["all"], rel=0.15)
+    for part, size in said.items():
+        if part.startswith("package"):
+            assert found[part] == pytest.approx(size, rel=0.05, abs=0.1)
+
+
+def test_the_base_is_pinned() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text("utf-8")
+    assert re.search(r"^ARG BASE=[\w./-]+:[\w.-]+@sha256:[0-9a-f]{64}$", dockerfile, re.M)
+    assert re.findall(r"^FROM (\S+)", dockerfile, re.M) == ["${BASE}", "scratch"]
+
+
+UNREACHABLE = "127.0.0.1:1/python:3"
+PINNED = f"{UNREACHABLE}@sha256:{'0' * 64}"
+
+
+@pytest.fixture
+def stand_in(image: Image) -> Iterator[str]:
+    """An image that has the name and tag of a base which nobody can pull."""
+    buildah("tag", NAME, UNREACHABLE)
+    yield UNREACHABLE
+    buildah("rmi", UNREACHABLE)
+
+
+def test_a_release_takes_no_base_that_is_not_pinned(stand_in: str) -> None:
+    done = build("release:1", RELEASE="1", BASE=stand_in)
+    assert done.returncode != 0
+    assert f"a release pins its base: {stand_in} has no @sha256" in done.stderr
+
+
+def test_a_release_takes_no_stand_in_for_its_base(stand_in: str) -> None:
+    done = build("release:1", RELEASE="1", BASE=PINNED)
+    assert done.returncode != 0
+    assert "the base cannot be pulled" in done.stderr
+
+
+def test_what_was_built_from_a_stand_in_is_nothing_to_a_release(stand_in: str) -> None:
+    note = STORAGE / "127.0.0.1_1_python_3.inputs"
+    _, *inputs = (STORAGE / "bytespike-exporter_test.inputs").read_text("utf-8").split(" ")
+    note.write_text(" ".join([stand_in, *inputs]), "utf-8")
+    assert build(stand_in, BASE=PINNED).stdout == f"{stand_in}\n"
+    done = build(stand_in, BASE=PINNED, RELEASE="1")
+    note.unlink()
+    assert done.returncode != 0
+    assert "the base cannot be pulled" in done.stderr

@@ -19,6 +19,12 @@ from tests.peers.missing import VICTORIA_METRICS, require
 _VMALERT = VICTORIA_METRICS.with_name("vmalert")
 
 ALERTS = shipped.alerts()
+OF_NO_ACCOUNT = {
+    "BytespikeNoData",
+    "BytespikeExportsFailing",
+    "BytespikeObservationsRejected",
+    "BytespikeWebhookUnverified",
+}
 
 
 def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
@@ -65,7 +71,7 @@ def test_an_alert_says_what_to_do_and_whom_it_concerns(name: str) -> None:
     assert alert["for"]
     assert alert["labels"]["severity"] in set(Severity)
     assert alert["annotations"]["description"]
-    if name not in ("BytespikeNoData", "BytespikeExportsFailing"):
+    if name not in OF_NO_ACCOUNT:
         assert "$labels.bytespike_account_name" in alert["annotations"]["summary"]
 
 

@@ -11,10 +11,20 @@ import pytest
 import yaml
 from helm_python import HelmError
 
+from exporter.config import Listen
 from exporter.config_file import parse
 from scripts.chart.sidecar import render
-from tests.deploy.charts import DEPLOY, SIDECAR, Object, configurations, kind, our_containers
-from tests.peers.missing import missing
+from tests.deploy.charts import (
+    DEPLOY,
+    NEWEST,
+    OLDEST,
+    SIDECAR,
+    Object,
+    configurations,
+    kind,
+    our_containers,
+)
+from tests.peers.missing import KUBECTL, require
 
 WORKLOADS = """\
 apiVersion: apps/v1
@@ -30,22 +40,23 @@ spec:
       initContainers:
         - {{name: migrate, image: "migrate:1"}}
       containers:
-        - {{name: app, image: "app:1"}}
+        - name: app
+          image: "app:1"
+          envFrom: [{{configMapRef: {{name: bytespike-tap, optional: true}}}}]
       volumes:
         - {{name: data, emptyDir: {{}}}}
 """
 
 
-def kustomize(folder: Path, workload: str, more: str = "") -> list[Object]:
+def kustomize(
+    folder: Path, workload: str, more: str = "", component: str = "sidecar"
+) -> list[Object]:
     """What Kustomize makes of a workload and the component."""
-    program = shutil.which("kubectl") or shutil.which("kustomize")
-    if program is None:
-        missing("kubectl", "install kubectl or kustomize")
-    shutil.copytree(DEPLOY / "kustomize" / "sidecar", folder / "sidecar")
+    shutil.copytree(DEPLOY / "kustomize" / component, folder / component)
     (folder / "workload.yaml").write_text(workload, "utf-8")
-    lines = ["resources: [workload.yaml]", "components: [sidecar]", more]
+    lines = ["resources: [workload.yaml]", f"components: [{component}]", more]
     (folder / "kustomization.yaml").write_text("\n".join(lines), "utf-8")
-    words = [program, "kustomize" if program.endswith("kubectl") else "build", str(folder)]
+    words = [str(require(KUBECTL)), "kustomize", str(folder)]
     done = subprocess.run(words, capture_output=True, check=False, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return list(yaml.safe_load_all(done.stdout))
@@ -68,7 +79,8 @@ def test_the_component_adds_the_sidecar_and_takes_nothing_away(
     (container,) = our_containers(pod)
     assert container["restartPolicy"] == "Always"
     if workload == "Deployment":
-        kubernetes_validate.validate(kind(found, workload), "1.29", strict=True)
+        for version in (OLDEST, NEWEST):
+            kubernetes_validate.validate(kind(found, workload), version, strict=True)
 
 
 def test_the_component_leaves_other_workloads_alone(tmp_path: Path) -> None:
@@ -93,22 +105,82 @@ def test_an_image_of_ones_own_reaches_the_sidecar(tmp_path: Path) -> None:
     assert "registry.example/spike:7" in names
 
 
-def test_the_three_ways_give_the_same_sidecar(tmp_path: Path) -> None:
-    helm = pod_of(kind(render({}, "app"), "Deployment"))
-    plain = list(yaml.safe_load_all((DEPLOY / "manifests" / "sidecar.yaml").read_text("utf-8")))
-    by_kustomize = kustomize(tmp_path, WORKLOADS.format(kind="Deployment", label="enabled"))
+# -- the tap --------------------------------------------------------------------------
+
+TAP: Object = {"tap": {"enabled": True}}
+
+
+def environment(pod: Object) -> dict[str, str]:
+    """The literal variables of the application's container."""
+    (container,) = pod["containers"]
+    return {one["name"]: one["value"] for one in container.get("env", []) if "value" in one}
+
+
+def test_without_a_tap_the_application_is_left_alone() -> None:
+    found = render({}, "app")
+    assert environment(pod_of(kind(found, "Deployment"))) == {}
+    assert not parse(configurations(found)[0], {}).tap.enabled
+
+
+def test_the_application_is_told_where_the_proxy_is() -> None:
+    found = render({"tap": {"enabled": True, "proxyPort": 7000}}, "app")
+    assert environment(pod_of(kind(found, "Deployment"))) == {
+        "OPENAI_BASE_URL": "http://127.0.0.1:7000/v1",
+        "ANTHROPIC_BASE_URL": "http://127.0.0.1:7000",
+    }
+    tap = parse(configurations(found)[0], {}).tap
+    assert tap.proxy.listen == Listen("127.0.0.1", 7000)
+    assert tap.listen == Listen("127.0.0.1", 8789)
+
+
+def test_without_a_proxy_the_application_is_told_where_to_report() -> None:
+    found = render({"tap": {"enabled": True, "proxy": False, "port": 7001}}, "app")
+    assert environment(pod_of(kind(found, "Deployment"))) == {"BYTESPIKE_TAP": "127.0.0.1:7001"}
+    tap = parse(configurations(found)[0], {}).tap
+    assert tap.listen == Listen("127.0.0.1", 7001)
+    assert tap.proxy.listen is None
+
+
+def test_the_tap_is_the_pods_own_whatever_the_address_for_scraping() -> None:
+    found = render(TAP | {"listenAddress": "[::]"}, "app")
+    tap = parse(configurations(found)[0], {}).tap
+    assert tap.listen is not None
+    assert tap.proxy.listen is not None
+    assert {tap.listen.host, tap.proxy.listen.host} == {"127.0.0.1"}
+    (container,) = our_containers(pod_of(kind(found, "Deployment")))
+    assert [port["name"] for port in container["ports"]] == ["bytespike"]
+
+
+@pytest.mark.parametrize("workload", ["Deployment", "StatefulSet", "DaemonSet"])
+def test_the_component_with_a_tap_tells_the_application_by_a_config_map(
+    workload: str, tmp_path: Path
+) -> None:
+    text = WORKLOADS.format(kind=workload, label="enabled")
+    found = kustomize(tmp_path, text, component="sidecar-tap")
+    maps = {one["metadata"]["name"]: one["data"] for one in found if one["kind"] == "ConfigMap"}
+    (app,) = pod_of(kind(found, workload))["containers"]
+    name = app["envFrom"][0]["configMapRef"]["name"]
+    assert name.startswith("bytespike-tap-")
+    by_helm = render(TAP, "app")
+    assert maps[name] == environment(pod_of(kind(by_helm, "Deployment")))
+    assert parse(configurations(found)[0], {}) == parse(configurations(by_helm)[0], {})
+
+
+@pytest.mark.parametrize(("name", "values"), [("sidecar", {}), ("sidecar-tap", TAP)])
+def test_the_three_ways_give_the_same_sidecar(name: str, values: Object, tmp_path: Path) -> None:
+    helm = render(values, "app")
+    plain = list(yaml.safe_load_all((DEPLOY / "manifests" / f"{name}.yaml").read_text("utf-8")))
+    text = WORKLOADS.format(kind="Deployment", label="enabled")
+    by_kustomize = kustomize(tmp_path, text, component=name)
     containers = [
-        our_containers(pod_of(kind(found, "Deployment")))
-        for found in (plain, by_kustomize, [{"kind": "Deployment", "spec": _template(helm)}])
+        our_containers(pod_of(kind(found, "Deployment"))) for found in (helm, plain, by_kustomize)
     ]
     assert containers[0] == containers[1] == containers[2]
-    helm_text = configurations(render({}, "app"))[0]
-    assert parse(helm_text, {}) == parse(configurations(plain)[0], {})
-    assert parse(helm_text, {}) == parse(configurations(by_kustomize)[0], {})
-
-
-def _template(pod: Object) -> Object:
-    return {"template": {"spec": pod}}
+    assert environment(pod_of(kind(helm, "Deployment"))) == environment(
+        pod_of(kind(plain, "Deployment"))
+    )
+    configs = [parse(configurations(found)[0], {}) for found in (helm, plain, by_kustomize)]
+    assert configs[0] == configs[1] == configs[2]
 
 
 def test_a_sidecar_leaves_counting_to_the_deployment_unless_told_otherwise() -> None:
@@ -136,6 +208,9 @@ def test_a_changed_configuration_starts_the_applications_pods_anew() -> None:
         ({"accountname": "x"}, "additional properties 'accountname' not allowed"),
         ({"existingSecret": {"name": "Upper"}}, "'Upper' does not match pattern"),
         ({"config": {"otlp": {"headers": {}}}}, "additional properties 'headers' not allowed"),
+        ({"config": {"tap": {}}}, "additional properties 'tap' not allowed"),
+        ({"tap": {"enabled": True, "host": "::"}}, "additional properties 'host' not allowed"),
+        ({"tap": True}, "at '/tap': got boolean, want object"),
     ],
 )
 def test_the_library_chart_refuses_mistakes_too(values: Object, message: str) -> None:

@@ -123,6 +123,36 @@ def test_spending_between_the_polls_is_no_drift(wallet: Wallet, account_first: b
         assert not wallet.drift()
 
 
+def test_drift_does_not_hide_while_the_account_is_polled_rarely(wallet: Wallet) -> None:
+    """Every ten minutes, as while the tap is fresh; a dollar a minute is what cannot be told."""
+    for _ in range(3):
+        wallet.round()
+    wallet.unlogged += 5 * USD
+    wallet.round()
+    for minute in range(1, 60):
+        wallet.world.now += 60
+        wallet.exporter.poll()
+        assert (wallet.drift() or 0) >= 4 * USD
+        if minute % 10 == 0:
+            wallet.poll()
+        wallet.world.bill(USD)
+
+
+def test_usage_that_was_asked_for_before_the_account_answered_is_no_bound(wallet: Wallet) -> None:
+    for _ in range(3):
+        wallet.round()
+    began = wallet.exporter.now
+    wallet.world.now += 1
+    wallet.world.bill(USD)
+    wallet.poll()
+    wallet.exporter.ledger.commit_log(
+        NAME, [], Slice(began - HOUR, began, True, False), None, began
+    )
+    assert wallet.drift() == 0
+    wallet.exporter.poll()
+    assert wallet.drift() == 0
+
+
 def test_drift_is_measured_from_when_usage_had_caught_up(make_exporter: MakeExporter) -> None:
     wallet = Wallet(make_exporter(back=40 * 24 * HOUR))
     for day in range(40):

@@ -10,9 +10,18 @@ from pathlib import Path
 from exporter import prometheus
 from exporter.board import AccountBoard, Board, ExportOutcome, RowOutcome
 from exporter.errors import Outcome
-from exporter.gateway.readings import AccountReading, Endpoint, Envelope, ModelQuota, Organization
+from exporter.gateway.readings import (
+    AccountReading,
+    Endpoint,
+    Envelope,
+    ModelQuota,
+    Observation,
+    Organization,
+    Source,
+)
 from exporter.ledger.totals import AccountTotals, BillingTotal, UsageTotal
 from exporter.snapshot import Point, Snapshot, take
+from exporter.traffic import DeliveryOutcome, ProxyOutcome, TapOutcome
 
 GOLDEN = Path(__file__).parent / "golden"
 NOW = 1_767_225_600.0
@@ -45,7 +54,24 @@ def board() -> Board:
     account.rows[RowOutcome.COUNTED] = 143
     account.rows[RowOutcome.REJECTED] = 1
     made.exports.ended(NOW - 30, ExportOutcome.SUCCESS, None)
+    watch(made)
     return made
+
+
+def watch(made: Board) -> None:
+    """An application was answered through the proxy and by the hook, and refused once."""
+    traffic = made.accounts["prod"].traffic
+    seen = Envelope(NOW - 5, KEY)
+    traffic.count(Observation(Source.PROXY, 200, seen, "claude-sonnet-4-6"))
+    traffic.count(Observation(Source.HOOK, 200, Envelope(NOW - 20, KEY)))
+    traffic.count(Observation(Source.HOOK, 429, Envelope(NOW - 15, KEY)))
+    made.tap.observing = made.tap.proxying = made.tap.hooked = True
+    made.tap.observed(Source.PROXY, TapOutcome.ACCEPTED)
+    made.tap.observed(Source.HOOK, TapOutcome.ACCEPTED, 2)
+    made.tap.observed(None, TapOutcome.MALFORMED)
+    made.tap.requests[ProxyOutcome.ANSWERED] = 1
+    made.tap.active = 2
+    made.tap.deliveries[DeliveryOutcome.ACCEPTED] = 1
 
 
 def reading() -> AccountReading:

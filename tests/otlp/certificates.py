@@ -1,4 +1,4 @@
-"""A certificate authority of our own, with a certificate for 127.0.0.1 and one for the client."""
+"""A certificate authority of our own, with a certificate for a server and one for the client."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class Certificates:
         return context
 
 
-def make(folder: Path) -> Certificates:
-    """Fresh certificates below `folder`."""
+def make(folder: Path, server: str = "IP:127.0.0.1") -> Certificates:
+    """Fresh certificates below `folder`; `server` is what the server's is for."""
     # Python 3.13 and newer refuse an authority that does not say what its key is for.
     usage = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")
     _openssl(folder, "req", "-x509", *_new("ca"), "-subj", "/CN=a test CA", "-days", "2", *usage)
     issuer = "authorityKeyIdentifier=keyid\n"
-    for name, extension in (("server", "subjectAltName=IP:127.0.0.1"), ("client", "")):
+    for name, extension in (("server", f"subjectAltName={server}"), ("client", "")):
         (folder / f"{name}.ext").write_text(issuer + extension)
         _openssl(folder, "req", *_new(name, "csr"), "-subj", f"/CN={name}")
         _openssl(

@@ -10,6 +10,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from opentelemetry.proto.metrics.v1 import metrics_pb2
 
 from exporter import __version__, catalogue
+from exporter.attributes import MODEL
 from exporter.board import DURATION_BOUNDS
 from exporter.otlp.points import requests_of, resource_of
 from exporter.snapshot import Point, Snapshot
@@ -81,9 +82,7 @@ def test_a_zero_point_stands_right_before_its_series_at_the_start() -> None:
     first, second = samples.cost(1.0, "a"), samples.cost(2.0, "b")
     zeros = (samples.zero(second), samples.zero(first))
     points = metrics(samples.snapshot(first, second, zeros=zeros))["bytespike.usage.cost"].sum
-    found = [
-        (attributes(p)[catalogue.MODEL], p.as_double, p.time_unix_nano) for p in points.data_points
-    ]
+    found = [(attributes(p)[MODEL], p.as_double, p.time_unix_nano) for p in points.data_points]
     start, now = samples.START, samples.NOW
     assert found == [("a", 0.0, start), ("a", 1.0, now), ("b", 0.0, start), ("b", 2.0, now)]
 
@@ -126,7 +125,7 @@ def test_an_integer_beyond_64_bits_is_sent_as_the_largest() -> None:
 def test_a_lone_surrogate_becomes_a_replacement_character() -> None:
     point = samples.cost(1.0, "a\ud800b é 😀 \x00")
     [sent] = metrics(samples.snapshot(point))["bytespike.usage.cost"].sum.data_points
-    assert attributes(sent)[catalogue.MODEL] == "a\ufffdb é 😀 \x00"
+    assert attributes(sent)[MODEL] == "a\ufffdb é 😀 \x00"
 
 
 def test_an_empty_snapshot_makes_no_request() -> None:

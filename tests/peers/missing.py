@@ -17,7 +17,9 @@ PROMETHEUS = _DEBIAN / "prometheus"
 PROMTOOL = _DEBIAN / "promtool"
 ALERTMANAGER = _DEBIAN / "prometheus-alertmanager"
 AMTOOL = _DEBIAN / "amtool"
+KUBECTL = _DEBIAN / "kubectl"
 COLLECTOR = PEERS / "otelcol" / "otelcol"
+CRDS = PEERS / "crds"
 
 
 def missing(peer: str, reason: str) -> NoReturn:
@@ -28,15 +30,15 @@ def missing(peer: str, reason: str) -> NoReturn:
     pytest.skip(message)
 
 
-def require(binary: Path) -> Path:
-    """The binary, if scripts/peers has put it there; else the test ends here."""
-    if not binary.exists():
-        missing(binary.name, _reason(binary))
-    return binary
+def require(path: Path) -> Path:
+    """The path, if scripts/peers has put something there; else the test ends here."""
+    if not path.exists():
+        missing(path.name, _reason(path))
+    return path
 
 
-def _reason(binary: Path) -> str:
-    note = PEERS / f"{binary.relative_to(PEERS).parts[0]}.missing"
+def _reason(path: Path) -> str:
+    note = PEERS / f"{path.relative_to(PEERS).parts[0]}.missing"
     if note.exists():
         return note.read_text(encoding="utf-8").strip()
     return "run scripts/peers"

@@ -8,7 +8,21 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-TOOLS = ("bash", "cat", "dirname", "head", "id", "mkdir", "mv", "rm", "sed", "sh", "sha256sum")
+TOOLS = (
+    "bash",
+    "cat",
+    "dirname",
+    "head",
+    "id",
+    "mkdir",
+    "mktemp",
+    "mv",
+    "rm",
+    "sed",
+    "sh",
+    "sha256sum",
+    "tail",
+)
 
 
 @pytest.fixture
@@ -67,12 +81,14 @@ def test_a_peer_that_is_there_is_left_alone(bare: Path) -> None:
     assert "preparing otelcol" in run(bare, "peers", PEERS="required").stderr
 
 
+@pytest.mark.parametrize("program", ["chromium", "nginx"])
 @pytest.mark.parametrize(("peers", "code"), [("", 0), ("required", 1)])
-def test_chromium_that_cannot_be_had_fails_only_where_required(
-    bare: Path, peers: str, code: int
+def test_a_program_that_cannot_be_had_fails_only_where_required(
+    bare: Path, program: str, peers: str, code: int
 ) -> None:
-    done = run(bare, "install-chromium", PEERS=peers)
+    done = run(bare, f"install-{program}", PEERS=peers)
     assert done.returncode == code
+    assert f"no {program}" in done.stderr
     assert "no apt-get here" in done.stderr
 
 

@@ -42,15 +42,18 @@ def ask(
     method: str = "GET",
     body: object = None,
 ) -> httpx.Response:
-    """One request, with the simulator's own key unless `headers` are given."""
+    """One request, with the simulator's own key unless `headers` are given.
+
+    `path` is below `/api/v1/me/` unless it begins with a slash; a `body` of bytes is sent as it is.
+    """
     if headers is None:
         headers = {"x-api-key": simulator.api_key}
 
     async def asking() -> httpx.Response:
         transport = httpx.ASGITransport(app=simulator)
         async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
-            content = None if body is None else json.dumps(body).encode()
-            where = path if path.startswith("/simulator/") else f"/api/v1/me/{path}"
+            content = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+            where = path if path.startswith("/") else f"/api/v1/me/{path}"
             return await client.request(
                 method, where, params=params, headers=headers, content=content
             )

@@ -8,80 +8,34 @@ import logging
 import re
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter.config import Listen
+from exporter.config import Listen, Webhook
 from exporter.errors import ListenError, StateError
 from exporter.ledger.totals import AccountTotals
-from exporter.web.app import App
-from exporter.web.protocol import MAX_HEADER_BYTES, Bounds
+from exporter.web.protocol import MAX_HEADER_BYTES
 from exporter.web.server import WebServer
-from exporter.web.view import Totals, View
-from tests.web.fakes import INSTANCE, NOW, FakeClock, config, empty_board, healthy
+from exporter.web.view import View
+from tests.web.fakes import INSTANCE, NOW, config, empty_board, healthy
+from tests.web.serving import (
+    IMPATIENT,
+    LOOPBACK,
+    connect,
+    ended,
+    get,
+    known,
+    running,
+    serving,
+    until,
+)
 
 pytestmark = pytest.mark.anyio
-
-LOOPBACK = Listen("127.0.0.1", 0)
-
-
-IMPATIENT = Bounds(request_seconds=0.2, connections=4)
-"""Bounds that a test can wait for."""
-
-
-def serving(view: View, totals: Totals) -> App:
-    return App(lambda: view, totals, FakeClock())
-
-
-def known(totals: Mapping[str, AccountTotals]) -> Totals:
-    async def read() -> Mapping[str, AccountTotals]:
-        return totals
-
-    return read
-
-
-@asynccontextmanager
-async def running(app: App | None = None, bounds: Bounds | None = None) -> AsyncIterator[WebServer]:
-    if app is None:
-        view, totals = healthy("prod")
-        app = serving(view, known(totals))
-    server = WebServer(LOOPBACK, app, bounds)
-    await server.start()
-    try:
-        yield server
-    finally:
-        await server.stop()
-
-
-async def get(server: WebServer, path: str, method: str = "GET", **more: str) -> httpx.Response:
-    async with httpx.AsyncClient(trust_env=False) as client:
-        return await client.request(method, f"http://{server.address}{path}", headers=more)
-
-
-async def connect(server: WebServer) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    host, port = server.address.rsplit(":", 1)
-    return await asyncio.open_connection(host, int(port))
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    for _ in range(3000):
-        if condition():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("it did not come about within 30 s")
-
-
-async def ended(reader: asyncio.StreamReader) -> bytes:
-    """All that comes until the server closes."""
-    async with asyncio.timeout(5):
-        try:
-            return await reader.read()
-        except ConnectionResetError:
-            return b""
 
 
 async def test_livez_says_that_the_process_works() -> None:
@@ -143,11 +97,21 @@ async def test_head_answers_the_headers_of_get_and_no_body() -> None:
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"])
-async def test_nothing_can_be_written(method: str) -> None:
-    async with running() as server:
-        response = await get(server, "/metrics", method)
-    assert response.status_code == 405
-    assert response.headers["allow"] == "GET, HEAD"
+@pytest.mark.parametrize("hooked", [False, True])
+async def test_nothing_can_be_written(method: str, hooked: bool, tmp_path: Path) -> None:
+    view, totals = healthy("prod")
+    secret = tmp_path / "secret" if hooked else None
+    changed = replace(view.config, webhook=Webhook("/in", secret))
+    view = View(view.board, changed, view.instance_id)
+    async with running(serving(view, known(totals))) as server:
+        for path in ("/", "/metrics", "/livez", "/readyz"):
+            response = await get(server, path, method)
+            assert response.status_code == 405
+            assert response.headers["allow"] == "GET, HEAD"
+        found = await get(server, "/in", method)
+        assert (await get(server, "/hooks/bytespike", method)).status_code == 404
+    wanted = 404 if not hooked else 503 if method == "POST" else 405
+    assert found.status_code == wanted
 
 
 async def test_other_paths_and_accounts_are_not_found() -> None:

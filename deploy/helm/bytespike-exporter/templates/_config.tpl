@@ -18,6 +18,25 @@ state:
   path: /var/lib/bytespike/bytespike.db
 http:
   listen: {{ printf "%s:%d" .Values.listenAddress (int .Values.port) | toJson }}
+{{- if .Values.tap.enabled }}
+tap:
+  listen: {{ printf "%s:%d" .Values.listenAddress (int .Values.tap.port) | toJson }}
+  {{- with .Values.tap.account }}
+  account: {{ toJson . }}
+  {{- end }}
+  {{- if .Values.tap.proxy }}
+  proxy:
+    listen: {{ printf "%s:%d" .Values.listenAddress (int .Values.tap.proxyPort) | toJson }}
+    allow_hosts:
+      {{- include "bytespike-exporter.tapHosts" . | nindent 6 }}
+  {{- end }}
+{{- end }}
+{{- if .Values.webhook.existingSecret }}
+webhook:
+  path: {{ toJson .Values.webhook.path }}
+  secret_file: /var/run/secrets/bytespike-webhook/secret
+  signature_header: {{ toJson .Values.webhook.signatureHeader }}
+{{- end }}
 {{- range $section, $settings := .Values.config }}
 {{- if $settings }}
 {{ $section }}:
@@ -30,6 +49,17 @@ http:
 {{- end }}
 {{- end -}}
 
+{{/* The names by which applications address the proxy's Service, as a list. */}}
+{{- define "bytespike-exporter.tapHosts" -}}
+{{- $name := include "bytespike-exporter.tapName" . -}}
+{{- $space := .Release.Namespace -}}
+{{- $short := printf "%s.%s" $name $space -}}
+{{- $names := list $name $short (printf "%s.svc" $short) (printf "%s.svc.cluster.local" $short) -}}
+{{- range concat $names .Values.tap.allowHosts | uniq }}
+- {{ toJson . }}
+{{- end }}
+{{- end -}}
+
 {{/* The port of a URL, said or not. */}}
 {{- define "bytespike-exporter.portOf" -}}
 {{- $url := urlParse . -}}
@@ -39,7 +69,7 @@ http:
 
 {{/* The ports of every gateway, each once, as a JSON list. */}}
 {{- define "bytespike-exporter.gatewayPorts" -}}
-{{- $shared := default "https://llm.bytespike.ai" (default dict .Values.config.gateway).base_url -}}
+{{- $shared := default "https://llm.bytespike.ai" (default dict (default dict .Values.config).gateway).base_url -}}
 {{- $ports := list -}}
 {{- range .Values.accounts -}}
 {{- $ports = append $ports (include "bytespike-exporter.portOf" (default $shared .baseUrl) | int) -}}
@@ -49,7 +79,7 @@ http:
 
 {{/* The OTLP receiver's port; empty where nothing is sent. */}}
 {{- define "bytespike-exporter.otlpPort" -}}
-{{- $otlp := default dict .Values.config.otlp -}}
+{{- $otlp := default dict (default dict .Values.config).otlp -}}
 {{- if kindIs "invalid" $otlp.endpoint -}}
 {{- eq (default "" $otlp.protocol) "grpc" | ternary "4317" "4318" -}}
 {{- else if $otlp.endpoint -}}
@@ -76,6 +106,15 @@ http:
 {{- if ne .Values.strategy "Recreate" -}}
 {{- fail "strategy: RollingUpdate needs persistence.enabled=false, because a state file has one writer" -}}
 {{- end -}}
+{{- end -}}
+{{- if and .Values.tap.account (not (hasKey $seen .Values.tap.account)) -}}
+{{- fail (printf "tap.account: no account is named %q" .Values.tap.account) -}}
+{{- end -}}
+{{- if and .Values.tap.enabled (gt (len .Values.accounts) 1) (not .Values.tap.account) -}}
+{{- fail "tap.account: needed with several accounts, to say whose the applications' keys are" -}}
+{{- end -}}
+{{- if and .Values.tap.enabled .Values.tap.proxy (eq (int .Values.tap.proxyPort) (int .Values.port)) -}}
+{{- fail "tap.proxyPort: port is the same; each needs one of its own" -}}
 {{- end -}}
 {{- if and .Values.podDisruptionBudget.enabled (lt (int .Values.replicaCount) 2) -}}
 {{- fail "podDisruptionBudget.enabled: needs a replicaCount of 2 or more; with one pod it could only block node drains" -}}

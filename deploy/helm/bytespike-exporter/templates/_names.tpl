@@ -12,6 +12,10 @@
 {{- end -}}
 {{- end -}}
 
+{{- define "bytespike-exporter.tapName" -}}
+{{- printf "%s-tap" (include "bytespike-exporter.fullname" .) -}}
+{{- end -}}
+
 {{- define "bytespike-exporter.serviceAccountName" -}}
 {{- if .Values.serviceAccount.create -}}
 {{- default (include "bytespike-exporter.fullname" .) .Values.serviceAccount.name -}}

@@ -60,6 +60,11 @@ volumeMounts:
   - name: keys
     mountPath: /var/run/secrets/bytespike
     readOnly: true
+  {{- if .Values.webhook.existingSecret }}
+  - name: webhook
+    mountPath: /var/run/secrets/bytespike-webhook
+    readOnly: true
+  {{- end }}
   - name: state
     mountPath: /var/lib/bytespike
   - name: tmp
@@ -97,6 +102,17 @@ volumeMounts:
           {{- end }}
               path: {{ .name | quote }}
       {{- end }}
+{{- with .Values.webhook }}
+{{- if .existingSecret }}
+- name: webhook
+  secret:
+    secretName: {{ .existingSecret }}
+    defaultMode: 0440
+    items:
+      - key: {{ .key }}
+        path: secret
+{{- end }}
+{{- end }}
 - name: tmp
   emptyDir:
     sizeLimit: 16Mi

@@ -18,6 +18,16 @@ state:
   path: /var/lib/bytespike/bytespike.db
 http:
   listen: {{ printf "%s:%d" $values.listenAddress (int $values.port) | toJson }}
+{{- with $values.tap }}
+{{- if .enabled }}
+tap:
+  listen: {{ printf "127.0.0.1:%d" (int .port) | toJson }}
+  {{- if .proxy }}
+  proxy:
+    listen: {{ printf "127.0.0.1:%d" (int .proxyPort) | toJson }}
+  {{- end }}
+{{- end }}
+{{- end }}
 {{- range $section, $settings := $values.config }}
 {{- if $settings }}
 {{ $section }}:
@@ -54,6 +64,14 @@ runs beside them and ends after them. */}}
       path: /livez
       port: bytespike
     {{- toYaml $values.livenessProbe | nindent 4 }}
+  {{- if and $values.tap.enabled $values.tap.proxy }}
+  startupProbe:
+    httpGet:
+      path: /livez
+      port: bytespike
+    periodSeconds: 1
+    failureThreshold: 60
+  {{- end }}
   securityContext:
     runAsNonRoot: true
     runAsUser: 65532
@@ -78,6 +96,25 @@ runs beside them and ends after them. */}}
       mountPath: /var/lib/bytespike
     - name: bytespike-tmp
       mountPath: /tmp
+    {{- with $values.extraVolumeMounts }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+{{- end -}}
+
+{{/* A list, for env of the application's container: where the tap is. Empty without a tap. */}}
+{{- define "bytespike-sidecar.tapEnv" -}}
+{{- $values := include "bytespike-sidecar.values" . | fromJson -}}
+{{- with $values.tap -}}
+{{- if and .enabled .proxy -}}
+- name: OPENAI_BASE_URL
+  value: {{ printf "http://127.0.0.1:%d/v1" (int .proxyPort) | quote }}
+- name: ANTHROPIC_BASE_URL
+  value: {{ printf "http://127.0.0.1:%d" (int .proxyPort) | quote }}
+{{- else if .enabled -}}
+- name: BYTESPIKE_TAP
+  value: {{ printf "127.0.0.1:%d" (int .port) | quote }}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{/* A list, for volumes. */}}
@@ -98,6 +135,9 @@ runs beside them and ends after them. */}}
 - name: bytespike-tmp
   emptyDir:
     sizeLimit: 16Mi
+{{- with $values.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
 {{- end -}}
 
 {{/* A pod annotation, so that a changed configuration starts the pods anew. */}}

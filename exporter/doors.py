@@ -1,0 +1,85 @@
+"""Everything of the daemon that listens: opened, moved and closed together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from exporter.config import Config, Listen
+from exporter.errors import ListenError
+
+logger = logging.getLogger(__name__)
+
+
+class Door(Protocol):
+    """A listener on one address."""
+
+    @property
+    def address(self) -> str:
+        """`host:port` as bound."""
+
+    async def start(self) -> None:
+        """Bind and serve. Raises ListenError."""
+
+    async def stop(self) -> None:
+        """Let nothing more in, end what is under way, close. May be repeated."""
+
+
+Make = Callable[[Listen], Door]
+
+PLACES: Mapping[str, Callable[[Config], Listen | None]] = {
+    "http.listen": lambda config: config.http_listen,
+    "tap.listen": lambda config: config.tap.listen,
+    "tap.proxy.listen": lambda config: config.tap.proxy.listen,
+}
+"""Where the configuration says on which address each door is; None where it is off."""
+
+
+class Doors:
+    """The doors of one daemon, by the key path of their address."""
+
+    def __init__(self, makers: Mapping[str, Make]) -> None:
+        """`makers` makes each kind of door for an address."""
+        self._makers = makers
+        self._open: dict[str, tuple[Listen, Door]] = {}
+
+    def at(self, path: str) -> Door | None:
+        """The door that is open, None where there is none."""
+        found = self._open.get(path)
+        return found[1] if found is not None else None
+
+    async def open(self, config: Config) -> None:
+        """Open every door of the configuration. Raises ListenError; some may be open then."""
+        for path in self._makers:
+            await self._start(path, PLACES[path](config))
+
+    async def change(self, config: Config) -> None:
+        """Move each door whose address changed; back where the new one cannot be had."""
+        for path in self._makers:
+            before, listen = self._open.get(path), PLACES[path](config)
+            old = before[0] if before is not None else None
+            if listen == old:
+                continue
+            if before is not None:
+                del self._open[path]
+                await before[1].stop()
+            try:
+                await self._start(path, listen)
+            except ListenError as error:
+                logger.error("%s stays as it was: %s", path, error)
+                await self._start(path, old)
+
+    async def close(self) -> None:
+        """Close every door."""
+        doors = [door for _, door in self._open.values()]
+        self._open.clear()
+        await asyncio.gather(*(door.stop() for door in doors))
+
+    async def _start(self, path: str, listen: Listen | None) -> None:
+        if listen is None:
+            return
+        door = self._makers[path](listen)
+        await door.start()
+        self._open[path] = (listen, door)

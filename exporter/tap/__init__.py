@@ -1,0 +1,1 @@
+"""The quota tap: the envelope, read off the applications' own traffic."""

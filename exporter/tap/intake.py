@@ -1,0 +1,107 @@
+"""Takes observations to the board: whose they are, and whether they can be believed."""
+
+from __future__ import annotations
+
+from exporter.board import AccountBoard, Board, KeyReadings, is_stale
+from exporter.clock import Clock
+from exporter.gateway.readings import Endpoint, Observation
+from exporter.pace import is_near
+from exporter.repeats import Repeats
+from exporter.traffic import MAX_KEYS, REFUSED, TapOutcome
+
+MAX_SKEW = 60.0
+"""Seconds by which the time of an observation may differ from ours. Senders share our machine."""
+
+_KEY_REFUSED = (401, 403)
+"""Statuses that an account's own key meets on traffic before it meets them in a poll."""
+
+_ADVICE = {
+    TapOutcome.OUTDATED: "The tap rejects what a %s says of key %s: its time is more than a minute "
+    "from ours; the clocks of both must agree",
+    TapOutcome.UNKNOWN_KEY: "The tap rejects what a %s says of key %s: no account polls with it, "
+    "or several do; name the account that such keys belong to in tap.account",
+    TapOutcome.TOO_MANY_KEYS: "The tap rejects what a %s says of key %s: it follows "
+    f"{MAX_KEYS} keys of the account already; somebody may be inventing keys",
+}
+
+
+class Intake:
+    """Where every observation ends, whoever made it."""
+
+    def __init__(self, board: Board, account: str | None, clock: Clock, repeats: Repeats) -> None:
+        """`account` owns the keys that are no account's own; None where nobody is named."""
+        self._board = board
+        self._clock = clock
+        self._repeats = repeats
+        self.account = account
+
+    def take(self, observation: Observation) -> TapOutcome:
+        """Take an observation over to its account's board. What became of it is counted."""
+        outcome = self._take(observation)
+        self._board.tap.observed(observation.source, outcome)
+        if outcome in _ADVICE:
+            self._repeats.say(
+                ("tap", outcome), _ADVICE[outcome], observation.source, observation.envelope.key_id
+            )
+        return outcome
+
+    def _take(self, observation: Observation) -> TapOutcome:
+        envelope, now = observation.envelope, self._clock.now()
+        if abs(envelope.observed_at - now) > MAX_SKEW:
+            return TapOutcome.OUTDATED
+        account = self._owner(envelope.key_id)
+        if account is None:
+            return TapOutcome.UNKNOWN_KEY
+        if not _has_room(account, envelope.key_id, now):
+            return TapOutcome.TOO_MANY_KEYS
+        was_near = is_near(account)
+        _note_spend(account, observation)
+        account.observe(envelope)
+        account.traffic.count(observation)
+        status = account.endpoints.get(Endpoint.ACCOUNT)
+        refused = observation.status in REFUSED
+        if envelope.key_id == account.own_key:
+            refused = refused or observation.status in _KEY_REFUSED
+        worth_asking = refused or (is_near(account) and not was_near)
+        if status is not None and worth_asking:
+            status.asked.set()
+        return TapOutcome.ACCEPTED
+
+    def _owner(self, key_id: str) -> AccountBoard | None:
+        """The account that polls with this key, else the one that owns all other keys.
+
+        Masked forms can collide: a form that two accounts share is neither's.
+        """
+        accounts = self._board.accounts
+        owners = [account for account in accounts.values() if account.own_key == key_id]
+        if owners:
+            return owners[0] if len(owners) == 1 else None
+        if self.account is not None:
+            return accounts.get(self.account)
+        return next(iter(accounts.values())) if len(accounts) == 1 else None
+
+
+def _note_spend(account: AccountBoard, observation: Observation) -> None:
+    """How far the key's window fell since it was last seen; another window tells nothing."""
+    envelope = observation.envelope
+    known = account.keys.get(envelope.key_id, KeyReadings())
+    before, left = known.remaining, envelope.remaining
+    if before is None or left is None or known.limit is None or known.reset_at is None:
+        return
+    same = envelope.limit == known.limit.value and envelope.reset_at == known.reset_at.value
+    if same and envelope.observed_at >= before.observed_at:
+        account.traffic.spent += max(0, int(before.value) - left)
+
+
+def _has_room(account: AccountBoard, key_id: str, now: float) -> bool:
+    """Whether the key can be kept; keys that nobody has used for long make room for it."""
+    traffic = account.traffic
+    if key_id in traffic.seen or len(traffic.seen) < MAX_KEYS:
+        return True
+    for key in tuple(traffic.seen):
+        seen = traffic.last_seen(key)
+        if seen is None or is_stale(seen, account.interval, now):
+            traffic.forget(key)
+            if key != account.own_key:
+                account.keys.pop(key, None)
+    return len(traffic.seen) < MAX_KEYS

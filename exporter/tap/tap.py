@@ -1,0 +1,60 @@
+"""The tap of one daemon: its doors, and the way from them to the board."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from exporter.board import Board
+from exporter.clock import Clock
+from exporter.config import Config, Listen
+from exporter.gateway.readings import Observation
+from exporter.repeats import Repeats
+from exporter.tap.intake import Intake
+from exporter.tap.listener import Listener
+
+if TYPE_CHECKING:
+    from exporter.tap.proxy import Proxy, ProxyTarget
+
+
+class Tap:
+    """Makes the listener and the proxy, and keeps both to the configuration in force."""
+
+    def __init__(self, config: Config, board: Board, clock: Clock, repeats: Repeats) -> None:
+        self._board = board
+        self._clock = clock
+        self._intake = Intake(board, config.tap.account, clock, repeats)
+        self._proxy: Proxy | None = None
+        self.change(config)
+
+    def change(self, config: Config) -> None:
+        """Go by `config` from now on; what is under way in the proxy goes on as it began."""
+        self._config = config
+        self._intake.account = config.tap.account
+        self._board.tap.observing = config.tap.enabled
+        self._board.tap.proxying = config.tap.proxy.listen is not None
+        if self._proxy is not None:
+            self._proxy.retarget(self._target())
+
+    def listener(self, listen: Listen) -> Listener:
+        """Takes datagrams at `listen`."""
+        return Listener(listen, self._take, self._board.tap, self._clock)
+
+    def proxy(self, listen: Listen) -> Proxy:
+        """Stands for the gateway at `listen`. Its libraries are loaded only now."""
+        from exporter.tap.proxy import Proxy
+
+        self._proxy = Proxy(listen, self._target(), self._take, self._board.tap, self._clock)
+        return self._proxy
+
+    def _target(self) -> ProxyTarget:
+        """The gateway of the account that owns the keys; the common one where that is open."""
+        from exporter.tap.proxy import ProxyTarget
+
+        config = self._config
+        owners = [account for account in config.accounts if account.name == config.tap.account]
+        urls = {account.base_url for account in owners or config.accounts}
+        base_url = urls.pop() if len(urls) == 1 else config.gateway.base_url
+        return ProxyTarget(base_url, config.tap.proxy.allow_hosts)
+
+    def _take(self, observation: Observation) -> None:
+        self._intake.take(observation)

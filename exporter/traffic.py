@@ -1,0 +1,140 @@
+"""What the tap saw on the applications' own traffic. In memory, and new with each process."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from exporter.gateway.readings import Observation, Source
+
+MAX_KEYS = 256
+"""Keys of one account that are kept apart; a forger cannot fill the memory with more."""
+
+MAX_MODELS = 200
+"""Models of one account that are kept apart; further ones count as `OTHER`."""
+
+OTHER = "other"
+
+REFUSED = (402, 429)
+"""Statuses with which the gateway refuses a call because money or a limit is used up."""
+
+
+class TapOutcome(StrEnum):
+    """What became of an observation: `bytespike.outcome` on `bytespike.tap.observations`.
+
+    `outdated`: its time is too far from ours. `unknown_key`: no account can be told for its key.
+    `too_many_keys`: `MAX_KEYS` are in use already. `dropped`: it came in a flood and was not read.
+    """
+
+    ACCEPTED = "accepted"
+    MALFORMED = "malformed"
+    OUTDATED = "outdated"
+    UNKNOWN_KEY = "unknown_key"
+    TOO_MANY_KEYS = "too_many_keys"
+    DROPPED = "dropped"
+
+
+class ProxyOutcome(StrEnum):
+    """How a request through the proxy ended: `bytespike.outcome` on `bytespike.tap.requests`.
+
+    `answered`: the gateway's whole answer was passed on, whatever its status. `refused`: the
+    proxy does not serve such a request. `gateway_failed`: no answer, or it broke off.
+    `client_gone`: the application went away before the answer's end.
+    """
+
+    ANSWERED = "answered"
+    REFUSED = "refused"
+    GATEWAY_FAILED = "gateway_failed"
+    CLIENT_GONE = "client_gone"
+
+
+class DeliveryOutcome(StrEnum):
+    """What became of a delivery: `bytespike.outcome` on `bytespike.webhook.deliveries`.
+
+    `accepted`: an event that made for an early poll. `ignored`: signed, but of a kind that says
+    nothing about money. `duplicate`: it came before. `unsigned`: its signature is missing or
+    wrong. `unconfigured`: the secret cannot be read. `malformed`: signed, but no event, or cut
+    short. `too_large`, `too_many`: over the bounds.
+    """
+
+    ACCEPTED = "accepted"
+    IGNORED = "ignored"
+    DUPLICATE = "duplicate"
+    UNSIGNED = "unsigned"
+    UNCONFIGURED = "unconfigured"
+    MALFORMED = "malformed"
+    TOO_LARGE = "too_large"
+    TOO_MANY = "too_many"
+
+
+class TapStatus:
+    """How tap and webhook themselves fare, all accounts together.
+
+    Each is shown only where it is switched on. `observations` counts by source (None where a
+    datagram did not say) and outcome. `active` is how many requests are in the proxy now.
+    """
+
+    def __init__(self) -> None:
+        self.observing = False
+        self.proxying = False
+        self.hooked = False
+        self.deliveries: dict[DeliveryOutcome, int] = dict.fromkeys(DeliveryOutcome, 0)
+        self.observations: dict[tuple[Source | None, TapOutcome], int] = {}
+        self.requests: dict[ProxyOutcome, int] = dict.fromkeys(ProxyOutcome, 0)
+        self.active = 0
+
+    def observed(self, source: Source | None, outcome: TapOutcome, count: int = 1) -> None:
+        """Count what became of `count` observations."""
+        known = (source, outcome)
+        self.observations[known] = self.observations.get(known, 0) + count
+
+
+class Traffic:
+    """Responses to one account's applications.
+
+    `responses` counts by key, status class (`2xx`) and model, `refusals` by key and status, each
+    since the key was `first` seen (Unix s). `seen` holds the newest observation of each key by
+    source. `spent` is how far, in
+    nano-USD, the rolling windows fell since the last account reading.
+    """
+
+    def __init__(self) -> None:
+        self.responses: dict[tuple[str, str, str | None], int] = {}
+        self.refusals: dict[tuple[str, int], int] = {}
+        self.first: dict[str, float] = {}
+        self.seen: dict[str, dict[Source, float]] = {}
+        self.spent = 0
+        self._models: set[str] = set()
+
+    def last_seen(self, key_id: str) -> float | None:
+        """When (Unix s) the key was last observed, whoever saw it."""
+        return max(self.seen.get(key_id, {}).values(), default=None)
+
+    def count(self, observation: Observation) -> None:
+        """Count one response of a key."""
+        envelope = observation.envelope
+        key = envelope.key_id
+        if key not in self.seen:
+            self.seen[key] = {}
+            self.first[key] = envelope.observed_at
+            self.refusals.update({(key, status): 0 for status in REFUSED})
+        known = self.seen[key].get(observation.source, 0.0)
+        self.seen[key][observation.source] = max(known, envelope.observed_at)
+        response = (key, f"{observation.status // 100}xx", self._model(observation.model))
+        self.responses[response] = self.responses.get(response, 0) + 1
+        if observation.status in REFUSED:
+            self.refusals[key, observation.status] += 1
+
+    def forget(self, key_id: str) -> None:
+        """Drop all that is known of a key. Its counters start anew should it come back."""
+        self.seen.pop(key_id, None)
+        self.first.pop(key_id, None)
+        self.responses = {of: n for of, n in self.responses.items() if of[0] != key_id}
+        self.refusals = {of: n for of, n in self.refusals.items() if of[0] != key_id}
+
+    def _model(self, name: str | None) -> str | None:
+        if name is None or name in self._models:
+            return name
+        if len(self._models) >= MAX_MODELS:
+            return OTHER
+        self._models.add(name)
+        return name

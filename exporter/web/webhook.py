@@ -1,0 +1,179 @@
+"""The webhook: takes the gateway's events, and asks for an early poll after those about money.
+
+Nobody without the secret can have an effect here, nor stand in the way of who has it: what bounds
+the rate counts signed deliveries only, and a replayed one is known before it is counted. A forged
+one costs a digest of at most `MAX_BODY` bytes, less than a scrape.
+
+A delivery's numbers are not taken over: it only says that a poll is worth having now.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import re
+from pathlib import Path
+from typing import Final
+
+from exporter.clock import Clock
+from exporter.gateway.readings import Endpoint
+from exporter.repeats import Repeats
+from exporter.secret import Secret
+from exporter.secret_file import SecretFile
+from exporter.traffic import DeliveryOutcome
+from exporter.web.bounds import Bucket, Seen
+from exporter.web.event import Event, read_event
+from exporter.web.messages import TEXT, Request, Response
+from exporter.web.view import Views
+
+MAX_BODY: Final = 65_536
+"""Bytes of a delivery."""
+
+PER_MINUTE: Final = 60
+BURST: Final = 20
+"""New events that are taken in a minute, and at once."""
+
+REMEMBERED: Final = 4096
+REMEMBERED_SECONDS: Final = 86_400.0
+"""How many events are remembered, and how long, so that a second delivery asks for nothing."""
+
+_SIGNATURE = re.compile(r"(?:sha256=)?([0-9a-f]{64})", re.ASCII | re.IGNORECASE)
+_FULL_AGAIN = str(BURST * 60 // PER_MINUTE).encode()
+_DONE = Response(204, TEXT, b"")
+_ANSWERS = {
+    DeliveryOutcome.ACCEPTED: _DONE,
+    DeliveryOutcome.IGNORED: _DONE,
+    DeliveryOutcome.DUPLICATE: _DONE,
+    DeliveryOutcome.UNSIGNED: Response(401, TEXT, b"the signature is missing or wrong\n"),
+    DeliveryOutcome.UNCONFIGURED: Response(503, TEXT, b"no secret yet: try again later\n"),
+    DeliveryOutcome.MALFORMED: Response(400, TEXT, b"this is no event\n"),
+    DeliveryOutcome.TOO_LARGE: Response(413, TEXT, b"at most 64 KiB\n"),
+    DeliveryOutcome.TOO_MANY: Response(
+        429, TEXT, b"too many events\n", ((b"retry-after", _FULL_AGAIN),)
+    ),
+}
+
+logger = logging.getLogger(__name__)
+
+
+class _RefusedError(Exception):
+    """A delivery is not taken; the message says why and what to do."""
+
+    def __init__(self, outcome: DeliveryOutcome, why: str) -> None:
+        super().__init__(why)
+        self.outcome = outcome
+
+
+class Webhook:
+    """What was delivered so far is remembered across a reload of the configuration."""
+
+    def __init__(self, views: Views, clock: Clock) -> None:
+        """`views` gives the objects in force, the configuration among them."""
+        self._views = views
+        self._repeats = Repeats(logger, clock)
+        self._bucket = Bucket(PER_MINUTE, BURST, clock)
+        self._seen = Seen(REMEMBERED_SECONDS, REMEMBERED, clock)
+        self._file: SecretFile | None = None
+
+    def takes(self, path: str) -> bool:
+        """Whether deliveries come to this path."""
+        hook = self._views().config.webhook
+        return hook.secret_file is not None and path == hook.path
+
+    async def answer(self, request: Request) -> Response:
+        """Take one delivery, and count what became of it."""
+        try:
+            outcome = await self._take(request)
+        except _RefusedError as refused:
+            outcome = refused.outcome
+            status = _ANSWERS[outcome].status
+            self._repeats.say(
+                str(refused), "A delivery to the webhook was answered %d: %s", status, refused
+            )
+        self._views().board.tap.deliveries[outcome] += 1
+        return _ANSWERS[outcome]
+
+    async def _take(self, request: Request) -> DeliveryOutcome:
+        event = read_event(await self._signed_body(request))
+        if event is None:
+            raise _RefusedError(
+                DeliveryOutcome.MALFORMED,
+                "it is signed, but no JSON object that names its type; have only the gateway's "
+                "events sent to webhook.path",
+            )
+        if event.identity in self._seen:
+            return DeliveryOutcome.DUPLICATE
+        if not self._bucket.take():
+            raise _RefusedError(
+                DeliveryOutcome.TOO_MANY,
+                f"more than {PER_MINUTE} events a minute; subscribe only to those about money",
+            )
+        self._seen.add(event.identity)
+        if not event.about_money:
+            return DeliveryOutcome.IGNORED
+        self._ask_for_polls(event)
+        return DeliveryOutcome.ACCEPTED
+
+    async def _signed_body(self, request: Request) -> bytes:
+        """The body, which the secret has signed. Without a signature it is not even read."""
+        hook = self._views().config.webhook
+        secret = self._secret(hook.secret_file)
+        header = request.headers.get(hook.signature_header.lower(), "")
+        signature = _SIGNATURE.fullmatch(header.strip())
+        if signature is None:
+            raise _RefusedError(
+                DeliveryOutcome.UNSIGNED,
+                f"its header {hook.signature_header} is missing or no SHA-256 in hex; if the "
+                "gateway sent it, set webhook.signature_header to the header that it signs with",
+            )
+        body = await request.body(MAX_BODY)
+        if body is None:
+            raise _RefusedError(
+                DeliveryOutcome.MALFORMED,
+                "it broke off before its end; check what is between the gateway and http.listen",
+            )
+        if len(body) > MAX_BODY:
+            raise _RefusedError(
+                DeliveryOutcome.TOO_LARGE,
+                f"it has more than {MAX_BODY} bytes; have only the gateway's events sent to "
+                "webhook.path",
+            )
+        digest = hmac.digest(secret.reveal().encode(), body, "sha256")
+        if not hmac.compare_digest(digest, bytes.fromhex(signature[1])):
+            raise _RefusedError(
+                DeliveryOutcome.UNSIGNED,
+                "it is not signed with the secret in webhook.secret_file; if the gateway sent it, "
+                "put the secret there that it gave when the webhook was registered",
+            )
+        return body
+
+    def _secret(self, path: Path | None) -> Secret:
+        if path is None:
+            raise RuntimeError("no webhook is configured")
+        if self._file is None or self._file.path != path:
+            self._file = SecretFile(path)
+        try:
+            return self._file.read()
+        except ValueError as error:
+            problem = str(error)
+        raise _RefusedError(
+            DeliveryOutcome.UNCONFIGURED,
+            f"webhook.secret_file {str(path)!r} {problem}; put the secret there that the gateway "
+            "gave when the webhook was registered, alone on one line",
+        )
+
+    def _ask_for_polls(self, event: Event) -> None:
+        """Of the account that the event names, else of all: it may be about any of them."""
+        accounts = self._views().board.accounts.values()
+        named = [
+            account
+            for account in accounts
+            if event.user_id is not None
+            and account.account is not None
+            and account.account.user_id == event.user_id
+        ]
+        for account in named or accounts:
+            for endpoint in (Endpoint.ACCOUNT, Endpoint.TRANSACTIONS):
+                status = account.endpoints.get(endpoint)
+                if status is not None:
+                    status.asked.set()

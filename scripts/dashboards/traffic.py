@@ -1,0 +1,169 @@
+"""What the tap sees of the applications' own calls, and how tap and webhook fare.
+
+Every tap sees other calls, so that what they count is added up over exporters; of one call only one
+tap tells. Where there is no tap, panels say so.
+"""
+
+from __future__ import annotations
+
+from exporter import attributes as a
+from exporter import catalogue as c
+from exporter.catalogue import Metric
+from exporter.prometheus import label_name, prometheus_name
+from scripts.dashboards import common as q
+from scripts.dashboards import limits
+from scripts.dashboards.frame import Tile
+from scripts.dashboards.panels import (
+    BLUE,
+    GREEN,
+    ORANGE,
+    RED,
+    STACKED,
+    Column,
+    Field,
+    Query,
+    Text,
+    bars,
+    lines,
+    rows,
+)
+from scripts.dashboards.promql import RANGE, RATE, gauge, labels, matcher, series
+
+TITLE = "Traffic (tap)"
+
+_MINUTE = 60
+_SEEN = f"time() - {gauge(c.TAP_LAST)}"
+_POLLED = (
+    f"max by {labels((a.ACCOUNT,))} ({series(c.LAST_SUCCESS, matcher(a.ENDPOINT, 'account'))})"
+)
+_POLLED_OF_KEY = (
+    f"time() - {_POLLED} + on {labels((a.ACCOUNT,))} group_right () 0 * {gauge(c.TAP_LAST)}"
+)
+_CLASSES = {"2xx": GREEN, "3xx": BLUE, "4xx": ORANGE, "5xx": RED}
+_OBSERVED = {
+    "accepted": GREEN,
+    "malformed": RED,
+    "outdated": ORANGE,
+    "unknown_key": ORANGE,
+    "too_many_keys": ORANGE,
+    "dropped": RED,
+}
+_PROXIED = {"answered": GREEN, "client_gone": BLUE, "refused": ORANGE, "gateway_failed": RED}
+_UNSEEN = "no tap, or no call seen"
+_NO_TAP = "there is no tap"
+_NO_PROXY = "there is no proxy"
+
+
+def _per_minute(metric: Metric, *by: str) -> Query:
+    each = f"sum by {labels(by)} (rate({series(metric)}[{RATE}])) * {_MINUTE}"
+    return Query(each, q.legend(*by))
+
+
+def freshness() -> Tile:
+    """How old what is known is, by who told it."""
+    text = Text(
+        "Freshness by source",
+        "Time since the newest call that was seen, by account and source: a hook in an "
+        "application, our proxy, the log of another proxy. Beside it the time since the account "
+        "was last polled: every ten minutes are enough while its own key is seen in use. The "
+        "dashed line: a poll counts as stale. Calls may rest as long as applications do.",
+    )
+    by = (a.ACCOUNT, a.SOURCE)
+    seen = Query(f"min by {labels(by)} ({_SEEN})", q.legend(*by))
+    polled = Query(f"time() - {_POLLED}", f"{q.legend(a.ACCOUNT)} · account poll")
+    return Tile(lines(text, [seen, polled], Field("s", None, limits.AGE)), 12, 8)
+
+
+def newest(width: int, *, many: bool) -> Tile:
+    """The same key by key. `many`: of several accounts."""
+    text = Text(
+        "Newest calls seen",
+        "Time since the newest call, by key and by who saw it, newest first; and since the poll "
+        "of the key's account.",
+    )
+    account = {label_name(a.ACCOUNT): Column("Account")} if many else {}
+    columns = account | {
+        label_name(a.KEY_ID): Column("Masked key"),
+        label_name(a.SOURCE): Column("Source", width=90),
+        "Value #A": Column("Seen", Field("s", 0), 100),
+        "Value #B": Column("Polled", Field("s", 0, limits.AGE), 100),
+    }
+    hidden = () if many else q.ACCOUNT_COLUMN
+    queries = (f"sort({_SEEN})", _POLLED_OF_KEY)
+    return Tile(rows(text, queries, columns, hidden=hidden, nothing=_UNSEEN), width, 8)
+
+
+def responses() -> Tile:
+    """What the gateway answered to applications."""
+    text = Text(
+        "Responses per minute",
+        "Calls of applications by the class of their status, of all taps together.",
+    )
+    query = _per_minute(c.TAP_RESPONSES, a.STATUS_CLASS)
+    look = STACKED._replace(colors=_CLASSES)
+    return Tile(lines(text, [query], Field("short", 1, nothing=_UNSEEN), look), 8, 8)
+
+
+def refusals(*, many: bool) -> Tile:
+    """What the gateway refused. `many`: by account, else by key."""
+    text = Text(
+        "Refused calls per minute",
+        "402: wallet or cap is used up. 429: a spend window is used up, or too many calls are in "
+        "flight. An alert begins where it is more than a small share of a key's calls.",
+    )
+    query = _per_minute(c.TAP_REFUSALS, a.ACCOUNT if many else a.KEY_ID, a.STATUS_CODE)
+    return Tile(lines(text, [query], Field("short", 1, nothing=_UNSEEN)), 8, 8)
+
+
+def _deliveries() -> Tile:
+    text = Text(
+        "Webhook deliveries",
+        "In the chosen range, by what became of them. Unsigned: the signature is missing or wrong. "
+        "Unconfigured: the secret cannot be read.",
+    )
+    grown = f"increase({prometheus_name(c.WEBHOOK_DELIVERIES)}[{RANGE}])"
+    each = f"sort_desc(round(sum by {labels((a.OUTCOME,))} ({grown})) > 0)"
+    nothing = Field("short", 0, nothing="no webhook, or nothing came")
+    return Tile(bars(text, Query(each, q.legend(a.OUTCOME)), nothing), 8, 7)
+
+
+def taps() -> list[Tile]:
+    """How tap and webhook themselves fare, all accounts together."""
+    observed = Text(
+        "Observations per minute",
+        "What taps were told, of all accounts, by what became of it. Other than accepted: the "
+        "call is in no metric.",
+    )
+    proxied = Text(
+        "Requests through the proxy per minute",
+        "By how they ended. Gateway failed: no answer, or it broke off. Client gone: the "
+        "application did not wait for the end.",
+    )
+    active = Text("Requests in the proxy", "Under way at the moment, streams included.")
+    under_way = Query(f"sum({prometheus_name(c.TAP_ACTIVE)})", "under way")
+    told = Field("short", 1, nothing=_NO_TAP)
+    passed = Field("short", 1, nothing=_NO_PROXY)
+    return [
+        Tile(
+            lines(
+                observed,
+                [_per_minute(c.TAP_OBSERVATIONS, a.OUTCOME)],
+                told,
+                STACKED._replace(colors=_OBSERVED),
+            ),
+            8,
+            8,
+        ),
+        Tile(
+            lines(
+                proxied,
+                [_per_minute(c.TAP_REQUESTS, a.OUTCOME)],
+                passed,
+                STACKED._replace(colors=_PROXIED),
+            ),
+            8,
+            7,
+        ),
+        Tile(lines(active, [under_way], passed._replace(decimals=0)), 8, 7),
+        _deliveries(),
+    ]

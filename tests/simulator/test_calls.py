@@ -1,0 +1,342 @@
+"""Model calls: their two dialects, what they cost, and what refuses or breaks them."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exporter.simulator import Fault, Options, Simulator, quiet, running
+from exporter.simulator.wallet import CREDITS
+from tests.simulator.fakes import NOW, StillClock, ask
+
+CHAT = "/v1/chat/completions"
+MESSAGES = "/v1/messages"
+ROUTES = (CHAT, MESSAGES)
+MODEL = "claude-sonnet-4-6"
+
+
+def simulator(**options: bool | int | float | str) -> Simulator:
+    return Simulator(quiet(**options), clock=StillClock())
+
+
+def wish(**more: object) -> dict[str, object]:
+    greeting = [{"role": "user", "content": "Hello"}]
+    return {"model": MODEL, "messages": greeting, "max_tokens": 50} | more
+
+
+def call(
+    made: Simulator,
+    route: str = CHAT,
+    *,
+    headers: Mapping[str, str] | None = None,
+    **more: object,
+) -> httpx.Response:
+    return ask(made, route, method="POST", headers=headers, body=wish(**more))
+
+
+def events(response: httpx.Response) -> list[Any]:
+    """The data of each event, in order."""
+    assert response.headers["content-type"].startswith("text/event-stream")
+    data = [line[6:] for line in response.text.splitlines() if line.startswith("data: ")]
+    return [text if text == "[DONE]" else json.loads(text) for text in data]
+
+
+def billed(made: Simulator) -> tuple[int, int]:
+    """Calls and credits; log, rollup, truth and wallet agree on them."""
+    truth = made.world.truth()
+    spent = 100 * CREDITS - truth.wallet.available
+    assert truth.wallet.held == truth.in_flight == 0
+    assert spent == truth.credits == sum(row.credits for row in made.world.rows_between(0, 1e11))
+    assert spent == sum(sums.credits for _, sums in made.world.sums(0, 1e11))
+    return truth.rows, spent
+
+
+def test_a_chat_completion_has_openais_form_and_is_billed() -> None:
+    made = simulator(answer_tokens=3)
+    body = call(made).json()
+    assert body["object"] == "chat.completion"
+    assert body["model"] == MODEL
+    [choice] = body["choices"]
+    assert choice["message"] == {"role": "assistant", "content": "0 1 2 "}
+    assert choice["finish_reason"] == "stop"
+    [row] = made.world.rows_between(0, 1e11)
+    assert body["usage"] == {
+        "prompt_tokens": row.prompt,
+        "completion_tokens": 3,
+        "total_tokens": row.prompt + 3,
+    }
+    assert billed(made) == (1, made.world.model(MODEL).cost(row.prompt, 3))
+
+
+def test_a_message_has_anthropics_form_and_is_billed() -> None:
+    made = simulator(answer_tokens=3)
+    body = call(made, MESSAGES).json()
+    assert (body["type"], body["role"], body["model"]) == ("message", "assistant", MODEL)
+    assert body["content"] == [{"type": "text", "text": "0 1 2 "}]
+    assert body["stop_reason"] == "end_turn"
+    [row] = made.world.rows_between(0, 1e11)
+    assert body["usage"] == {"input_tokens": row.prompt, "output_tokens": 3}
+    assert billed(made)[0] == 1
+
+
+def test_a_streamed_completion_ends_with_its_reason_its_usage_and_done() -> None:
+    made = simulator(answer_tokens=3)
+    *chunks, usage, done = events(call(made, stream=True, stream_options={"include_usage": True}))
+    deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
+    assert deltas[0] == {"role": "assistant", "content": ""}
+    assert [delta["content"] for delta in deltas[1:-1]] == ["0 ", "1 ", "2 "]
+    assert [chunk["choices"][0]["finish_reason"] for chunk in chunks] == [None] * 4 + ["stop"]
+    assert usage["choices"] == []
+    assert usage["usage"]["completion_tokens"] == 3
+    assert done == "[DONE]"
+    assert billed(made)[0] == 1
+
+
+def test_a_completion_is_streamed_without_its_usage_unless_that_is_asked_for() -> None:
+    *chunks, _ = events(call(simulator(), stream=True))
+    assert all("usage" not in chunk for chunk in chunks)
+
+
+def test_a_streamed_message_goes_from_its_start_to_its_stop() -> None:
+    made = simulator(answer_tokens=2)
+    sent = events(call(made, MESSAGES, stream=True))
+    assert [event["type"] for event in sent] == [
+        "message_start",
+        "content_block_start",
+        "content_block_delta",
+        "content_block_delta",
+        "content_block_stop",
+        "message_delta",
+        "message_stop",
+    ]
+    assert [event["delta"]["text"] for event in sent[2:4]] == ["0 ", "1 "]
+    assert sent[-2]["usage"] == {"output_tokens": 2}
+    assert billed(made)[0] == 1
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_fewer_tokens_cut_the_answer_and_it_says_so(route: str) -> None:
+    made = simulator(answer_tokens=9)
+    text = call(made, route, max_tokens=2).text
+    assert '"0 1 "' in text
+    assert ('"length"' if route == CHAT else '"max_tokens"') in text
+
+
+def test_the_models_are_listed_for_a_key_and_cost_nothing() -> None:
+    made = simulator(models=4)
+    body = ask(made, "/v1/models").json()
+    assert [model["id"] for model in body["data"]] == [MODEL, "gpt-5-4", "claude-haiku-4-5"]
+    assert billed(made) == (0, 0)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("route", ROUTES)
+def test_every_answer_to_a_call_carries_the_envelope(route: str, stream: bool) -> None:
+    made = simulator(caps=True)
+    good = call(made, route, stream=stream)
+    made.options.set({"state": "window_spent"})
+    bad = call(made, route, stream=stream)
+    assert (good.status_code, bad.status_code) == (200, 429)
+    for response in (good, bad):
+        assert response.headers["x-ratelimit-limit"] == "50.00"
+        assert response.headers["x-org-quota-remaining-credits"] in ("499.99", "500.00")
+
+
+def test_a_whole_answers_envelope_has_its_own_charge_taken_off() -> None:
+    made = simulator(caps=True)
+    headers = call(made).headers
+    left = 50 * CREDITS - made.world.truth().credits
+    assert headers["x-ratelimit-remaining"] == f"{left // 10_000 / 100:.2f}" == "49.99"
+
+
+def test_a_call_is_charged_to_the_key_that_made_it_and_x_api_key_wins() -> None:
+    made = simulator()
+    first, second = made.world.keys[:2]
+    call(made, headers={"x-api-key": second.secret, "authorization": f"Bearer {first.secret}"})
+    call(made, headers={"authorization": f"bearer {second.secret}"})
+    assert [usage.key_id for usage in made.world.truth().usage] == [second.id]
+    response = call(made, headers={"authorization": "Bearer unknown"})
+    assert response.status_code == 401
+    assert response.json()["error"]["type"] == "authentication_error"
+
+
+@pytest.mark.parametrize(
+    ("lacking", "status", "kind"),
+    [
+        ("wallet", 402, "insufficient_balance"),
+        ("window", 429, "rate_limit_error"),
+        ("key", 402, "quota_exceeded"),
+        ("model", 402, "quota_exceeded"),
+    ],
+)
+@pytest.mark.parametrize("route", ROUTES)
+def test_a_call_is_refused_for_what_does_not_leave_its_worst_case(
+    route: str, lacking: str, status: int, kind: str
+) -> None:
+    made = simulator()
+    key = made.world.keys[0]
+    match lacking:
+        case "wallet":
+            made.world.transaction("admin_debit", 400 - made.world.wallet.available)
+        case "window":
+            key.windows.cap((400, 10**9, 10**9))
+        case "key":
+            key.quota = 400
+        case "model":
+            made.world.model(MODEL).cap = 400
+    response = call(made, route, stream=True)
+    assert response.status_code == status
+    error = response.json()["error"]
+    assert error["type"] == kind
+    assert lacking in error["message"]
+    assert made.world.truth().rows == 0
+    assert call(made, route, max_tokens=1).status_code == 200
+    assert made.world.truth().rows == 1
+
+
+def test_exactly_the_worst_case_is_enough() -> None:
+    made = simulator()
+    call(made)
+    [row] = made.world.rows_between(0, 1e11)
+    worst = made.world.model(MODEL).cost(row.prompt, 50)
+    made.world.transaction("admin_debit", worst - 1 - made.world.wallet.available)
+    assert call(made).status_code == 402
+    made.world.transaction("admin_credit", 1)
+    assert call(made).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"[]", b"{", b'{"model": "gpt-5-4"}', b'{"model":"gpt-5-4","messages":[],"stream":1}'],
+)
+def test_a_call_that_cannot_be_understood_is_refused(body: bytes) -> None:
+    made = simulator()
+    response = ask(made, CHAT, method="POST", body=body)
+    assert response.status_code == 400
+    assert response.json()["error"]["type"] == "invalid_request_error"
+
+
+def test_a_message_needs_a_limit_of_tokens() -> None:
+    assert call(simulator(), MESSAGES, max_tokens=None).status_code == 400
+    assert call(simulator(), CHAT, max_tokens=None).status_code == 200
+
+
+@pytest.mark.parametrize("model", ["gpt-2", "veo-3-1"])
+def test_a_model_that_cannot_be_called_so_is_not_found(model: str) -> None:
+    assert call(simulator(), model=model).status_code == 404
+
+
+def test_a_call_has_to_be_posted_and_may_not_be_too_large() -> None:
+    made = simulator()
+    assert ask(made, CHAT).status_code == 404
+    large = ask(made, CHAT, method="POST", body=b" " * ((32 << 20) + 1))
+    assert large.status_code == 413
+
+
+def test_model_calls_do_not_use_up_the_requests_for_management() -> None:
+    made = simulator(rpm_limit=1)
+    assert [call(made).status_code for _ in range(3)] == [200] * 3
+    assert ask(made, "account").status_code == 200
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("kind", ["status", "truncated", "empty", "body"])
+def test_a_call_that_meets_a_fault_is_not_billed(kind: str, stream: bool) -> None:
+    made = simulator()
+    made.faults.add(Fault(kind=kind, endpoint="calls", times=1))  # type: ignore[arg-type]
+    call(made, stream=stream)
+    assert billed(made) == (0, 0)
+    call(made, stream=stream)
+    assert billed(made)[0] == 1
+
+
+def test_half_a_stream_is_still_a_stream() -> None:
+    made = simulator()
+    made.faults.add(Fault(kind="truncated", endpoint="calls"))
+    response = call(made, MESSAGES, stream=True)
+    assert response.headers["content-type"].startswith("text/event-stream")
+    assert "message_start" in response.text
+    assert "message_stop" not in response.text
+
+
+def test_a_late_answer_to_a_call_is_billed() -> None:
+    made = simulator()
+    made.faults.add(Fault(kind="delay", endpoint="calls", seconds=9.0))
+    assert call(made, stream=True).status_code == 200
+    assert made.clock.now() == NOW + 9
+    assert billed(made)[0] == 1
+
+
+def test_a_streams_row_bears_the_instant_at_which_it_began() -> None:
+    made = simulator(answer_tokens=10, token_seconds=2.0)
+    call(made, stream=True)
+    assert made.clock.now() > NOW + 20
+    assert [row.created for row in made.world.rows_between(0, 1e11)] == [NOW * 1000]
+
+
+@settings(max_examples=25)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(ROUTES),
+            st.booleans(),
+            st.integers(1, 40),
+            st.sampled_from([None, "status", "truncated", "delay"]),
+        ),
+        max_size=8,
+    )
+)
+def test_whatever_is_called_all_views_agree_on_what_succeeded(
+    calls: list[tuple[str, bool, int, str | None]],
+) -> None:
+    made = simulator()
+    succeeded = 0
+    for route, stream, tokens, fault in calls:
+        if fault is not None:
+            made.faults.add(Fault(kind=fault, times=1))  # type: ignore[arg-type]
+        call(made, route, stream=stream, max_tokens=tokens)
+        succeeded += fault in (None, "delay")
+    assert billed(made)[0] == succeeded
+
+
+def test_a_call_may_be_rebated_like_any_other() -> None:
+    made = Simulator(Options(traffic=False, history=0.0, balance_usd=100.0), clock=StillClock())
+    call(made)
+    [row] = made.world.rows_between(0, 1e11)
+    assert made.world.rebate(row.request_id).amount == row.credits
+
+
+@pytest.mark.anyio
+async def test_money_is_held_for_a_stream_until_its_client_leaves() -> None:
+    made = Simulator(quiet(token_seconds=0.005, answer_tokens=100_000))
+    headers = {"x-api-key": made.api_key}
+    async with running(made) as url, httpx.AsyncClient(base_url=url) as client:
+        streaming = client.stream(
+            "POST", CHAT, json=wish(stream=True, max_tokens=None), headers=headers
+        )
+        async with streaming as response:
+            lines = response.aiter_lines()
+            assert (await anext(lines)).startswith("data: {")
+            assert made.world.wallet.held > 0
+            await lines.aclose()  # type: ignore[attr-defined]
+        async with asyncio.timeout(5):
+            while made.world.life.in_flight:  # noqa: ASYNC110  (a world knows no event)
+                await asyncio.sleep(0.005)
+    assert made.world.wallet.held == 0
+    assert made.world.truth().rows == 0
+
+
+@pytest.mark.anyio
+async def test_a_stream_can_break_off_in_the_middle_over_the_wire() -> None:
+    made = Simulator(quiet())
+    made.faults.add(Fault(kind="close", endpoint="calls"))
+    headers = {"x-api-key": made.api_key}
+    async with running(made) as url, httpx.AsyncClient(base_url=url) as client:
+        with pytest.raises(httpx.RemoteProtocolError):
+            await client.post(MESSAGES, json=wish(stream=True), headers=headers)
+    assert made.world.truth().rows == 0

@@ -1,0 +1,165 @@
+"""Subscriptions of the simulated gateway, and what it delivers (contract, section 5)."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from queue import Queue
+from typing import Any
+
+import pytest
+
+from exporter.simulator import Simulator, quiet
+from exporter.simulator.wallet import CREDITS
+from exporter.simulator.world import LOW_BALANCE, PAYMENT
+from tests.peers.process import free_port
+from tests.simulator.fakes import StillClock, answer, ask
+
+Delivered = tuple[str, dict[str, str], bytes]
+
+
+@contextmanager
+def receiver() -> Iterator[tuple[str, Queue[Delivered]]]:
+    """A URL, and what comes there: path, headers (names in lower case) and body."""
+    deliveries: Queue[Delivered] = Queue()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            deliveries.put((self.path, headers, body))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/in", deliveries
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def simulator(**changes: bool | int | float | str) -> Simulator:
+    return Simulator(quiet(**changes), clock=StillClock())
+
+
+def subscribe(made: Simulator, url: str, *types: str) -> dict[str, Any]:
+    wish = {"url": url, "event_types": types or (LOW_BALANCE, PAYMENT)}
+    response = ask(made, "webhooks", method="POST", body=wish)
+    assert response.status_code == 200
+    return answer(response)  # type: ignore[no-any-return]
+
+
+def test_a_topup_is_delivered_signed_as_it_is_listed() -> None:
+    made = simulator()
+    with receiver() as (url, deliveries):
+        subscription = subscribe(made, url)
+        made.world.topup(50)
+        path, headers, body = deliveries.get(timeout=10)
+    digest = hmac.new(subscription["secret"].encode(), body, hashlib.sha256).hexdigest()
+    assert path == "/in"
+    assert headers["x-bytespike-signature"] == f"sha256={digest}"
+    (listed,) = answer(ask(made, "notifications"))["items"]
+    assert json.loads(body) == listed
+    assert listed["type"] == PAYMENT
+    assert answer(ask(made, "notifications/unread-count")) == {"count": 1}
+
+
+def test_a_wallet_that_gets_low_is_told_once_and_under_the_chosen_header() -> None:
+    made = simulator(webhook_header="X-Other")
+    with receiver() as (url, deliveries):
+        subscribe(made, url)
+        for _ in range(3):
+            made.world.bill(credits=32 * CREDITS)
+        _, headers, body = deliveries.get(timeout=10)
+        assert json.loads(body)["type"] == LOW_BALANCE
+        assert headers["x-other"].startswith("sha256=")
+        made.world.bill(credits=CREDITS)
+    assert [notice.type for notice in made.world.notices] == [LOW_BALANCE]
+
+
+def test_only_what_was_subscribed_to_is_delivered() -> None:
+    made = simulator()
+    with receiver() as (url, deliveries), receiver() as (other, others):
+        subscribe(made, url, LOW_BALANCE)
+        subscribe(made, other, PAYMENT)
+        made.world.topup(50)
+        made.world.bill(credits=150 * CREDITS)
+        kinds = [json.loads(queue.get(timeout=10)[2])["type"] for queue in (deliveries, others)]
+    assert kinds == [LOW_BALANCE, PAYMENT]
+
+
+def test_each_subscription_has_an_id_and_a_secret_of_its_own() -> None:
+    made = simulator()
+    first, second = (subscribe(made, "http://localhost:1/") for _ in range(2))
+    assert first["id"] != second["id"]
+    assert first["secret"] != second["secret"]
+
+
+def test_a_receiver_that_is_not_there_harms_nobody() -> None:
+    made = simulator()
+    subscribe(made, f"http://[::1]:{free_port()}/")
+    made.world.topup(50)
+    for thread in threading.enumerate():
+        if thread.name == "delivery":
+            thread.join(10)
+    assert made.webhooks.delivered == [0]
+    assert ask(made, "account").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://192.0.2.1/",
+        "http://example.org/",
+        "http://127.0.0.1.example.org/",
+        "https://127.0.0.1/",
+        "http://127.0.0.1:99999/",
+        "http://[/",
+        "file:///etc/passwd",
+        "127.0.0.1",
+        "",
+    ],
+)
+def test_nobody_but_this_machine_is_ever_called(url: str) -> None:
+    made = simulator()
+    wish = {"url": url, "event_types": [PAYMENT]}
+    response = ask(made, "webhooks", method="POST", body=wish)
+    assert response.status_code == 400
+    assert response.json()["error"]["type"] == "invalid_request_error"
+    assert made.webhooks.subscriptions == []
+
+
+@pytest.mark.parametrize("body", [{}, [], {"url": "http://127.0.0.1/"}, {"url": 1}])
+def test_a_subscription_needs_a_url_and_event_types(body: object) -> None:
+    assert ask(simulator(), "webhooks", method="POST", body=body).status_code == 400
+
+
+def test_a_subscription_needs_a_key_and_only_a_post_makes_one() -> None:
+    made = simulator()
+    wish = {"url": "http://127.0.0.1/", "event_types": [PAYMENT]}
+    assert ask(made, "webhooks", method="POST", body=wish, headers={}).status_code == 401
+    assert ask(made, "webhooks").status_code == 404
+    assert ask(made, "account", method="POST", body=wish).status_code == 404
+    assert made.webhooks.subscriptions == []
+
+
+def test_no_two_notifications_share_an_id_even_after_a_restart() -> None:
+    clock, ids = StillClock(), []
+    for _ in range(2):
+        made = Simulator(quiet(), clock=clock)
+        for _ in range(3):
+            made.world.topup(1)
+        ids += [notice.id for notice in made.world.notices]
+        clock.time += 1
+    assert len(set(ids)) == 6

@@ -1,0 +1,376 @@
+"""The hook by itself: what it says, to whom, and that nothing makes it raise."""
+
+from __future__ import annotations
+
+import ast
+import gc
+import json
+import re
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.secret import Secret
+from exporter.tap import hook
+from exporter.tap.hook import AsyncQuotaTap, QuotaTap, masked
+from tests.peers.process import free_port
+from tests.tap.hook_stage import KEY, LARGEST, MASKED, NOW, QUOTA, Ear, alike, response
+
+SOURCE = Path(hook.__file__)
+DOCUMENT = Path(__file__).parents[2] / "docs" / "tap.md"
+MEMBERS = {"key", "status", "at", "source", *QUOTA}
+
+
+@pytest.fixture
+def ear() -> Iterator[Ear]:
+    with Ear() as opened:
+        yield opened
+
+
+@pytest.fixture
+def tap(ear: Ear) -> QuotaTap:
+    return QuotaTap(ear.address, clock=lambda: NOW)
+
+
+# -- what it says -------------------------------------------------------------------------
+
+
+def test_a_response_becomes_one_datagram_with_what_the_gateway_said(
+    tap: QuotaTap, ear: Ear
+) -> None:
+    tap(response(402))
+    said = {"key": MASKED, "status": 402, "at": NOW, "source": "hook"}
+    assert ear.heard() == [said | QUOTA]
+    assert tap.failed == 0
+
+
+@pytest.mark.anyio
+async def test_the_asynchronous_hook_says_the_same(tap: QuotaTap, ear: Ear) -> None:
+    tap(response())
+    await AsyncQuotaTap(ear.address, clock=lambda: NOW)(response())
+    first, second = ear.raw()
+    assert first == second
+
+
+def test_the_asynchronous_hook_is_done_without_waiting(ear: Ear) -> None:
+    with pytest.raises(StopIteration):
+        AsyncQuotaTap(ear.address)(response()).send(None)
+    assert len(ear.raw()) == 1
+
+
+def test_a_header_that_is_missing_is_left_out(tap: QuotaTap, ear: Ear) -> None:
+    tap(response(500, {"X-Ratelimit-RESET": "1779390491"}))
+    tap(response(500, {}))
+    first, second = ear.heard()
+    assert first.keys() - second.keys() == {"x-ratelimit-reset"}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "-5.00",
+        "1e3",
+        "many",
+        "5,00",
+        "٣",
+        "5\n",
+        "5 5",
+        "NaN",
+        "9" * 16,
+        "1." + "0" * 31,
+        b"\xff",
+    ],
+)
+def test_a_header_that_is_no_number_is_left_out(
+    tap: QuotaTap, ear: Ear, value: str | bytes
+) -> None:
+    tap(alike(200, {**QUOTA, "x-ratelimit-limit": value}, {"x-api-key": KEY}))
+    [said] = ear.heard()
+    assert MEMBERS - said.keys() == {"x-ratelimit-limit"}
+
+
+@pytest.mark.parametrize(
+    "auth",
+    [
+        {"x-api-key": KEY},
+        {"X-API-Key": f" {KEY} "},
+        {"authorization": f"Bearer {KEY}"},
+        {"Authorization": f"bearer {KEY}"},
+        {"AUTHORIZATION": f"BEARER  {KEY}"},
+        {"authorization": "Bearer sk-byts-another-0123456789", "x-api-key": KEY},
+    ],
+)
+def test_the_key_is_taken_from_either_header_and_x_api_key_wins(
+    tap: QuotaTap, ear: Ear, auth: dict[str, str]
+) -> None:
+    tap(response(auth=auth))
+    tap(alike(200, QUOTA, auth))
+    assert [said["key"] for said in ear.heard()] == [MASKED] * 2
+
+
+@pytest.mark.parametrize(
+    "auth", [{}, {"authorization": KEY}, {"authorization": f"Basic {KEY}"}, {"x-api-key": ""}]
+)
+def test_a_response_without_a_key_is_not_reported(
+    tap: QuotaTap, ear: Ear, auth: dict[str, str]
+) -> None:
+    tap(response(auth=auth))
+    assert ear.raw() == []
+    assert tap.failed == 1
+
+
+@given(st.text() | st.text(min_size=4).map("sk-byts-{}".format))
+def test_a_key_is_masked_as_the_exporter_masks_it(key: str) -> None:
+    assert masked(key) == Secret(key).masked()
+
+
+def test_the_example_in_the_documentation_is_what_is_sent(tap: QuotaTap, ear: Ear) -> None:
+    section = DOCUMENT.read_text().partition("## A hook in a Python application")[2]
+    example = re.search(r"```json\n(.+?)```", section, re.DOTALL)
+    assert example is not None
+    tap(response())
+    assert ear.heard() == [json.loads(example[1])]
+
+
+# -- whatever happens ---------------------------------------------------------------------
+
+_VALUES = st.text() | st.binary() | st.text("0123456789.", max_size=40) | st.just(KEY)
+_NAMES = st.sampled_from([*QUOTA, "X-RateLimit-Limit", "other"])
+_SPELLINGS = _NAMES | _NAMES.map(str.encode)
+
+
+@given(
+    st.integers(0, 700) | st.none() | st.text(),
+    st.dictionaries(_SPELLINGS, _VALUES),
+    st.sampled_from(["x-api-key", b"X-Api-Key", "Authorization"]),
+)
+def test_no_response_makes_it_raise_or_say_more_than_it_should(
+    status: object, headers: dict[str | bytes, Any], auth: str | bytes
+) -> None:
+    value = f"Bearer {KEY}" if auth == "Authorization" else KEY
+    with Ear() as ear:
+        tap = QuotaTap(ear.address)
+        tap(alike(status, headers, {auth: value}))
+        datagrams = ear.raw()
+    assert len(datagrams) + tap.failed == 1
+    for datagram in datagrams:
+        said = json.loads(datagram)
+        assert len(datagram) <= LARGEST
+        assert said.keys() <= MEMBERS
+        assert said["key"] == MASKED
+        assert 100 <= said["status"] <= 599
+        assert KEY[8:-4] not in datagram.decode()
+
+
+@given(st.text(min_size=1) | st.binary(min_size=1))
+def test_any_text_in_place_of_a_key_is_said_in_a_few_characters_or_not_at_all(
+    key: str | bytes,
+) -> None:
+    with Ear() as ear:
+        tap = QuotaTap(ear.address)
+        tap(alike(200, QUOTA, {"x-api-key": key}))
+        datagrams = ear.raw()
+    assert len(datagrams) + tap.failed == 1
+    assert all(len(json.loads(datagram)["key"]) <= len(MASKED) for datagram in datagrams)
+
+
+def test_the_largest_datagram_is_far_from_too_large(tap: QuotaTap, ear: Ear) -> None:
+    widest = dict.fromkeys(QUOTA, "9" * 15 + "." + "9" * 30)
+    tap(alike(599, widest, {"x-api-key": "sk-byts-" + "\U0001f511" * 12}))
+    [datagram] = ear.raw()
+    assert json.loads(datagram).keys() == MEMBERS
+    assert len(datagram) <= LARGEST / 3
+
+
+def test_huge_headers_are_left_out(tap: QuotaTap, ear: Ear) -> None:
+    tap(response(quota=dict.fromkeys(QUOTA, "9" * 100_000), auth={"x-api-key": KEY * 10_000}))
+    [datagram] = ear.raw()
+    assert len(datagram) < 100
+
+
+@pytest.mark.parametrize(
+    "odd", [None, object(), alike(200, None, None), alike(200, {5: 5}, {"x-api-key": KEY})]
+)
+def test_what_is_no_response_is_counted(tap: QuotaTap, ear: Ear, odd: object) -> None:
+    tap(odd)
+    assert (tap.failed, ear.raw()) == (1, [])
+
+
+# -- where it says it ---------------------------------------------------------------------
+
+
+def test_nobody_listening_is_only_counted_and_who_comes_back_hears_at_once() -> None:
+    port = free_port()
+    tap = QuotaTap(f"127.0.0.1:{port}")
+    for _ in range(5):
+        tap(response())
+    lost = tap.failed
+    assert lost in (4, 5)
+    with Ear(port=port) as ear:
+        tap(response())
+        tap(response())
+        assert len(ear.raw()) == 2
+    assert tap.failed <= lost + 1
+
+
+def test_a_full_buffer_loses_a_datagram_and_waits_for_nothing(
+    monkeypatch: pytest.MonkeyPatch, ear: Ear
+) -> None:
+    class Full(socket.socket):
+        def send(self, *_: object) -> int:
+            patience.append(self.gettimeout())
+            raise BlockingIOError
+
+    patience: list[float | None] = []
+    monkeypatch.setattr(socket, "socket", Full)
+    tap = QuotaTap(ear.address)
+    tap(response())
+    assert (tap.failed, ear.raw()) == (1, [])
+    assert patience == [0.0]
+
+
+def test_a_listener_that_does_not_read_holds_nothing_up() -> None:
+    with Ear(small=True) as ear:
+        tap = QuotaTap(ear.address)
+        for _ in range(200):
+            tap(response())
+        assert 0 < len(ear.raw()) < 200
+        tap(response())
+        assert len(ear.raw()) == 1
+
+
+@pytest.mark.parametrize(
+    "address", ["", "127.0.0.1", "127.0.0.1:", ":8789", "host:port", "host:0", "host:65536", "h:٣"]
+)
+def test_an_address_that_is_none_is_an_error_at_once(address: str) -> None:
+    with pytest.raises(ValueError, match="HOST:PORT"):
+        QuotaTap(address)
+
+
+@pytest.mark.parametrize("host", ["there.is.no.such.host.invalid", "x" * 70, "a..b"])
+def test_a_host_that_cannot_be_found_is_only_counted(
+    monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    def unknown(host: str, *_: object, **__: object) -> None:
+        host.encode("idna")
+        raise socket.gaierror(socket.EAI_NONAME, "unknown")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    tap = QuotaTap(f"{host}:8789")
+    tap(response())
+    assert tap.failed == 1
+
+
+def test_a_name_is_looked_up_once_and_of_its_addresses_ipv4_is_taken(
+    monkeypatch: pytest.MonkeyPatch, ear: Ear
+) -> None:
+    asked = []
+
+    def both(*question: object, **_: object) -> list[tuple[Any, ...]]:
+        asked.append(question)
+        kind = socket.SOCK_DGRAM
+        return [
+            (socket.AF_INET6, kind, 17, "", ("::1", ear.port, 0, 0)),
+            (socket.AF_INET, kind, 17, "", ("127.0.0.1", ear.port)),
+        ]
+
+    monkeypatch.setattr(socket, "getaddrinfo", both)
+    tap = QuotaTap(f"localhost:{ear.port}")
+    tap(response())
+    tap(response())
+    assert len(ear.raw()) == 2
+    assert asked == [("localhost", ear.port)]
+
+
+@pytest.mark.skipif(not Path("/proc/net/if_inet6").exists(), reason="no IPv6 on this machine")
+def test_an_ipv6_address_is_written_in_brackets() -> None:
+    with Ear("::1") as ear:
+        tap = QuotaTap(ear.address)
+        tap(response())
+        assert len(ear.raw()) == 1
+
+
+def test_its_socket_is_closed_when_nothing_refers_to_it_any_more(
+    monkeypatch: pytest.MonkeyPatch, ear: Ear
+) -> None:
+    opened: list[socket.socket] = []
+
+    class Kept(socket.socket):
+        def connect(self, *where: Any) -> None:
+            super().connect(*where)
+            opened.append(self)
+
+    monkeypatch.setattr(socket, "socket", Kept)
+    tap = QuotaTap(ear.address)
+    tap(response())
+    [one] = opened
+    assert one.fileno() >= 0
+    tap.__dict__["itself"] = tap
+    del tap
+    gc.collect()
+    assert one.fileno() == -1
+
+
+def test_threads_that_begin_together_share_one_socket(
+    monkeypatch: pytest.MonkeyPatch, tap: QuotaTap, ear: Ear
+) -> None:
+    together = threading.Barrier(4, timeout=30)
+
+    class Slow(socket.socket):
+        def connect(self, *where: Any) -> None:
+            together.wait()
+            super().connect(*where)
+            opened.append(self)
+
+    opened: list[socket.socket] = []
+    monkeypatch.setattr(socket, "socket", Slow)
+    threads = [threading.Thread(target=tap, args=(response(),)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(ear.raw()) == 4
+    assert tap.failed == 0
+    assert sum(one.fileno() >= 0 for one in opened) == 1
+
+
+# -- alone --------------------------------------------------------------------------------
+
+_ALONE = """
+import importlib.util, os, sys
+from types import SimpleNamespace as Some
+path, address = sys.argv[1:]
+spec = importlib.util.spec_from_file_location("copied", path)
+copied = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(copied)
+tap = copied.QuotaTap(address)
+some = Some(status_code=200, headers={}, request=Some(headers={"x-api-key": "k" * 20}))
+tap(some)
+child = os.fork()
+tap(some)
+if child:
+    os.waitpid(child, 0)
+    print(tap.failed, "exporter" in sys.modules, "httpx" in sys.modules)
+"""
+
+
+def test_a_copy_needs_the_standard_library_only_and_may_fork(tmp_path: Path, ear: Ear) -> None:
+    copy = tmp_path / "copied.py"
+    copy.write_bytes(SOURCE.read_bytes())
+    command = [sys.executable, "-I", "-S", "-W", "error", "-c", _ALONE, str(copy), ear.address]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert (done.stdout.split(), done.stderr) == (["0", "False", "False"], "")
+    assert [said["key"] for said in ear.heard()] == ["…kkkk"] * 3
+
+
+def test_it_is_written_in_the_syntax_of_python_3_9() -> None:
+    ast.parse(SOURCE.read_text(), feature_version=(3, 9))

@@ -1,0 +1,314 @@
+"""The hook inside the real SDKs, whole and streamed, against the simulated gateway.
+
+OpenAI's SDK takes the clients of httpx and of httpx2, Anthropic's those of httpx2.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from types import ModuleType
+from typing import Any
+
+import anthropic
+import httpx
+import httpx2
+import openai
+import pytest
+
+from exporter.secret import Secret
+from exporter.simulator import Fault, Simulator, quiet, running
+from exporter.tap.hook import AsyncQuotaTap, QuotaTap
+from tests.tap.hook_stage import LARGEST, NOW, QUOTA, Ear
+
+SDKS = [("openai", httpx), ("openai", httpx2), ("anthropic", httpx2)]
+MODEL = "claude-sonnet-4-6"
+ANSWER = "0 1 2 3 "
+REFUSALS = [("wallet_empty", 402), ("key_cap_reached", 402), ("window_spent", 429)]
+REFUSED = (openai.APIStatusError, anthropic.APIStatusError)
+BROKEN = (httpx.TransportError, httpx2.TransportError, openai.APIError, anthropic.APIError)
+
+every_sdk = pytest.mark.parametrize(("sdk", "library"), SDKS)
+streamed_or_not = pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+
+
+@pytest.fixture
+def gateway() -> Simulator:
+    return Simulator(quiet(caps=True, answer_tokens=4))
+
+
+@pytest.fixture
+def ear(gateway: Simulator) -> Iterator[Ear]:
+    """It fails the test if a datagram is too large or has more of a key than is shown of it."""
+    with Ear() as opened:
+        hear = opened.raw
+
+        def checked() -> list[bytes]:
+            datagrams = hear()
+            for datagram in datagrams:
+                assert len(datagram) <= LARGEST
+                assert gateway.api_key[8:-4].encode() not in datagram
+            return datagrams
+
+        opened.raw = checked  # type: ignore[method-assign]
+        yield opened
+
+
+@pytest.fixture
+def url(gateway: Simulator) -> Iterator[str]:
+    """Where the gateway is served, from a thread of its own: a synchronous SDK waits for it."""
+    loop = asyncio.new_event_loop()
+    stop = asyncio.Event()
+    told: list[str] = []
+    ready = threading.Event()
+
+    async def serve() -> None:
+        async with running(gateway) as base:
+            told.append(base)
+            ready.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
+    thread.start()
+    assert ready.wait(30)
+    try:
+        yield told[0]
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+        loop.close()
+
+
+def expected(gateway: Simulator, status: int, headers: Any) -> dict[str, object]:
+    """What is to be heard of a response with these headers."""
+    quota = {name: headers[name] for name in QUOTA}
+    key = Secret(gateway.api_key).masked()
+    return {"key": key, "status": status, "at": NOW, "source": "hook"} | quota
+
+
+def status_of(error: Exception) -> int:
+    assert isinstance(error, REFUSED)
+    return error.status_code
+
+
+# -- synchronous --------------------------------------------------------------------------
+
+
+class Application:
+    """Calls a model through an SDK over `client`, which has the hook."""
+
+    def __init__(self, sdk: str, key: str, url: str, client: Any) -> None:
+        self._sdk = sdk
+        if sdk == "openai":
+            self._openai = openai.OpenAI(
+                api_key=key, base_url=f"{url}/v1", http_client=client, max_retries=0
+            )
+        else:
+            self._anthropic = anthropic.Anthropic(
+                api_key=key, base_url=url, http_client=client, max_retries=0
+            )
+
+    def pieces(self, stream: bool) -> Iterator[str]:
+        """The answer to one call: whole, or each piece of it when it has arrived."""
+        if self._sdk == "openai":
+            return self._of_openai(stream)
+        return self._of_anthropic(stream)
+
+    def _of_openai(self, stream: bool) -> Iterator[str]:
+        messages: Any = [{"role": "user", "content": "Count."}]
+        create = self._openai.chat.completions.create
+        if not stream:
+            yield create(model=MODEL, messages=messages).choices[0].message.content or ""
+            return
+        with create(model=MODEL, messages=messages, stream=True) as chunks:
+            for chunk in chunks:
+                yield chunk.choices[0].delta.content or ""
+
+    def _of_anthropic(self, stream: bool) -> Iterator[str]:
+        wish: Any = {
+            "model": MODEL,
+            "max_tokens": 64,
+            "messages": [{"role": "user", "content": "Count."}],
+        }
+        if not stream:
+            [block] = self._anthropic.messages.create(**wish).content
+            yield block.text
+            return
+        with self._anthropic.messages.stream(**wish) as events:
+            yield from events.text_stream
+
+
+@contextmanager
+def application(
+    sdk: str, library: ModuleType, gateway: Simulator, url: str, ear: Ear
+) -> Iterator[tuple[Application, list[Any]]]:
+    """An application, and the headers of the responses that it got."""
+    headers: list[Any] = []
+    tap = QuotaTap(ear.address, clock=lambda: NOW)
+    hooks = {"response": [tap, lambda response: headers.append(response.headers)]}
+    with library.Client(event_hooks=hooks) as client:
+        yield Application(sdk, gateway.api_key, url, client), headers
+    assert tap.failed == 0
+
+
+@every_sdk
+@streamed_or_not
+def test_a_call_is_answered_as_ever_and_reported(
+    sdk: str, library: ModuleType, stream: bool, gateway: Simulator, url: str, ear: Ear
+) -> None:
+    with application(sdk, library, gateway, url, ear) as (app, headers):
+        assert "".join(app.pieces(stream)) == ANSWER
+    assert ear.heard() == [expected(gateway, 200, headers[0])]
+    assert gateway.world.truth().rows == 1
+
+
+@every_sdk
+@streamed_or_not
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_a_refused_call_raises_what_it_always_raises_and_is_reported(
+    sdk: str,
+    library: ModuleType,
+    stream: bool,
+    refusal: tuple[str, int],
+    gateway: Simulator,
+    url: str,
+    ear: Ear,
+) -> None:
+    state, status = refusal
+    gateway.options.set({"state": state})
+    with application(sdk, library, gateway, url, ear) as (app, headers):
+        with pytest.raises(REFUSED) as raised:
+            list(app.pieces(stream))
+        assert status_of(raised.value) == status
+    assert ear.heard() == [expected(gateway, status, headers[0])]
+    assert gateway.world.truth().rows == 0
+
+
+@every_sdk
+def test_a_streamed_call_is_reported_before_its_answer_ends(
+    sdk: str, library: ModuleType, gateway: Simulator, url: str, ear: Ear
+) -> None:
+    gateway.faults.add(Fault(kind="stall", endpoint="calls"))
+    with application(sdk, library, gateway, url, ear) as (app, _):
+        pieces = app.pieces(stream=True)
+        next(pieces)
+        assert [said["status"] for said in ear.heard()] == [200]
+        pieces.close()  # type: ignore[attr-defined]
+    assert ear.raw() == []
+
+
+@every_sdk
+def test_an_answer_that_breaks_off_is_reported_once_and_breaks_off_all_the_same(
+    sdk: str, library: ModuleType, gateway: Simulator, url: str, ear: Ear
+) -> None:
+    gateway.faults.add(Fault(kind="close", endpoint="calls"))
+    with application(sdk, library, gateway, url, ear) as (app, _), pytest.raises(BROKEN):
+        list(app.pieces(stream=True))
+    assert len(ear.raw()) == 1
+
+
+@every_sdk
+def test_an_application_does_not_notice_that_nobody_listens(
+    sdk: str, library: ModuleType, gateway: Simulator, url: str
+) -> None:
+    with Ear() as gone:
+        tap = QuotaTap(gone.address)
+    with library.Client(event_hooks={"response": [tap]}) as client:
+        app = Application(sdk, gateway.api_key, url, client)
+        for stream in (False, True, False):
+            assert "".join(app.pieces(stream)) == ANSWER
+    assert tap.failed > 0
+
+
+# -- asynchronous -------------------------------------------------------------------------
+
+
+async def said_to(sdk: str, key: str, url: str, client: Any, stream: bool) -> str:
+    """The answer to one call of an asynchronous application."""
+    text = ""
+    messages: Any = [{"role": "user", "content": "Count."}]
+    if sdk == "openai":
+        asked = openai.AsyncOpenAI(
+            api_key=key, base_url=f"{url}/v1", http_client=client, max_retries=0
+        )
+        create = asked.chat.completions.create
+        if not stream:
+            whole = await create(model=MODEL, messages=messages)
+            return whole.choices[0].message.content or ""
+        async for chunk in await create(model=MODEL, messages=messages, stream=True):
+            text += chunk.choices[0].delta.content or ""
+        return text
+    told = anthropic.AsyncAnthropic(api_key=key, base_url=url, http_client=client, max_retries=0)
+    wish: Any = {"model": MODEL, "max_tokens": 64, "messages": messages}
+    if not stream:
+        [block] = (await told.messages.create(**wish)).content
+        return str(block.text)
+    async with told.messages.stream(**wish) as events:
+        async for piece in events.text_stream:
+            text += piece
+    return text
+
+
+@asynccontextmanager
+async def asynchronous(
+    library: ModuleType, gateway: Simulator, ear: Ear
+) -> AsyncIterator[tuple[str, Any, list[Any]]]:
+    """Where the gateway is served, a client with the hook, and the headers that it got."""
+    headers: list[Any] = []
+    tap = AsyncQuotaTap(ear.address, clock=lambda: NOW)
+
+    async def keep(response: Any) -> None:
+        headers.append(response.headers)
+
+    async with (
+        running(gateway) as url,
+        library.AsyncClient(event_hooks={"response": [tap, keep]}) as client,
+    ):
+        yield url, client, headers
+    assert tap.failed == 0
+
+
+@pytest.mark.anyio
+@every_sdk
+@streamed_or_not
+async def test_an_asynchronous_call_is_answered_as_ever_and_reported(
+    sdk: str, library: ModuleType, stream: bool, gateway: Simulator, ear: Ear
+) -> None:
+    async with asynchronous(library, gateway, ear) as (url, client, headers):
+        assert await said_to(sdk, gateway.api_key, url, client, stream) == ANSWER
+    assert ear.heard() == [expected(gateway, 200, headers[0])]
+    assert gateway.world.truth().rows == 1
+
+
+@pytest.mark.anyio
+@every_sdk
+@streamed_or_not
+@pytest.mark.parametrize("refusal", REFUSALS)
+async def test_an_asynchronous_call_that_is_refused_is_reported(
+    sdk: str,
+    library: ModuleType,
+    stream: bool,
+    refusal: tuple[str, int],
+    gateway: Simulator,
+    ear: Ear,
+) -> None:
+    state, status = refusal
+    gateway.options.set({"state": state})
+    async with asynchronous(library, gateway, ear) as (url, client, headers):
+        with pytest.raises(REFUSED) as raised:
+            await said_to(sdk, gateway.api_key, url, client, stream)
+        assert status_of(raised.value) == status
+    assert ear.heard() == [expected(gateway, status, headers[0])]
+
+
+@pytest.mark.anyio
+@every_sdk
+async def test_many_calls_at_once_are_each_reported(
+    sdk: str, library: ModuleType, gateway: Simulator, ear: Ear
+) -> None:
+    async with asynchronous(library, gateway, ear) as (url, client, _):
+        calls = (said_to(sdk, gateway.api_key, url, client, n % 2 == 0) for n in range(12))
+        assert await asyncio.gather(*calls) == [ANSWER] * 12
+    assert len(ear.raw()) == 12

@@ -1,0 +1,185 @@
+"""Whose an observation is, whether it is believed, and what is made of it."""
+
+from __future__ import annotations
+
+import logging
+from itertools import permutations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.board import AccountBoard, Board
+from exporter.gateway.readings import Endpoint, Envelope, Observation, Source
+from exporter.repeats import Repeats
+from exporter.snapshot import take
+from exporter.tap.intake import MAX_SKEW, Intake
+from exporter.traffic import MAX_KEYS, MAX_MODELS, OTHER, TapOutcome
+from tests.daemon.fakes import NOW, USD, VirtualClock
+
+OWN, OTHERS = "sk-byts-…9f3c", "sk-byts-…0000"
+INTERVALS = {Endpoint.ACCOUNT: 60.0, Endpoint.USAGE: 60.0, Endpoint.TRANSACTIONS: 300.0}
+
+
+def board(*names: str) -> Board:
+    made = Board(NOW - 3600)
+    for name in names or ("prod",):
+        made.accounts[name] = AccountBoard(name, INTERVALS, relaxed=600.0)
+    return made
+
+
+def seen(key: str = OWN, at: float = NOW, status: int = 200, **numbers: int) -> Observation:
+    envelope = Envelope(at, key, reset_at=NOW + 900, limit=100 * USD, **numbers)
+    return Observation(Source.HOOK, status, envelope)
+
+
+def intake(made: Board, account: str | None = None) -> Intake:
+    return intake_at(VirtualClock(), made, account)
+
+
+def intake_at(clock: VirtualClock, made: Board, account: str | None = None) -> Intake:
+    return Intake(made, account, clock, Repeats(logging.getLogger("exporter"), clock))
+
+
+def asked(made: Board, name: str = "prod") -> bool:
+    return made.accounts[name].endpoints[Endpoint.ACCOUNT].asked.is_set()
+
+
+def test_an_only_account_owns_every_key() -> None:
+    made = board()
+    assert intake(made).take(seen(OTHERS, remaining=7 * USD)) is TapOutcome.ACCEPTED
+    remaining = made.accounts["prod"].keys[OTHERS].remaining
+    assert remaining is not None
+    assert (remaining.value, remaining.observed_at) == (7 * USD, NOW)
+
+
+def test_of_several_accounts_the_one_that_polls_with_the_key_owns_it() -> None:
+    made = board("prod", "research")
+    made.accounts["research"].own_key = OWN
+    assert intake(made, "prod").take(seen()) is TapOutcome.ACCEPTED
+    assert made.accounts["research"].keys.keys() == {OWN}
+    assert not made.accounts["prod"].keys
+
+
+def test_keys_of_nobody_are_the_named_accounts_or_rejected() -> None:
+    made = board("prod", "research")
+    assert intake(made).take(seen(OTHERS)) is TapOutcome.UNKNOWN_KEY
+    assert intake(made, "research").take(seen(OTHERS)) is TapOutcome.ACCEPTED
+    assert made.accounts["research"].keys.keys() == {OTHERS}
+
+
+def test_a_masked_form_that_two_accounts_share_is_neithers() -> None:
+    made = board("prod", "research")
+    for account in made.accounts.values():
+        account.own_key = OWN
+    assert intake(made, "prod").take(seen()) is TapOutcome.UNKNOWN_KEY
+
+
+def test_what_is_rejected_is_told_once_with_what_to_do(caplog: pytest.LogCaptureFixture) -> None:
+    tap = intake(board("prod", "research"))
+    for _ in range(100):
+        tap.take(seen(OTHERS))
+    [told] = [record.getMessage() for record in caplog.records]
+    assert told.startswith(f"The tap rejects what a hook says of key {OTHERS}")
+    assert "tap.account" in told
+
+
+@pytest.mark.parametrize("skew", [MAX_SKEW + 1, -MAX_SKEW - 1, 1e9, -1e9])
+def test_what_is_not_of_now_is_rejected(skew: float) -> None:
+    made = board()
+    assert intake(made).take(seen(at=NOW + skew)) is TapOutcome.OUTDATED
+    assert not made.accounts["prod"].keys
+
+
+@pytest.mark.parametrize("order", list(permutations((1.0, 2.0, 3.0))))
+def test_the_newest_observation_wins_in_whatever_order_they_come(order: tuple[float, ...]) -> None:
+    made = board()
+    for at in order:
+        intake(made).take(seen(at=NOW - at, remaining=int(at) * USD))
+    remaining = made.accounts["prod"].keys[OWN].remaining
+    assert remaining is not None
+    assert remaining.value == USD
+
+
+def test_a_flood_of_keys_is_bounded_and_keeps_room_for_the_accounts_own() -> None:
+    made = board()
+    made.accounts["prod"].own_key = OWN
+    tap = intake(made)
+    tap.take(seen())
+    for number in range(MAX_KEYS - 1):
+        assert tap.take(seen(f"sk-byts-…{number:04}")) is TapOutcome.ACCEPTED
+    assert tap.take(seen("sk-byts-…late")) is TapOutcome.TOO_MANY_KEYS
+    assert tap.take(seen()) is TapOutcome.ACCEPTED
+    assert len(made.accounts["prod"].keys) == MAX_KEYS
+
+
+def test_keys_that_nobody_uses_any_more_make_room() -> None:
+    made, clock = board(), VirtualClock()
+    tap = intake_at(clock, made)
+    for number in range(MAX_KEYS):
+        tap.take(seen(f"sk-byts-…{number:04}"))
+    clock.time = 181.0
+    assert tap.take(seen("sk-byts-…late", at=NOW + 181)) is TapOutcome.ACCEPTED
+    assert made.accounts["prod"].keys.keys() == {"sk-byts-…late"}
+    assert made.accounts["prod"].traffic.first == {"sk-byts-…late": NOW + 181}
+
+
+def test_a_flood_of_models_folds_into_other() -> None:
+    made = board()
+    for number in range(MAX_MODELS + 5):
+        observation = Observation(Source.PROXY, 200, Envelope(NOW, OWN), f"model-{number}")
+        intake(made).take(observation)
+    assert made.accounts["prod"].traffic.responses[OWN, "2xx", OTHER] == 5
+
+
+@pytest.mark.parametrize(
+    ("status", "wanted"), [(200, False), (402, True), (429, True), (500, False)]
+)
+def test_a_refusal_asks_for_the_account_at_once(status: int, wanted: bool) -> None:
+    made = board()
+    intake(made).take(seen(status=status))
+    assert asked(made) is wanted
+
+
+@pytest.mark.parametrize("key", [OWN, OTHERS])
+@pytest.mark.parametrize("status", [401, 403])
+def test_the_accounts_own_key_that_is_refused_is_tried_at_once(status: int, key: str) -> None:
+    made = board()
+    made.accounts["prod"].own_key = OWN
+    intake(made).take(seen(key, status=status))
+    assert asked(made) is (key == OWN)
+
+
+def sequences() -> st.SearchStrategy[list[Observation]]:
+    keys = st.sampled_from((OWN, OTHERS, "…", "sk-byts-…"))
+    envelopes = st.builds(
+        Envelope,
+        observed_at=st.floats(NOW - 200, NOW + 200),
+        key_id=keys,
+        remaining=st.none() | st.integers(0, 10**15),
+        limit=st.none() | st.integers(0, 10**15),
+        reset_at=st.none() | st.floats(NOW, NOW + 1000),
+    )
+    models = st.none() | st.sampled_from(("a", "b"))
+    one = st.builds(Observation, st.sampled_from(Source), st.integers(100, 599), envelopes, models)
+    return st.lists(one, max_size=30)
+
+
+@given(sequences(), st.booleans())
+def test_every_observation_is_counted_once_and_what_is_shown_is_what_was_seen(
+    observations: list[Observation], several: bool
+) -> None:
+    made = board("prod", "research") if several else board()
+    made.accounts["prod"].own_key = OWN
+    tap = intake(made)
+    outcomes = [tap.take(observation) for observation in observations]
+    accepted = [o for o, out in zip(observations, outcomes, strict=True) if out == "accepted"]
+    assert sum(made.tap.observations.values()) == len(observations)
+    counted = [sum(a.traffic.responses.values()) for a in made.accounts.values()]
+    assert sum(counted) == len(accepted)
+    for account in made.accounts.values():
+        for key, readings in account.keys.items():
+            told = {o.envelope.remaining for o in accepted if o.envelope.key_id == key}
+            assert readings.remaining is None or readings.remaining.value in told
+    for point in take(made, {}, NOW).points:
+        assert point.start_ns <= point.time_ns

@@ -1,0 +1,115 @@
+"""Deliveries, signed well or badly, and an application that takes them."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+
+from exporter.board import AccountBoard
+from exporter.config import Webhook as Settings
+from exporter.gateway.readings import Endpoint
+from exporter.traffic import DeliveryOutcome
+from exporter.web.app import App
+from exporter.web.messages import Request, Response
+from exporter.web.view import View
+from tests.web.fakes import FakeClock, healthy
+
+PATH = "/hooks/bytespike"
+HEADER = "X-ByteSpike-Signature"
+SECRET = "whsec_MARKED0123456789"
+LOW = "system.balance.notify.dispatched"
+PAYMENT = "system.payment.received"
+_serial = count(1)
+
+
+def event(kind: str = LOW, **members: object) -> bytes:
+    """A delivery's body; its id is new unless one is given."""
+    return json.dumps({"id": f"evt_{next(_serial)}", "type": kind, **members}).encode()
+
+
+def signature(body: bytes, secret: str = SECRET) -> str:
+    """The right one, as the gateway writes it."""
+    return f"sha256={hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()}"
+
+
+def split(body: bytes, pieces: int) -> Iterator[bytes]:
+    """The body in so many pieces."""
+    size = -(-len(body) // pieces) or 1
+    return (body[at : at + size] for at in range(0, max(1, len(body)), size))
+
+
+class Bench:
+    """An application with a webhook, without a server in front."""
+
+    def __init__(self, folder: Path, *names: str) -> None:
+        self.clock = FakeClock()
+        self.secret_file = folder / "secret"
+        self.secret_file.write_text(f"{SECRET}\n")
+        view, totals = healthy(*names or ("prod",))
+        settings = Settings(PATH, self.secret_file, HEADER)
+        self.view = View(view.board, replace(view.config, webhook=settings), view.instance_id)
+
+        async def read() -> object:
+            return totals
+
+        self.app = App(lambda: self.view, read, self.clock)  # type: ignore[arg-type]
+        self.read = 0
+
+    def configure(self, **changes: object) -> None:
+        """Reload with other settings of the webhook."""
+        webhook = replace(self.view.config.webhook, **changes)  # type: ignore[arg-type]
+        config = replace(self.view.config, webhook=webhook)
+        self.view = View(self.view.board, config, self.view.instance_id)
+
+    def deliver(
+        self,
+        body: bytes,
+        signed: str | None = None,
+        *,
+        header: str = HEADER,
+        method: str = "POST",
+        path: str = PATH,
+        pieces: int = 1,
+        leaves: bool = False,
+    ) -> Response:
+        """Deliver a body, signed well unless `signed` says otherwise ("": not at all)."""
+        signed = signature(body) if signed is None else signed
+        parts = split(body, pieces)
+
+        async def read() -> bytes | None:
+            part = next(parts, None if leaves else b"")
+            self.read += len(part or b"")
+            return part
+
+        headers = {header.lower(): signed} if signed else {}
+        request = Request(method, path, {}, headers, read)
+        return asyncio.run(self.app.answer(request))
+
+    @property
+    def counted(self) -> dict[str, int]:
+        """Deliveries by outcome, without those that never came about."""
+        found = self.view.board.tap.deliveries
+        return {outcome.value: found[outcome] for outcome in DeliveryOutcome if found[outcome]}
+
+    def account(self, name: str = "prod") -> AccountBoard:
+        return self.view.board.accounts[name]
+
+    def asked(self, name: str = "prod") -> list[str]:
+        """What is to be polled early."""
+        endpoints = self.account(name).endpoints.items()
+        return [endpoint.value for endpoint, status in endpoints if status.asked.is_set()]
+
+    def polled(self) -> None:
+        """All that was asked for was polled."""
+        for account in self.view.board.accounts.values():
+            for status in account.endpoints.values():
+                status.asked.clear()
+
+
+MONEY = [Endpoint.ACCOUNT.value, Endpoint.TRANSACTIONS.value]

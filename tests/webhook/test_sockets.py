@@ -1,0 +1,170 @@
+"""Deliveries over a real socket, by senders that keep to nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import httpx
+import pytest
+
+from exporter.web.server import WebServer
+from exporter.web.webhook import MAX_BODY
+from tests.web.serving import IMPATIENT, connect, ended, get, running, until
+from tests.webhook.fakes import HEADER, MONEY, PATH, Bench, event, signature
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+async def post(server: WebServer, body: bytes, signed: str | None = None) -> httpx.Response:
+    headers = {HEADER: signature(body) if signed is None else signed}
+    async with httpx.AsyncClient(trust_env=False) as client:
+        return await client.post(f"http://{server.address}{PATH}", content=body, headers=headers)
+
+
+def head(body: bytes, *lines: str) -> bytes:
+    """The head of a delivery whose body is signed well."""
+    usual = (f"POST {PATH} HTTP/1.1", "host: x", f"{HEADER}: {signature(body)}")
+    return "\r\n".join((*usual, *lines, "", "")).encode()
+
+
+def chunk(data: bytes) -> bytes:
+    return f"{len(data):x}\r\n".encode() + data + b"\r\n"
+
+
+async def test_a_delivery_is_answered_without_a_body(bench: Bench) -> None:
+    async with running(bench.app) as server:
+        response = await post(server, event())
+    assert bench.asked() == MONEY
+    assert (response.status_code, response.content) == (204, b"")
+    assert "content-length" not in response.headers
+    assert "content-type" not in response.headers
+    assert response.headers["cache-control"] == "no-store"
+
+
+async def test_every_other_answer_is_plain_and_short(bench: Bench) -> None:
+    async with running(bench.app) as server:
+        for body, signed, status in (
+            (event(), "0" * 64, 401),
+            (b"no event", None, 400),
+            (b"x" * (MAX_BODY + 1), None, 413),
+        ):
+            response = await post(server, body, signed)
+            assert response.status_code == status
+            assert response.headers["content-type"].startswith("text/plain")
+            assert len(response.content) < 60
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS"])
+async def test_only_a_post_is_taken(bench: Bench, method: str) -> None:
+    async with running(bench.app) as server:
+        response = await get(server, PATH, method)
+    assert (response.status_code, response.headers["allow"]) == (405, "POST")
+    assert bench.counted == {}
+
+
+async def test_a_chunked_delivery_is_taken_in_pieces(bench: Bench) -> None:
+    body = event(pad="x" * 1000)
+    async with running(bench.app) as server:
+        reader, writer = await connect(server)
+        writer.write(head(body, "transfer-encoding: chunked"))
+        for at in range(0, len(body), 100):
+            writer.write(chunk(body[at : at + 100]))
+            await writer.drain()
+            await asyncio.sleep(0)
+        writer.write(b"0\r\n\r\n")
+        assert (await reader.readline()).startswith(b"HTTP/1.1 204")
+        writer.close()
+    assert bench.counted == {"accepted": 1}
+
+
+async def test_chunks_without_end_are_refused_as_soon_as_they_are_too_many(bench: Bench) -> None:
+    async with running(bench.app) as server:
+        reader, writer = await connect(server)
+        writer.write(head(b"", "transfer-encoding: chunked"))
+        for _ in range(MAX_BODY // 4096 + 1):
+            writer.write(chunk(b"x" * 4096))
+        assert (await ended(reader)).startswith(b"HTTP/1.1 413")
+        writer.close()
+        assert (await get(server, "/livez")).status_code == 200
+    assert bench.counted == {"too_large": 1}
+
+
+async def test_a_length_that_is_not_kept_to_is_no_delivery(bench: Bench) -> None:
+    body = event()
+    async with running(bench.app, IMPATIENT) as server:
+        reader, writer = await connect(server)
+        writer.write(head(body, f"content-length: {len(body) + 1}") + body)
+        assert await ended(reader) == b"", "it waits for the rest until it is cut off"
+        writer.close()
+        reader, writer = await connect(server)
+        writer.write(head(body, f"content-length: {len(body) - 1}") + body)
+        assert (await ended(reader)).startswith(b"HTTP/1.1 401")
+        writer.close()
+        await until(lambda: len(bench.counted) == 2)
+    assert bench.counted == {"unsigned": 1, "malformed": 1}
+
+
+async def test_two_lengths_or_a_length_and_chunks_are_no_delivery(bench: Bench) -> None:
+    body = event()
+    async with running(bench.app) as server:
+        for lines in (
+            (f"content-length: {len(body)}", f"content-length: {len(body) - 1}"),
+            ("content-length: -1",),
+            ("transfer-encoding: gzip, chunked",),
+        ):
+            reader, writer = await connect(server)
+            writer.write(head(body, *lines) + body)
+            assert not (await ended(reader)).startswith(b"HTTP/1.1 2")
+            writer.close()
+    assert bench.asked() == []
+
+
+async def test_a_body_that_never_ends_is_cut_off_and_keeps_nobody_out(bench: Bench) -> None:
+    body = event()
+    async with running(bench.app, IMPATIENT) as server:
+        slow = [await connect(server) for _ in range(3)]
+        for _, writer in slow:
+            writer.write(head(body, f"content-length: {len(body)}") + body[:5])
+            await writer.drain()
+        assert (await post(server, body)).status_code == 204
+        for reader, writer in slow:
+            assert await ended(reader) == b""
+            writer.close()
+        await until(lambda: bench.counted.get("malformed") == 3)
+    assert bench.counted == {"accepted": 1, "malformed": 3}
+
+
+async def test_an_unsigned_body_is_not_waited_for(bench: Bench) -> None:
+    async with running(bench.app) as server:
+        reader, writer = await connect(server)
+        writer.write(f"POST {PATH} HTTP/1.1\r\nhost: x\r\ncontent-length: 9999\r\n\r\n".encode())
+        assert (await ended(reader)).startswith(b"HTTP/1.1 401")
+        writer.close()
+
+
+async def test_a_body_is_never_taken_for_the_next_request(bench: Bench) -> None:
+    inner = b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n"
+    async with running(bench.app) as server:
+        for lines in ((f"content-length: {len(inner)}",), ("transfer-encoding: chunked",)):
+            reader, writer = await connect(server)
+            writer.write(head(b"other", *lines) + inner)
+            answered = await ended(reader)
+            assert answered.count(b"HTTP/1.1 ") <= 1
+            assert b"bytespike_" not in answered
+            writer.close()
+
+
+async def test_forged_deliveries_at_once_do_not_hold_up_a_signed_one(
+    bench: Bench,
+) -> None:
+    async with running(bench.app) as server:
+        forged = [asyncio.create_task(post(server, b"x" * MAX_BODY, "0" * 64)) for _ in range(40)]
+        assert (await post(server, event())).status_code == 204
+        assert {(await answer).status_code for answer in forged} == {401}
+    assert bench.counted == {"accepted": 1, "unsigned": 40}

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from pathlib import Path
 
 import httpx
 import pytest
 
+from exporter.web.protocol import Bounds
 from exporter.web.server import WebServer
 from exporter.web.webhook import MAX_BODY
 from tests.web.serving import IMPATIENT, connect, ended, get, running, until
@@ -81,6 +84,76 @@ async def test_a_chunked_delivery_is_taken_in_pieces(bench: Bench) -> None:
         assert (await reader.readline()).startswith(b"HTTP/1.1 204")
         writer.close()
     assert bench.counted == {"accepted": 1}
+
+
+async def test_a_sender_that_asks_first_whether_to_send_is_told_to(bench: Bench) -> None:
+    body = event()
+    async with running(bench.app) as server:
+        reader, writer = await connect(server)
+        lines = (f"content-length: {len(body)}", "expect: 100-continue")
+        writer.write(head(body, *lines))
+        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        writer.write(body)
+        assert (await ended(reader)).startswith(b"HTTP/1.1 204")
+        writer.close()
+        reader, writer = await connect(server)
+        writer.write(head(body, *lines).replace(b"sha256=", b"md5="))
+        assert (await ended(reader)).startswith(b"HTTP/1.1 401"), "nothing is read unsigned"
+        writer.close()
+    assert bench.counted == {"accepted": 1, "unsigned": 1}
+
+
+async def test_a_sender_that_says_that_this_is_all_is_answered(bench: Bench) -> None:
+    body = event()
+    async with running(bench.app) as server:
+        reader, writer = await connect(server)
+        writer.write(head(body, f"content-length: {len(body)}") + body)
+        writer.write_eof()
+        assert (await ended(reader)).startswith(b"HTTP/1.1 204")
+        writer.close()
+
+
+@pytest.mark.parametrize("resets", [False, True])
+async def test_a_body_that_breaks_off_is_counted_at_once(bench: Bench, resets: bool) -> None:
+    body = event()
+    async with running(bench.app) as server:
+        _, writer = await connect(server)
+        writer.write(head(body, f"content-length: {len(body)}") + body[:5])
+        await until(lambda: server.open_connections == 1)
+        if resets:
+            linger = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        writer.close()
+        await until(lambda: bench.counted == {"malformed": 1})
+        await until(lambda: server.open_connections == 0)
+
+
+async def test_a_body_that_waits_longest_makes_room_and_is_counted(bench: Bench) -> None:
+    body = event()
+    async with running(bench.app, Bounds(connections=2)) as server:
+        begun = [await connect(server) for _ in range(2)]
+        for _, writer in begun:
+            writer.write(head(body, f"content-length: {len(body)}") + body[:5])
+        assert (await post(server, body)).status_code == 204
+        assert await ended(begun[0][0]) == b""
+        begun[1][1].write(body[5:])
+        assert (await ended(begun[1][0])).startswith(b"HTTP/1.1 204")
+        for _, writer in begun:
+            writer.close()
+    assert bench.counted == {"accepted": 1, "duplicate": 1, "malformed": 1}
+
+
+async def test_a_refusal_reaches_a_sender_that_goes_on_sending(bench: Bench) -> None:
+    async with running(bench.app) as server:
+        reader, writer = await connect(server)
+        writer.write(f"POST {PATH} HTTP/1.1\r\nhost: x\r\ncontent-length: 9999999\r\n\r\n".encode())
+        assert (await reader.readline()).startswith(b"HTTP/1.1 401")
+        for _ in range(50):
+            writer.write(b"x" * 65_536)
+            await writer.drain()
+        assert b"signature" in await ended(reader)
+        writer.close()
+        await until(lambda: server.open_connections == 0)
 
 
 async def test_chunks_without_end_are_refused_as_soon_as_they_are_too_many(bench: Bench) -> None:

@@ -21,7 +21,7 @@ REFUSED = (402, 429)
 class TapOutcome(StrEnum):
     """What became of an observation: `bytespike.outcome` on `bytespike.tap.observations`.
 
-    `outdated`: its time is too far from ours (see `exporter.tap.intake`). `unknown_key`: no account can be told for its key.
+    `outdated`: its time is too far from ours. `unknown_key`: no account can be told for its key.
     `too_many_keys`: `MAX_KEYS` are in use already. `dropped`: it came in a flood and was not read.
     """
 

@@ -70,6 +70,12 @@ class Daemon:
         web = self._doors.at("http.listen")
         return web.address if web is not None else None
 
+    @property
+    def proxy(self) -> str | None:
+        """`host:port` of the tap's proxy, None where it is off."""
+        proxy = self._doors.at("tap.proxy.listen")
+        return proxy.address if proxy is not None else None
+
     def stop(self) -> None:
         """Stop polling, commit, export once more, end."""
         self._stop.set()
@@ -246,9 +252,9 @@ class Daemon:
 
     def _where(self) -> str:
         page = f"status page at http://{self.address}/" if self.address else "no status page"
-        listener, proxy = self._doors.at("tap.listen"), self._doors.at("tap.proxy.listen")
+        listener = self._doors.at("tap.listen")
         tap = f", tap at {listener.address} (UDP)" if listener else ""
-        tap += f", proxy at http://{proxy.address}" if proxy else ""
+        tap += f", proxy at http://{self.proxy}" if self.proxy else ""
         otlp = f"OTLP to {self._config.otlp.endpoint}" if self._config.otlp.endpoint else "no OTLP"
         return f"version {__version__}, {page}{tap}, {otlp}"
 

@@ -9,7 +9,18 @@ import socket
 import tempfile
 from pathlib import Path
 
-from exporter.config import Account, Config, Gateway, Listen, Otlp, Poll, Usage, UsageStart
+from exporter.config import (
+    Account,
+    Config,
+    Gateway,
+    Listen,
+    Otlp,
+    Poll,
+    Tap,
+    TapProxy,
+    Usage,
+    UsageStart,
+)
 from exporter.daemon import Daemon
 from exporter.simulator.app import Simulator
 from exporter.simulator.options import Options
@@ -32,7 +43,9 @@ async def demo(listen: Listen | None, otlp: str) -> int:
             daemon.install_signals()
             traffic = asyncio.create_task(_live(simulator))
             try:
-                await daemon.run(lambda: print(_introduction(daemon, url, otlp), flush=True))
+                await daemon.run(
+                    lambda: print(_introduction(daemon, simulator.api_key, url, otlp), flush=True)
+                )
             finally:
                 traffic.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
@@ -44,12 +57,13 @@ def _config(url: str, directory: Path, listen: Listen, otlp: str) -> Config:
     return Config(
         accounts=(Account("demo", url, api_key_env=_KEY),),
         gateway=Gateway(base_url=url, max_requests_per_minute=6000),
-        poll=Poll(account=2.0, usage=2.0, transactions=10.0),
+        poll=Poll(account=2.0, usage=2.0, transactions=10.0, account_relaxed=4.0),
         usage=Usage(start=UsageStart(back=_HISTORY)),
         runway_window=3600.0,
         otlp=Otlp(endpoint=otlp, interval=5.0),
         state_path=directory / "bytespike.db",
         http_listen=listen,
+        tap=Tap(proxy=TapProxy(Listen("127.0.0.1", 0))),
     )
 
 
@@ -77,7 +91,7 @@ def _address() -> Listen:
     return _USUAL
 
 
-def _introduction(daemon: Daemon, url: str, otlp: str) -> str:
+def _introduction(daemon: Daemon, key: str, url: str, otlp: str) -> str:
     return f"""\
 The demo runs: a simulated gateway with live traffic, and the exporter that reads it.
 
@@ -85,5 +99,9 @@ The demo runs: a simulated gateway with live traffic, and the exporter that read
   metrics       http://{daemon.address}/metrics
   gateway       {url} (simulated)
   OTLP          {otlp or "not sent; try --otlp http://localhost:4318"}
+
+Calls through the tap's proxy show on the page, under the key that was used:
+
+  curl -H 'x-api-key: {key}' http://{daemon.proxy}/v1/models
 
 Ctrl-C ends it. Nothing is kept."""

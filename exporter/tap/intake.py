@@ -10,14 +10,17 @@ from exporter.repeats import Repeats
 from exporter.traffic import MAX_KEYS, REFUSED, TapOutcome
 
 MAX_SKEW = 60.0
-"""Seconds by which the time of an observation may differ from ours. Senders share our machine."""
+"""Seconds by which an observation may be ahead of our clock, or behind it and still be news."""
+
+MAX_AGE = 3600.0
+"""Seconds after its headers within which a response is reported: a log waits for its end."""
 
 _KEY_REFUSED = (401, 403)
 """Statuses that an account's own key meets on traffic before it meets them in a poll."""
 
 _ADVICE = {
-    TapOutcome.OUTDATED: "The tap rejects what a %s says of key %s: its time is more than a minute "
-    "from ours; the clocks of both must agree",
+    TapOutcome.OUTDATED: "The tap rejects what a %s says of key %s: its time is a minute ahead "
+    "of ours or an hour behind; the clocks of both must agree",
     TapOutcome.UNKNOWN_KEY: "The tap rejects what a %s says of key %s: no account polls with it, "
     "or several do; name the account that such keys belong to in tap.account",
     TapOutcome.TOO_MANY_KEYS: "The tap rejects what a %s says of key %s: it follows "
@@ -47,7 +50,7 @@ class Intake:
 
     def _take(self, observation: Observation) -> TapOutcome:
         envelope, now = observation.envelope, self._clock.now()
-        if abs(envelope.observed_at - now) > MAX_SKEW:
+        if not now - MAX_AGE <= envelope.observed_at <= now + MAX_SKEW:
             return TapOutcome.OUTDATED
         account = self._owner(envelope.key_id)
         if account is None:
@@ -55,8 +58,9 @@ class Intake:
         if not _has_room(account, envelope.key_id, now):
             return TapOutcome.TOO_MANY_KEYS
         was_near = is_near(account)
-        _note_spend(account, observation)
-        account.observe(envelope)
+        if envelope.observed_at >= now - MAX_SKEW:  # else it counts, and its limits are history
+            _note_spend(account, observation)
+            account.observe(envelope)
         account.traffic.count(observation)
         status = account.endpoints.get(Endpoint.ACCOUNT)
         refused = observation.status in REFUSED

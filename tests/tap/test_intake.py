@@ -13,7 +13,7 @@ from exporter.board import AccountBoard, Board
 from exporter.gateway.readings import Endpoint, Envelope, Observation, Source
 from exporter.repeats import Repeats
 from exporter.snapshot import take
-from exporter.tap.intake import MAX_SKEW, Intake
+from exporter.tap.intake import MAX_AGE, MAX_SKEW, Intake
 from exporter.traffic import MAX_KEYS, MAX_MODELS, OTHER, TapOutcome
 from tests.daemon.fakes import NOW, USD, VirtualClock
 
@@ -84,11 +84,24 @@ def test_what_is_rejected_is_told_once_with_what_to_do(caplog: pytest.LogCapture
     assert "tap.account" in told
 
 
-@pytest.mark.parametrize("skew", [MAX_SKEW + 1, -MAX_SKEW - 1, 1e9, -1e9])
+@pytest.mark.parametrize("skew", [MAX_SKEW + 1, -MAX_AGE - 1, 1e9, -1e9])
 def test_what_is_not_of_now_is_rejected(skew: float) -> None:
     made = board()
     assert intake(made).take(seen(at=NOW + skew)) is TapOutcome.OUTDATED
     assert not made.accounts["prod"].keys
+
+
+def test_a_stream_that_is_told_of_at_its_end_counts_and_its_limits_are_history() -> None:
+    made = board()
+    tap = intake(made)
+    tap.take(seen(at=NOW - 1, remaining=2 * USD))
+    assert tap.take(seen(at=NOW - MAX_SKEW - 300, remaining=9 * USD)) is TapOutcome.ACCEPTED
+    account = made.accounts["prod"]
+    remaining = account.keys[OWN].remaining
+    assert remaining is not None
+    assert remaining.value == 2 * USD
+    assert account.traffic.responses == {(OWN, "2xx", None): 2}
+    assert account.traffic.last_seen(OWN) == NOW - 1
 
 
 @pytest.mark.parametrize("order", list(permutations((1.0, 2.0, 3.0))))
@@ -154,7 +167,7 @@ def sequences() -> st.SearchStrategy[list[Observation]]:
     keys = st.sampled_from((OWN, OTHERS, "…", "sk-byts-…"))
     envelopes = st.builds(
         Envelope,
-        observed_at=st.floats(NOW - 200, NOW + 200),
+        observed_at=st.floats(NOW - 4000, NOW + 200),
         key_id=keys,
         remaining=st.none() | st.integers(0, 10**15),
         limit=st.none() | st.integers(0, 10**15),

@@ -156,6 +156,10 @@ class Webhook:
     secret_file: Path | None = None
     signature_header: str = "X-ByteSpike-Signature"
 
+    def takes(self, path: str) -> bool:
+        """Whether deliveries come to this path."""
+        return self.secret_file is not None and path == self.path
+
 
 @dataclass(frozen=True, slots=True)
 class Log:

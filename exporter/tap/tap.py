@@ -10,9 +10,9 @@ from exporter.config import Config, Listen
 from exporter.gateway.readings import Observation
 from exporter.repeats import Repeats
 from exporter.tap.intake import Intake
-from exporter.tap.listener import Listener
 
 if TYPE_CHECKING:
+    from exporter.tap.listener import Listener
     from exporter.tap.proxy import Proxy, ProxyTarget
 
 
@@ -36,7 +36,9 @@ class Tap:
             self._proxy.retarget(self._target())
 
     def listener(self, listen: Listen) -> Listener:
-        """Takes datagrams at `listen`."""
+        """Takes datagrams at `listen`. Loaded only now, as most exporters have no tap."""
+        from exporter.tap.listener import Listener
+
         return Listener(listen, self._take, self._board.tap, self._clock)
 
     def proxy(self, listen: Listen) -> Proxy:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from email.utils import formatdate
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -13,12 +14,13 @@ from exporter import __version__
 from exporter.clock import Clock
 from exporter.errors import StateError
 from exporter.ledger.totals import AccountTotals
-from exporter.web import exposition
 from exporter.web.health import Liveness, Readiness
 from exporter.web.messages import HTML, JSON, NOT_FOUND, TEXT, Request, Response, only
 from exporter.web.style import STYLE_HASH
 from exporter.web.view import Totals, Views
-from exporter.web.webhook import Webhook
+
+if TYPE_CHECKING:
+    from exporter.web.webhook import Webhook
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +48,7 @@ class App:
         self._totals = totals
         self._clock = clock
         self._readiness = Readiness()
-        self._webhook = Webhook(views, clock)
+        self._webhook: Webhook | None = None
         self._routes: dict[str, Callable[[Request], Awaitable[Response]]] = {
             "/": self._page,
             "/livez": self._livez,
@@ -64,8 +66,8 @@ class App:
         """The answer to one request; a defect of ours costs this answer only."""
         route = self._routes.get(request.path)
         methods: tuple[str, ...] = ("GET", "HEAD")
-        if self._webhook.takes(request.path):
-            route, methods = self._webhook.answer, ("POST",)
+        if self._views().config.webhook.takes(request.path):
+            route, methods = self._deliver, ("POST",)
         if route is None:
             return NOT_FOUND
         if request.method not in methods:
@@ -88,7 +90,10 @@ class App:
         totals = await self._read_totals()
         if isinstance(totals, str):
             return Response(503, TEXT, f"{totals}\n".encode("utf-8", "replace"))
-        content_type, body = exposition.expose(
+        # Loaded when it is first asked for: who exports by OTLP is seldom scraped too.
+        from exporter.web.exposition import expose  # noqa: PLC0415
+
+        content_type, body = expose(
             self._views().board, totals, self._clock.now(), request.headers.get("accept", "")
         )
         return Response(200, content_type, body)
@@ -100,6 +105,14 @@ class App:
         totals = await self._read_totals()
         status, body = display(self._views(), totals, self._clock.now(), request.query)
         return Response(status, HTML, body)
+
+    async def _deliver(self, request: Request) -> Response:
+        if self._webhook is None:
+            # Loaded with the first delivery, which most exporters never get.
+            from exporter.web.webhook import Webhook  # noqa: PLC0415
+
+            self._webhook = Webhook(self._views, self._clock)
+        return await self._webhook.answer(request)
 
     async def _read_totals(self) -> Mapping[str, AccountTotals] | str:
         """The totals, or in words why they are not to be had."""

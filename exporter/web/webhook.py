@@ -75,11 +75,6 @@ class Webhook:
         self._seen = Seen(REMEMBERED_SECONDS, REMEMBERED, clock)
         self._file: SecretFile | None = None
 
-    def takes(self, path: str) -> bool:
-        """Whether deliveries come to this path."""
-        hook = self._views().config.webhook
-        return hook.secret_file is not None and path == hook.path
-
     async def answer(self, request: Request) -> Response:
         """Take one delivery, and count what became of it."""
         try:

@@ -161,6 +161,9 @@ async def test_a_reload_while_the_receiver_hangs_keeps_polling_and_its_word(
             live.change(otlp=hanging)
             async with daemon(live):
                 await until(lambda: polled(live))
+                exports = live.daemon._fleet.exports
+                assert exports is not None
+                await until(exports._exporting.locked)
                 with HttpReceiver() as receiver:
                     otlp = replace(hanging, endpoint=receiver.url)
                     live.reload(replace(live.config, otlp=otlp))

@@ -205,7 +205,7 @@ def _framing(sent: Sent, said: dict[bytes, bytes]) -> tuple[Framing, int]:
 def _hop_by_hop(said: dict[bytes, bytes], framing: Framing) -> bytes:
     """What is said to the gateway about this very connection."""
     lines = b"Transfer-Encoding: chunked\r\n" if framing is Framing.CHUNKED else b""
-    if b"trailers" in _tokens(said.get(b"te", b"")):
+    if b"te" in said and b"trailers" in _tokens(said[b"te"]):
         lines += b"TE: trailers\r\nConnection: TE\r\n"
     return lines
 

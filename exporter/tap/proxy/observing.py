@@ -87,9 +87,10 @@ class Watch:
         try:
             if self._envelope is None:
                 self._envelope = self._read(self._said)
-            if not (last or self._enough()):
+            model = self._model()
+            if model is None and not (last or self._enough()):
                 return False
-            self._observer.tell(self._status, self._envelope, self._model())
+            self._observer.tell(self._status, self._envelope, model)
         except Exception as error:
             self._observer.complain(error)
         return True
@@ -101,11 +102,10 @@ class Watch:
         return (read_envelope(quota, self._key, now) if quota else None) or bare
 
     def _enough(self) -> bool:
+        """Whether a model that was not found by now will not be."""
         if self._events is None or len(self._seen) >= MAX_PEEK:
             return True
-        if self._events:
-            return has_whole_event(self._seen)
-        return self._model() is not None
+        return self._events and has_whole_event(self._seen)
 
     def _model(self) -> str | None:
         if self._events is None:

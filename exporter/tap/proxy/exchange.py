@@ -92,11 +92,12 @@ class Exchange:
     def flush(self) -> None:
         """Pass on what has been collected, or hold the client up until that can be done."""
         self._heard = self._shared.now
-        if self._link is not None:
+        if self._link is None:
+            if not self.asked:
+                self._client.hold()
+        elif self._up:
             self._link.write(b"".join(self._up))
             self._up.clear()
-        elif not self.asked:
-            self._client.hold()
 
     def client_gone(self) -> None:
         """Nobody waits for the response."""
@@ -122,7 +123,9 @@ class Exchange:
         self._fail(refusal, ProxyOutcome.REFUSED)
 
     def check(self, now: float) -> None:
-        """End what takes too long."""
+        """End what takes too long, and tell what was seen long enough ago."""
+        if self._watch is not None and self._watch.check():
+            self._watch = None
         silence = now - self._heard
         if not (self.asked or self._client.held):
             if silence >= BODY_SECONDS:
@@ -242,8 +245,7 @@ class Exchange:
         link.take(self)
         if self._client.full:
             link.transport.pause_reading()
-        if self._up:
-            self.flush()
+        self.flush()
         if not link.full:
             self._client.release()
 

@@ -36,7 +36,7 @@ _NOTED_IN_REQUESTS: Final = _ABSENT_FROM_REQUESTS | {
     b"authorization",
     b"x-api-key",
 }
-QUOTA: Final = frozenset(
+_QUOTA: Final = frozenset(
     (
         b"x-ratelimit-limit",
         b"x-ratelimit-remaining",
@@ -48,7 +48,7 @@ QUOTA: Final = frozenset(
 """The headers of the envelope (contract §1)."""
 
 _NOTED_IN_ANSWERS: Final = (
-    HOP_BY_HOP | QUOTA | {b"content-length", b"content-type", b"content-encoding"}
+    HOP_BY_HOP | _QUOTA | {b"content-length", b"content-type", b"content-encoding"}
 )
 _WHITESPACE: Final = b" \t"
 _NEVER_LISTED: Final = HOP_BY_HOP | {b"", b"close", b"host", b"content-length"}

@@ -61,6 +61,7 @@ class Link(asyncio.BufferedProtocol):
         "_in_body",
         "_lost",
         "_parser",
+        "_poll",
         "_reason",
         "_shared",
         "_trailers",
@@ -104,9 +105,7 @@ class Link(asyncio.BufferedProtocol):
         """Whether it can be used: open, and nothing has come that nobody asked for."""
         if self._lost or self.transport.is_closing():
             return False
-        poll = select.poll()
-        poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
-        return not poll.poll(0)
+        return not self._poll.poll(0)
 
     def write(self, data: bytes) -> None:
         """Send to the gateway."""
@@ -125,6 +124,8 @@ class Link(asyncio.BufferedProtocol):
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         transport.set_write_buffer_limits(high=BUFFER)
+        self._poll = select.poll()
+        self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """One for all: what is in it is used up before the next connection is read."""

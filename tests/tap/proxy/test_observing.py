@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.gateway.readings import Envelope, Observation, Source
+from exporter.tap.proxy.limits import PEEK_SECONDS, TICK
 from exporter.tap.proxy.models import MAX_MODEL, model_of_events, model_of_json
 from exporter.traffic import ProxyOutcome
 from tests.tap.proxy.scene import KEY, MASKED, OK, Scene, scene
@@ -183,17 +184,32 @@ async def test_a_stream_that_breaks_off_was_seen_all_the_same() -> None:
         assert [o.envelope.remaining for o in made.seen] == [12_500_000_000]
 
 
+async def test_a_stream_that_says_nothing_for_long_is_told_without_its_model() -> None:
+    async with scene() as made:
+        client, gateway = await made.asked(ASKED)
+        gateway.send(b"HTTP/1.1 200 OK\r\n%b\r\n" % EVENTS)
+        await client.head()
+        at = made.clock.now()
+        await made.clock.advance(PEEK_SECONDS - 2 * TICK)
+        assert made.seen == []
+        await made.clock.advance(4 * TICK)
+        assert made.seen == [Observation(Source.PROXY, 200, Envelope(at, MASKED))]
+        gateway.send(b'12\r\ndata: {"model":1}\n\r\n0\r\n\r\n')
+        await client.until(b"0\r\n\r\n")
+        await made.ended(ProxyOutcome.ANSWERED)
+        assert len(made.seen) == 1
+
+
 async def test_the_time_is_that_of_the_head() -> None:
     async with scene() as made:
         client, gateway = await made.asked(ASKED)
         gateway.send(b"HTTP/1.1 200 OK\r\n%b\r\n" % EVENTS)
         await client.head()
         at = made.clock.now()
-        await made.clock.advance(30.0)
-        gateway.send(b"0\r\n\r\n")
-        await client.until(b"0\r\n\r\n")
+        await made.clock.advance(5 * TICK)
+        gateway.send(b'18\r\ndata: {"model":"gpt-5"}\n\r\n')
         await made.until(lambda: made.seen)
-        assert made.seen[0].envelope.observed_at == at
+        assert made.seen == [Observation(Source.PROXY, 200, Envelope(at, MASKED), "gpt-5")]
 
 
 async def test_trouble_with_telemetry_is_logged_once_and_does_not_touch_the_traffic(

@@ -15,11 +15,14 @@ from statistics import median, quantiles
 import msgspec
 
 from benchmarks.environment import ROOT, base_environ, runtime_python
+from benchmarks.gateway import Gateway
 from benchmarks.nginx import PROGRAM as NGINX
 from benchmarks.nginx import Nginx
 from benchmarks.processes import Child, Memory
 from benchmarks.report import Row
-from benchmarks.sockets import KEY, Caller, hold_streams
+from benchmarks.sink import http_sink
+from benchmarks.sockets import KEY, Caller, free_port, hold_streams, wait_for_port
+from benchmarks.subject import Subject, wait_until
 
 _ADDED = 2.0
 """Milliseconds that the proxy may add to a small call."""
@@ -56,11 +59,11 @@ def measure(directory: Path, seconds: float) -> list[Row]:
     rows: list[Row] = []
     with ExitStack() as stack:
         gateway = stack.enter_context(_gateway(directory))
-        proxy = stack.enter_context(_proxy(directory, f"http://127.0.0.1:{gateway}"))
-        ports = {"direct": gateway, "the proxy": proxy[0]}
-        children = {"the proxy": proxy[1]}
+        ours, daemon = stack.enter_context(_daemon(directory / "calls", gateway))
+        ports = {"direct": gateway.port, "the proxy": ours}
+        children = {"the proxy": daemon}
         if NGINX is not None:
-            nginx = Nginx(directory / "nginx", gateway, _SUBJECT_CORE)
+            nginx = Nginx(directory / "nginx", gateway.port, _SUBJECT_CORE)
             stack.enter_context(nginx.child)
             ports["nginx"], children["nginx"] = nginx.port, nginx.child
         with _pinned():
@@ -69,23 +72,34 @@ def measure(directory: Path, seconds: float) -> list[Row]:
     return rows + _memory_rows(directory)
 
 
+class _Streamer(Gateway):
+    """The gateway of `benchmarks.streamer`, with its port."""
+
+    def __init__(self, child: Child, port: int, scheme: str) -> None:
+        super().__init__(child, f"{scheme}://127.0.0.1:{port}", KEY)
+        self.port = port
+
+
 @contextmanager
-def _gateway(directory: Path, *files: str) -> Iterator[int]:
-    """The gateway's port."""
+def _gateway(directory: Path, *files: str) -> Iterator[_Streamer]:
+    """A gateway, with TLS if there are a certificate and a key."""
     command = [runtime_python(), "-m", "benchmarks.streamer", *files]
     with Child(command, base_environ(ROOT), directory / "gateway.log", _OTHER_CORE) as child:
-        yield int(child.output.readline())
+        yield _Streamer(child, int(child.output.readline()), "https" if files else "http")
 
 
 @contextmanager
-def _proxy(
-    directory: Path, gateway: str, more: Mapping[str, str] | None = None
-) -> Iterator[tuple[int, Child]]:
-    """The proxy's port and process."""
-    command = [runtime_python(), "-m", "benchmarks.front", "127.0.0.1:0", gateway]
-    environ = base_environ(ROOT) | dict(more or {})
-    with Child(command, environ, directory / "proxy.log", _SUBJECT_CORE) as child:
-        yield int(child.output.readline().rpartition(":")[2]), child
+def _daemon(directory: Path, gateway: _Streamer, **environ: str) -> Iterator[tuple[int, Child]]:
+    """The port of a daemon's proxy, and its process, once it has polled and exported."""
+    port = free_port()
+    with http_sink() as (endpoint, sink):
+        subject = Subject(directory, gateway, endpoint)
+        subject.set(proxy=f"127.0.0.1:{port}")
+        subject.environ = environ
+        with subject.run(core=_SUBJECT_CORE) as child:
+            wait_for_port(port, child)
+            wait_until(lambda: len(sink.arrivals) > 0, child, 30.0)
+            yield port, child
 
 
 @contextmanager
@@ -198,15 +212,16 @@ def _rate(port: int, child: Child, seconds: float) -> float:
 
 
 def _memory_rows(directory: Path) -> list[Row]:
-    plain, before = _memory(directory)
+    plain, before = _memory(directory / "plain")
+    each = (plain.now - before.now) * 1024 / _STREAMS
     row = Row(
         f"proxy: resident memory with {_STREAMS} streams",
         f"≤ {_MEMORY:.0f} MiB",
         f"{plain.peak:.1f} MiB",
         plain.peak <= _MEMORY,
-        f"The peak while {_STREAMS} streams are open at once through the proxy in a process of "
-        f"its own, each with an event every {_PAUSE / 1000:.1f} s, read for {_HELD:.0f} s; "
-        f"{(plain.now - before.now) * 1024 / _STREAMS:.0f} KiB each.",
+        f"The whole daemon, which polls one account and exports over HTTP, while {_STREAMS} "
+        f"streams are open at once, each with an event every {_PAUSE / 1000:.1f} s, for "
+        f"{_HELD:.0f} s: before, {before.now:.1f} MiB; {each:.1f} KiB for each.",
     )
     what = "the same with TLS to the gateway"
     if _OPENSSL is None:
@@ -217,20 +232,23 @@ def _memory_rows(directory: Path) -> list[Row]:
     files = ("-keyout", str(key), "-out", str(certificate))
     command = [_OPENSSL, "req", "-x509", *curve, *names, *files]
     subprocess.run(command, check=True, capture_output=True)
-    secured, idle = _memory(directory, certificate, key)
+    secured, idle = _memory(directory / "secured", certificate, key)
     each = (secured.now - idle.now) * 1024 / _STREAMS
-    return [row, Row(what, "–", f"{secured.peak:.1f} MiB", None, f"{each:.0f} KiB each.")]
+    note = f"Before, {idle.now:.1f} MiB; {each:.1f} KiB for each, most of them OpenSSL's."
+    return [row, Row(what, "–", f"{secured.peak:.1f} MiB", None, note)]
 
 
 def _memory(directory: Path, *files: Path) -> tuple[Memory, Memory]:
     """With the streams open, and before."""
-    scheme = "https" if files else "http"
-    more = {"SSL_CERT_FILE": str(files[0])} if files else {}
+    directory.mkdir()
+    environ = {"SSL_CERT_FILE": str(files[0])} if files else {}
     with (
         _gateway(directory, *map(str, files)) as gateway,
-        _proxy(directory, f"{scheme}://127.0.0.1:{gateway}", more) as (port, child),
+        _daemon(directory / "daemon", gateway, **environ) as (port, child),
     ):
-        Caller(port).call()
+        caller = Caller(port)
+        caller.call()
+        caller.close()
         before = child.memory()
         during = asyncio.run(_streams(port, child))
     return during, before

@@ -1,112 +1,88 @@
-"""The process with the proxy is killed: what an application sees, and how its next call works."""
+"""The daemon is killed while it proxies: what an application sees, and how its next call works."""
 
 from __future__ import annotations
 
 import http.client
-import os
-import signal
-import subprocess
-import sys
+import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from socketserver import StreamRequestHandler, ThreadingTCPServer
-from threading import Event, Thread
 
 import pytest
 
-from tests.peers.process import free_port
+from tests.e2e.daemon import Daemon
+from tests.e2e.gateway import Gateway
+from tests.peers.fixtures import StartPeer
+from tests.peers.process import free_port, until
 
-ROOT = Path(__file__).resolve().parents[3]
-
-
-class Endless(ThreadingTCPServer):
-    """A gateway that streams until it is told to finish."""
-
-    daemon_threads = True
-    allow_reuse_address = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Streaming)
-        self.finish = Event()
-        self.cancelled = Event()
+MODEL = "gpt-5-4"
+SLOW = 0.05
+"""Seconds between two tokens."""
 
 
-class _Streaming(StreamRequestHandler):
-    server: Endless
+class Application:
+    """Knows a base URL and a key, and nothing of the exporter."""
 
-    def handle(self) -> None:
-        while self.rfile.readline() not in (b"\r\n", b""):
-            pass
-        self.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-        try:
-            while not self.server.finish.wait(0.01):
-                self.wfile.write(b"3\r\nabc\r\n")
-            self.wfile.write(b"0\r\n\r\n")
-        except OSError:
-            self.server.cancelled.set()
+    def __init__(self, port: int, key: str) -> None:
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        self._headers = {"authorization": f"Bearer {key}"}
+
+    def ask(self) -> http.client.HTTPResponse:
+        """Begin a streamed call."""
+        messages = [{"role": "user", "content": "Count."}]
+        wish = {"model": MODEL, "messages": messages, "stream": True}
+        self.connection.close()
+        self.connection.request("POST", "/v1/chat/completions", json.dumps(wish), self._headers)
+        return self.connection.getresponse()
 
 
 @contextmanager
-def gateway() -> Iterator[Endless]:
-    with Endless() as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.finish.set()
-            server.shutdown()
-            thread.join()
+def application(port: int, gateway: Gateway) -> Iterator[Application]:
+    calls = Application(port, gateway.key)
+    with closing(calls.connection):
+        yield calls
 
 
-@contextmanager
-def proxy(port: int, url: str) -> Iterator[subprocess.Popen[str]]:
-    command = (sys.executable, "-m", "benchmarks.front", f"127.0.0.1:{port}", url)
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            assert process.stdout.readline() == f"127.0.0.1:{port}\n"
-            yield process
-        finally:
-            process.kill()
+@pytest.fixture
+def gateway(start_peer: StartPeer, tmp_path: Path) -> Gateway:
+    return start_peer(Gateway(tmp_path / "gateway", token_seconds=SLOW, answer_tokens=40))
 
 
-def test_a_killed_proxy_breaks_streams_visibly_and_the_next_one_serves_at_once() -> None:
+def running(start_peer: StartPeer, folder: Path, gateway: Gateway, port: int) -> Daemon:
+    settings = {"tap": {"proxy": {"listen": f"127.0.0.1:{port}"}}}
+    return start_peer(Daemon(folder, gateway, settings))
+
+
+def test_a_killed_daemon_breaks_streams_visibly_and_the_next_one_serves_at_once(
+    start_peer: StartPeer, tmp_path: Path, gateway: Gateway
+) -> None:
     port = free_port()
-    with gateway() as server:
-        url = f"http://127.0.0.1:{server.server_address[1]}"
-        with proxy(port, url) as process:
-            call = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-            call.request("GET", "/")
-            answer = call.getresponse()
-            assert answer.read(3) == b"abc"
-            os.kill(process.pid, signal.SIGKILL)
-            with pytest.raises((http.client.IncompleteRead, ConnectionResetError)):
-                answer.read()
-            assert server.cancelled.wait(10)  # the gateway stops working, and billing
-            call.close()
-            with pytest.raises(ConnectionRefusedError):
-                call.request("GET", "/")
-            call.close()
-        server.finish.set()
-        with proxy(port, url):
-            call.request("GET", "/")
-            assert call.getresponse().status == 200
-            call.close()
+    daemon = running(start_peer, tmp_path / "daemon", gateway, port)
+    with application(port, gateway) as calls:
+        answer = calls.ask()
+        assert answer.status == 200
+        assert answer.readline().startswith(b"data: ")
+        until(lambda: gateway.truth().in_flight == 1, "the call")
+        daemon.kill()
+        with pytest.raises((http.client.IncompleteRead, ConnectionResetError)):
+            answer.read()
+        until(lambda: gateway.truth().in_flight == 0, "the call to be given up")
+        assert gateway.truth().rows == 0  # a call that was given up is not billed
+        with pytest.raises(ConnectionRefusedError):
+            calls.ask()
+        daemon.start()
+        assert calls.ask().read().endswith(b"data: [DONE]\n\n")
+        until(lambda: "bytespike_tap_responses_total" in daemon.metrics(), "what was seen of it")
 
 
-def test_a_proxy_that_is_told_to_end_lets_a_stream_end_first() -> None:
+def test_a_daemon_that_is_told_to_end_lets_a_stream_end_first(
+    start_peer: StartPeer, tmp_path: Path, gateway: Gateway
+) -> None:
     port = free_port()
-    with gateway() as server:
-        url = f"http://127.0.0.1:{server.server_address[1]}"
-        with proxy(port, url) as process:
-            call = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-            call.request("GET", "/")
-            answer = call.getresponse()
-            assert answer.read(3) == b"abc"
-            process.terminate()
-            server.finish.set()
-            assert set(answer.read()) <= set(b"abc")
-            assert process.wait(10) == 0
-            call.close()
+    daemon = running(start_peer, tmp_path / "daemon", gateway, port)
+    with application(port, gateway) as calls:
+        answer = calls.ask()
+        assert answer.readline().startswith(b"data: ")
+        daemon.stop()
+        assert daemon.exit_code == 0
+        assert answer.read().endswith(b"data: [DONE]\n\n")

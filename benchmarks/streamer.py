@@ -1,6 +1,7 @@
 """A gateway that costs next to nothing: `python -m benchmarks.streamer [CERTIFICATE KEY]`.
 
-It answers polls and small calls, and streams events that each carry when they were sent. Prints its port.
+It answers polls and small calls, and streams events that each carry when they were sent.
+Prints its port.
 """
 
 from __future__ import annotations
@@ -18,16 +19,13 @@ STREAM = b"/stream/"
 """Begins the path of a stream: `/stream/COUNT/MILLISECONDS` sends so many events, so far apart."""
 
 _POLLED = {
-    b"/api/v1/me/account": b'{"user":{"id":1},"balance":{"available_usd":31.40},"allowed_models":[]}',
+    b"/api/v1/me/account": b'{"balance":{"available_usd":31.40},"allowed_models":[]}',
     b"/api/v1/me/usage": b'{"items":[],"total":0,"page":1,"page_size":200}',
     b"/api/v1/me/billing/transactions": b'{"items":[],"total":0,"page":1,"page_size":200}',
 }
 _BODY = b'{"id":"chatcmpl-1","object":"chat.completion","model":"gpt-5-4","choices":[]}'
-_SMALL = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n%bcontent-length: %d\r\n\r\n%b" % (
-    ENVELOPE,
-    len(_BODY),
-    _BODY,
-)
+_ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n%bcontent-length: %d\r\n\r\n%b"
+_SMALL = _ANSWER % (ENVELOPE, len(_BODY), _BODY)
 _HEAD = (
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n%btransfer-encoding: chunked\r\n\r\n"
     % ENVELOPE

@@ -10,13 +10,10 @@ from httptools import HttpParserError, HttpResponseParser
 
 from exporter.tap.proxy.heads import Header
 from exporter.tap.proxy.limits import BUFFER, MAX_HEAD, MAX_HEADERS
+from exporter.tap.proxy.refusal import BadAnswerError
 
 if TYPE_CHECKING:
     from exporter.tap.proxy.shared import Shared
-
-
-class BadAnswerError(Exception):
-    """What the gateway sent cannot be passed on; says why, in words of ours."""
 
 
 class Asker(Protocol):

@@ -50,7 +50,7 @@ class Hosts:
 
     def __init__(self, listen: str, target: ProxyTarget) -> None:
         names = (listen, address_of(target.base_url).host, *target.allow_hosts)
-        self._names = {name_of(name.encode()) for name in names}
+        self._names = {name_of(name.encode()) for name in names} - {""}
         self._known: set[bytes] = set()
 
     def allow(self, value: bytes, local: str) -> bool:

@@ -58,6 +58,20 @@ async def test_trailers_cannot_say_how_the_message_is_framed_or_addressed() -> N
         assert await gateway.head() == b"0\r\nX-Sum: 1\r\n\r\n"
 
 
+async def test_each_request_has_trailers_of_its_own() -> None:
+    async with scene() as made:
+        client, gateway = await made.asked(CHUNKED_POST)
+        for number in range(3):
+            end = b"0\r\nX-Number: %d\r\n\r\n" % number
+            client.send(end)
+            assert await gateway.exactly(len(end)) == end
+            answer = CHUNKED.replace(b"T: 1", b"T: %d" % number)
+            gateway.send(answer)
+            assert await client.exactly(len(answer)) == answer
+            client.send(CHUNKED_POST)
+            await gateway.head()
+
+
 @pytest.mark.parametrize(
     ("ending", "passed"),
     [(OLD, b""), (GET, b"Transfer-Encoding: chunked\r\n")],

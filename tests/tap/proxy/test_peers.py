@@ -8,8 +8,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Literal
 
+import anthropic
 import httpx
+import openai
 import pytest
+from openai.types.chat import ChatCompletionMessageParam
 
 from exporter.clock import SystemClock
 from exporter.gateway.readings import Observation
@@ -19,6 +22,8 @@ from exporter.traffic import ProxyOutcome, TapStatus
 from tests.tap.proxy.scene import LOOPBACK
 
 pytestmark = pytest.mark.anyio
+
+MODEL = "claude-sonnet-4-6"
 
 
 class Front:
@@ -41,8 +46,8 @@ class Front:
 
 
 @asynccontextmanager
-async def front() -> AsyncIterator[Front]:
-    simulator = Simulator(quiet(rpm_limit=0))
+async def front(**options: int | str) -> AsyncIterator[Front]:
+    simulator = Simulator(quiet(rpm_limit=0, **options))
     async with running(simulator) as url:
         made = Front(simulator, url)
         await made.proxy.start()
@@ -128,6 +133,47 @@ async def test_a_gateway_that_breaks_off_is_an_error_to_the_client(
             await ask()
         made.simulator.faults.clear()
         assert (await ask()).status_code == 200
+
+
+async def test_openais_sdk_knows_the_base_url_only() -> None:
+    async with front(answer_tokens=4) as made:
+        sdk = openai.AsyncOpenAI(api_key=made.simulator.api_key, base_url=f"{made.url}/v1")
+        async with sdk:
+            ask = sdk.chat.completions.create
+            said: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Count."}]
+            answer = await ask(model=MODEL, messages=said)
+            events = await ask(model=MODEL, messages=said, stream=True)
+            pieces = [event.choices[0].delta.content or "" async for event in events]
+        assert answer.choices[0].message.content == "".join(pieces) == "0 1 2 3 "
+        assert [o.model for o in made.seen] == [MODEL, MODEL]
+        assert made.status.requests[ProxyOutcome.ANSWERED] == 2
+
+
+async def test_anthropics_sdk_knows_the_base_url_only() -> None:
+    async with front(answer_tokens=4) as made:
+        sdk = anthropic.AsyncAnthropic(api_key=made.simulator.api_key, base_url=made.url)
+        async with (
+            sdk,
+            sdk.messages.stream(
+                model=MODEL, max_tokens=100, messages=[{"role": "user", "content": "Count."}]
+            ) as stream,
+        ):
+            text = await stream.get_final_text()
+        assert text == "0 1 2 3 "
+        assert [o.model for o in made.seen] == [MODEL]
+        assert made.seen[0].envelope.key_id == f"sk-byts-…{made.simulator.api_key[-4:]}"
+
+
+async def test_an_sdk_sees_the_gateways_refusal_and_the_tap_as_well() -> None:
+    async with front(state="wallet_empty") as made:
+        sdk = openai.AsyncOpenAI(
+            api_key=made.simulator.api_key, base_url=f"{made.url}/v1", max_retries=0
+        )
+        async with sdk:
+            with pytest.raises(openai.APIStatusError) as caught:
+                await sdk.models.list()
+        assert caught.value.status_code == 402
+        assert [o.status for o in made.seen] == [402]
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")

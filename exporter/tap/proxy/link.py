@@ -6,7 +6,7 @@ import asyncio
 import select
 from typing import TYPE_CHECKING, Protocol
 
-from httptools import HttpParserError, HttpResponseParser
+from httptools import HttpParserCallbackError, HttpParserError, HttpResponseParser
 
 from exporter.tap.proxy.heads import Header
 from exporter.tap.proxy.limits import BUFFER, MAX_HEAD, MAX_HEADERS
@@ -135,8 +135,7 @@ class Link(asyncio.BufferedProtocol):
         try:
             self._parser.feed_data(self._shared.view[:nbytes])
         except HttpParserError as error:
-            cause = error.__context__
-            why = str(cause if isinstance(cause, BadAnswerError) else error) or "it is not HTTP"
+            why = _reason(error) or "it is not HTTP"
         asker = self._asker
         if asker is None or (why and not self._complete):
             self._break(why)
@@ -237,3 +236,12 @@ class Link(asyncio.BufferedProtocol):
         self._headers = []
         self._trailers = []
         self._bare = 0
+
+
+def _reason(error: HttpParserError) -> str:
+    """Why an answer cannot be read. A mistake of ours in a callback is raised as it is."""
+    if isinstance(error, HttpParserCallbackError):
+        if not isinstance(error.__context__, BadAnswerError):
+            raise error
+        return str(error.__context__)
+    return str(error)

@@ -132,7 +132,9 @@ class RequestReader:
             if isinstance(cause, _TwoRequestsError):
                 self.overrun = True
                 return
-            problem = cause if isinstance(cause, Refusal) else bad_request("it cannot be read")
+            if not isinstance(cause, Refusal):
+                raise  # a mistake of ours
+            problem = cause
         except HttpParserError as error:
             if self.done:  # more data, where the request said that there would be none
                 self.overrun = True

@@ -176,6 +176,19 @@ async def test_the_model_of_a_stream_is_told_with_its_first_event(
         assert made.status.active == 1  # and the stream goes on
 
 
+@pytest.mark.parametrize("kind", [JSON + b"Transfer-Encoding: chunked\r\n", EVENTS])
+async def test_a_model_that_does_not_come_early_is_not_waited_for(kind: bytes) -> None:
+    async with scene() as made:
+        client, gateway = await made.asked(ASKED)
+        gateway.send(b"HTTP/1.1 200 OK\r\n%b\r\n%x\r\n%b\r\n" % (kind, 5000, b"x" * 5000))
+        await made.until(lambda: made.seen)
+        assert made.status.active == 1
+        gateway.send(b"0\r\n\r\n")
+        await client.until(b"0\r\n\r\n")
+        await made.ended(ProxyOutcome.ANSWERED)
+        assert [o.model for o in made.seen] == [None]
+
+
 async def test_a_stream_that_breaks_off_was_seen_all_the_same() -> None:
     async with scene() as made:
         client, gateway = await made.asked(ASKED)

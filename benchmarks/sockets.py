@@ -84,8 +84,8 @@ def request(path: str, port: int) -> bytes:
 
 async def hold_streams(port: int, count: int, pause: int, seconds: float) -> int:
     """Read so many endless streams at once for so many seconds; returns how many gave events."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, _FILES), hard))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, _FILES)), hard))
     ask = request(f"/stream/1000000/{pause}", port)
     streams = [await asyncio.open_connection("127.0.0.1", port) for _ in range(count)]
     alive = 0

@@ -142,11 +142,11 @@ def _latency(seconds: list[float]) -> Latency:
 def _latency_rows(calls: Mapping[str, Latency], events: Mapping[str, Latency]) -> list[Row]:
     def told(found: Mapping[str, Latency]) -> str:
         direct, ours = found["direct"], found["the proxy"]
-        text = f"p50 +{ours.p50 - direct.p50:.2f} ms, p99 +{ours.p99 - direct.p99:.2f} ms"
+        text = f"p50 {ours.p50 - direct.p50:+.2f} ms, p99 {ours.p99 - direct.p99:+.2f} ms"
         if "nginx" not in found:
             return f"{text} (nginx is not installed)"
         other = found["nginx"]
-        return f"{text} (nginx +{other.p50 - direct.p50:.2f}, +{other.p99 - direct.p99:.2f})"
+        return f"{text} (nginx {other.p50 - direct.p50:+.2f}, {other.p99 - direct.p99:+.2f})"
 
     added = calls["the proxy"].p50 - calls["direct"].p50
     return [

@@ -107,4 +107,5 @@ async def hold_streams(port: int, count: int, pause: int, seconds: float) -> int
     await asyncio.gather(*tasks, return_exceptions=True)
     for _, writer in streams:
         writer.transport.abort()
+    await asyncio.gather(*(w.wait_closed() for _, w in streams), return_exceptions=True)
     return min(alive, running)

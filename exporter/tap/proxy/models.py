@@ -10,8 +10,8 @@ import msgspec
 MAX_MODEL: Final = 200
 """Characters of a model's name."""
 
-_TOKEN: Final = re.compile(rb'"((?:[^"\\]|\\.)*)"(\s*:\s*)?|[{}\[\]]', re.DOTALL)
-"""A string, with the colon that makes it a member's name, or a bracket."""
+_TOKEN: Final = re.compile(rb'"([^"\\]*(?:\\.[^"\\]*)*)(?:"(\s*:\s*)?|\\?\Z)|[{}\[\]]', re.DOTALL)
+"""A string, with the colon that makes it a member's name, or what is there of one; a bracket."""
 
 _WRAPPERS: Final = frozenset((b"message", b"response"))
 """Members of an event that hold the response as it begins: Anthropic's, OpenAI's responses."""

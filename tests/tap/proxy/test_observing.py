@@ -298,6 +298,12 @@ def test_the_model_is_found_in_any_json(body: dict[str, object], escaped: bool) 
     assert model_of_events(b"data: " + wrapped + b"\n\n") == (model if usable else None)
 
 
+@given(st.dictionaries(TEXT | st.just("model"), VALUES, max_size=4), st.integers(0, 300))
+def test_of_a_beginning_the_model_or_nothing_is_known(body: dict[str, object], cut: int) -> None:
+    whole = json.dumps(body).encode()
+    assert model_of_json(whole[:cut]) in (None, model_of_json(whole))
+
+
 @given(st.binary(max_size=200), st.integers(0, 200))
 def test_any_bytes_have_a_model_or_none(body: bytes, cut: int) -> None:
     for text in (body, b'{"model": "abc", ' + body, (b'{"model": "abc"}' + body)[:cut]):

@@ -63,7 +63,7 @@ class Caller:
         """Seconds that each of so many events took from the gateway to here."""
         self._socket.sendall(request(f"/stream/{count}/{milliseconds}", port))
         rest, took = b"", list[float]()
-        while not rest.endswith(b"0\r\n\r\n"):
+        while not rest.endswith(b"\r\n0\r\n\r\n"):
             rest += self._socket.recv(65_536)
             now = time.monotonic_ns()
             *lines, rest = rest.rsplit(b"\n\n", 1) if b"\n\n" in rest else (rest,)

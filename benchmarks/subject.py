@@ -19,6 +19,7 @@ usage: {{start: {start}}}
 otlp: {{protocol: {protocol}, endpoint: "{endpoint}", interval: {export}}}
 state: {{path: "{state}"}}
 http: {{listen: "127.0.0.1:0"}}
+tap: {{proxy: {{listen: "{proxy}"}}}}
 log: {{level: warning}}
 accounts:
 """
@@ -41,8 +42,10 @@ class Subject:
             "poll": "60s",
             "transactions": "5m",
             "export": "30s",
+            "proxy": "",
         }
         self.accounts: Sequence[str] = ("one",)
+        self.environ: dict[str, str] = {}
 
     def set(self, **settings: str) -> None:
         """Change what the configuration says; the names are those in `_CONFIG`."""
@@ -64,7 +67,7 @@ class Subject:
         accounts = [f"  - {{name: {name}, api_key_env: KEY}}\n" for name in self.accounts]
         config.write_text(_CONFIG.format(**self._settings) + "".join(accounts))
         command = [runtime_python(), "-m", "exporter", "run", "--config", str(config), *arguments]
-        environ = base_environ(ROOT) | {"KEY": self._gateway.api_key}
+        environ = base_environ(ROOT) | {"KEY": self._gateway.api_key} | self.environ
         return Child(command, environ, self._directory / "exporter.log", core)
 
 

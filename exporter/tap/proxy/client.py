@@ -114,8 +114,8 @@ class Client(asyncio.BufferedProtocol):
         self.transport.pause_reading()
 
     def release(self) -> None:
-        """Read on, unless what was read already has to wait."""
-        if self.held and len(self._rest) < BUFFER:
+        """Read on."""
+        if self.held:
             self.held = False
             self.transport.resume_reading()
 

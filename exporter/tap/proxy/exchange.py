@@ -5,9 +5,17 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from exporter.tap.proxy.heads import Framing, Header, RequestHead, read_answer, trailer_lines
+from exporter.tap.proxy.heads import (
+    Framing,
+    Header,
+    RequestHead,
+    answer_framing,
+    read_answer,
+    reframed,
+    trailer_lines,
+)
 from exporter.tap.proxy.limits import BODY_SECONDS, CONNECT_SECONDS, SILENCE_SECONDS
-from exporter.tap.proxy.link import BadAnswerError, Link
+from exporter.tap.proxy.link import Link
 from exporter.tap.proxy.pool import why_not
 from exporter.tap.proxy.refusal import Refusal, bad_answer, gateway_silent, too_slow, unreachable
 from exporter.traffic import ProxyOutcome
@@ -26,18 +34,21 @@ class Exchange:
     """
 
     __slots__ = (
+        "_again",
         "_answering",
+        "_bare",
+        "_chunked",
         "_client",
         "_down",
         "_framing",
-        "_head",
         "_heard",
         "_keep",
+        "_keep_alive",
         "_link",
+        "_modern",
         "_over",
         "_pool",
         "_reusable",
-        "_reused",
         "_shared",
         "_until_closed",
         "_up",
@@ -48,7 +59,11 @@ class Exchange:
     def __init__(self, shared: Shared, client: Client, head: RequestHead) -> None:
         self._shared = shared
         self._client = client
-        self._head = head
+        self._bare = head.method == b"HEAD"
+        self._chunked = head.framing is Framing.CHUNKED
+        self._modern = head.minor > 0
+        self._keep_alive = head.keep_alive
+        self._again = head.raw if head.may_repeat else None  # to be sent again, if it comes to that
         self._pool = shared.pool
         self._link: Link | None = None
         self._up: list[bytes] = [head.raw]
@@ -58,7 +73,6 @@ class Exchange:
         self._answering = False  # the client has got some of it
         self._keep = False
         self._reusable = False
-        self._reused = False
         self._watch = None if head.key is None else shared.observer.watch(head.key)
         self._over = False
         self._heard = shared.now
@@ -71,14 +85,14 @@ class Exchange:
         self._shared.status.active += 1
         link = self._pool.take()
         if link is None:
+            self._again = None  # a new connection that breaks does so for a reason
             self._connect()
         else:
-            self._reused = True
             self._attach(link)
 
     def send(self, pieces: list[bytes]) -> None:
         """Some of the request's body."""
-        if self._head.framing is Framing.CHUNKED:
+        if self._chunked:
             self._up += [b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces]
         else:
             self._up += pieces
@@ -86,17 +100,18 @@ class Exchange:
     def end_of_request(self, trailers: list[Header]) -> None:
         """The request is complete."""
         self.asked = True
-        if self._head.framing is Framing.CHUNKED:
+        if self._chunked:
             self._up.append(b"0\r\n%b\r\n" % trailer_lines(trailers))
 
     def flush(self) -> None:
         """Pass on what has been collected, or hold the client up until that can be done."""
         self._heard = self._shared.now
-        if self._link is not None:
+        if self._link is None:
+            if not self.asked:
+                self._client.hold()
+        elif self._up:
             self._link.write(b"".join(self._up))
             self._up.clear()
-        elif not self.asked:
-            self._client.hold()
 
     def client_gone(self) -> None:
         """Nobody waits for the response."""
@@ -122,7 +137,9 @@ class Exchange:
         self._fail(refusal, ProxyOutcome.REFUSED)
 
     def check(self, now: float) -> None:
-        """End what takes too long."""
+        """End what takes too long, and tell what was seen long enough ago."""
+        if self._watch is not None and self._watch.check():
+            self._watch = None
         silence = now - self._heard
         if not (self.asked or self._client.held):
             if silence >= BODY_SECONDS:
@@ -136,18 +153,19 @@ class Exchange:
 
     def interim(self, status: int, reason: bytes, headers: list[Header]) -> None:
         """Pass on a response that announces another one, to those who know such."""
-        if self._head.minor:
+        if self._modern:
             lines, _ = read_answer(headers)
             self._down += (b"HTTP/1.1 %d %b\r\n" % (status, reason), *lines, b"\r\n")
 
     def head(self, status: int, reason: bytes, headers: list[Header], reusable: bool) -> bool:
         """Pass on the head, framed for this client; returns whether a body may follow."""
         lines, said = read_answer(headers)
-        bare = self._head.method == b"HEAD"
-        framing = self._framing = self._framed(said, bare or status in _NO_BODY)
+        ends = answer_framing(said, has_body=not (self._bare or status in _NO_BODY))
+        self._until_closed = ends is Framing.UNTIL_CLOSED
+        framing = self._framing = reframed(ends, modern=self._modern)
         self._reusable = reusable
         self._keep = (
-            self._head.keep_alive
+            self._keep_alive
             and self.asked
             and framing is not Framing.UNTIL_CLOSED
             and self._client.may_stay
@@ -157,12 +175,12 @@ class Exchange:
             self._down.append(b"Transfer-Encoding: chunked\r\n")
         if not self._keep:
             self._down.append(b"Connection: close\r\n")
-        elif not self._head.minor:
+        elif not self._modern:
             self._down.append(b"Connection: keep-alive\r\n")
         self._down.append(b"\r\n")
         if self._watch is not None:
             self._watch.head(status, said)
-        return not bare
+        return not self._bare
 
     def body(self, data: bytes) -> None:
         """Pass on some of the body."""
@@ -176,6 +194,7 @@ class Exchange:
     def fed(self, complete: bool, trailers: list[Header]) -> None:
         """All that came in one piece was told, and whether the response is `complete`."""
         self._heard = self._shared.now
+        self._again = None
         if complete and self._framing is Framing.CHUNKED:
             self._down.append(b"0\r\n%b\r\n" % trailer_lines(trailers))
         if self._down:
@@ -197,10 +216,10 @@ class Exchange:
         self._link = None
         if self._until_closed and orderly:
             self.fed(complete=True, trailers=[])
-        elif self._reused and self._framing is None and self._head.may_repeat:
+        elif self._again is not None:
             # It was closed while it was idle. Only a request that changes nothing is sent again.
-            self._reused = False
-            self._up = [self._head.raw]
+            self._up = [self._again]
+            self._again = None
             self._connect()
         else:
             why = unreachable("the gateway closed the connection without an answer: try again")
@@ -234,6 +253,8 @@ class Exchange:
                 self._pool.give(link)
             else:
                 self._attach(link)
+                self.flush()
+                self._client.release()
             return
         self._fail(refusal, ProxyOutcome.GATEWAY_FAILED)
 
@@ -242,22 +263,6 @@ class Exchange:
         link.take(self)
         if self._client.full:
             link.transport.pause_reading()
-        if self._up:
-            self.flush()
-        if not link.full:
-            self._client.release()
-
-    def _framed(self, said: dict[bytes, bytes], no_body: bool) -> Framing:
-        """How the client sees where the body ends."""
-        coding = said.get(b"transfer-encoding")
-        if coding is not None and coding.lower() != b"chunked":
-            raise BadAnswerError("it has a transfer coding that was not asked for")
-        if no_body:
-            return Framing.NONE
-        if coding is None and b"content-length" in said:
-            return Framing.LENGTH
-        self._until_closed = coding is None
-        return Framing.CHUNKED if self._head.minor else Framing.UNTIL_CLOSED
 
     def _complete(self) -> None:
         link, self._link = self._link, None
@@ -279,7 +284,7 @@ class Exchange:
         if self._answering:
             self._client.break_off(reset=self._framing is Framing.UNTIL_CLOSED)
         else:
-            self._client.refuse(refusal, body=self._head.method != b"HEAD")
+            self._client.refuse(refusal, body=not self._bare)
 
     def _end(self, outcome: ProxyOutcome) -> None:
         if self._over:

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from exporter.secret import Secret
-from exporter.tap.proxy.refusal import bad_request
+from exporter.tap.proxy.refusal import BadAnswerError, bad_request
 
 Header = tuple[bytes, bytes]
 
@@ -36,7 +36,7 @@ _NOTED_IN_REQUESTS: Final = _ABSENT_FROM_REQUESTS | {
     b"authorization",
     b"x-api-key",
 }
-QUOTA: Final = frozenset(
+_QUOTA: Final = frozenset(
     (
         b"x-ratelimit-limit",
         b"x-ratelimit-remaining",
@@ -48,7 +48,7 @@ QUOTA: Final = frozenset(
 """The headers of the envelope (contract §1)."""
 
 _NOTED_IN_ANSWERS: Final = (
-    HOP_BY_HOP | QUOTA | {b"content-length", b"content-type", b"content-encoding"}
+    HOP_BY_HOP | _QUOTA | {b"content-length", b"content-type", b"content-encoding"}
 )
 _WHITESPACE: Final = b" \t"
 _NEVER_LISTED: Final = HOP_BY_HOP | {b"", b"close", b"host", b"content-length"}
@@ -99,10 +99,10 @@ class Sent(msgspec.Struct, gc=False):
 def read_request(sent: Sent, authority: bytes, prefix: bytes) -> RequestHead:
     """Understand a request, and write it for the gateway. Raises Refusal."""
     lines, said = sort_out(sent.headers, _NOTED_IN_REQUESTS, _ABSENT_FROM_REQUESTS)
-    target, hosts = _target(sent, said.get(b"host"))
+    target, hosts = _target(sent, said.get(b"host"), prefix)
     framing, length = _framing(sent, said)
     hop = _hop_by_hop(said, framing)
-    first = b"%b %b%b HTTP/1.1\r\nHost: %b\r\n" % (sent.method, prefix, target, authority)
+    first = b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (sent.method, target, authority)
     return RequestHead(
         method=sent.method,
         raw=b"".join((first, *lines, hop, b"\r\n")),
@@ -146,6 +146,25 @@ def read_answer(headers: Sequence[Header]) -> tuple[list[bytes], dict[bytes, byt
     return sort_out(headers, _NOTED_IN_ANSWERS, HOP_BY_HOP)
 
 
+def answer_framing(said: dict[bytes, bytes], *, has_body: bool) -> Framing:
+    """How the gateway frames a body. Raises BadAnswerError."""
+    coding = said.get(b"transfer-encoding")
+    if coding is not None and coding.lower() != b"chunked":
+        raise BadAnswerError("it has a transfer coding that was not asked for")
+    if not has_body:
+        return Framing.NONE
+    if coding is not None:
+        return Framing.CHUNKED
+    return Framing.LENGTH if b"content-length" in said else Framing.UNTIL_CLOSED
+
+
+def reframed(framing: Framing, *, modern: bool) -> Framing:
+    """How a client of HTTP/1.1 (`modern`) or HTTP/1.0 sees where such a body ends."""
+    if framing in (Framing.CHUNKED, Framing.UNTIL_CLOSED):
+        return Framing.CHUNKED if modern else Framing.UNTIL_CLOSED
+    return framing
+
+
 def trailer_lines(headers: Sequence[Header]) -> bytes:
     """Trailers to pass on: none that says how a message is framed or where it goes."""
     lines, _ = sort_out(headers, _NOT_TRAILERS, _NOT_TRAILERS)
@@ -165,8 +184,8 @@ def masked_key(said: dict[bytes, bytes]) -> str | None:
     return Secret(key.decode("ascii")).masked()
 
 
-def _target(sent: Sent, host: bytes | None) -> tuple[bytes, tuple[bytes, ...]]:
-    """The target in origin form, and the hosts named by the request."""
+def _target(sent: Sent, host: bytes | None, prefix: bytes) -> tuple[bytes, tuple[bytes, ...]]:
+    """The target for the gateway, and the hosts that the request names."""
     if host is None and sent.minor:
         raise bad_request("it has no Host header")
     if host is not None and b"," in host:
@@ -174,7 +193,7 @@ def _target(sent: Sent, host: bytes | None) -> tuple[bytes, tuple[bytes, ...]]:
     hosts = () if host is None else (host,)
     target = sent.target
     if target.startswith(b"/"):
-        return target, hosts
+        return prefix + target, hosts
     if target == b"*" and sent.method == b"OPTIONS":
         return target, hosts
     scheme, separator, rest = target.partition(b"://")
@@ -182,7 +201,8 @@ def _target(sent: Sent, host: bytes | None) -> tuple[bytes, tuple[bytes, ...]]:
         raise bad_request("its target is no path")
     end = min((at for at in map(rest.find, (b"/", b"?", b"#")) if at >= 0), default=len(rest))
     path = rest[end:]
-    return path if path.startswith(b"/") else b"/" + path, (rest[:end], *hosts)
+    slash = b"" if path.startswith(b"/") else b"/"
+    return prefix + slash + path, (rest[:end], *hosts)
 
 
 def _framing(sent: Sent, said: dict[bytes, bytes]) -> tuple[Framing, int]:
@@ -205,7 +225,7 @@ def _framing(sent: Sent, said: dict[bytes, bytes]) -> tuple[Framing, int]:
 def _hop_by_hop(said: dict[bytes, bytes], framing: Framing) -> bytes:
     """What is said to the gateway about this very connection."""
     lines = b"Transfer-Encoding: chunked\r\n" if framing is Framing.CHUNKED else b""
-    if b"trailers" in _tokens(said.get(b"te", b"")):
+    if b"te" in said and b"trailers" in _tokens(said[b"te"]):
         lines += b"TE: trailers\r\nConnection: TE\r\n"
     return lines
 

@@ -51,3 +51,6 @@ MAX_PEEK: Final = 4096
 
 GRACE: Final = 6.0
 """Seconds in which what is under way may end when the daemon does; it promises to end in ten."""
+
+PEEK_SECONDS: Final = 10.0
+"""How long an observation waits for the model: a reasoning one may begin minutes after its head."""

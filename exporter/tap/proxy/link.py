@@ -6,17 +6,14 @@ import asyncio
 import select
 from typing import TYPE_CHECKING, Protocol
 
-from httptools import HttpParserError, HttpResponseParser
+from httptools import HttpParserCallbackError, HttpParserError, HttpResponseParser
 
 from exporter.tap.proxy.heads import Header
 from exporter.tap.proxy.limits import BUFFER, MAX_HEAD, MAX_HEADERS
+from exporter.tap.proxy.refusal import BadAnswerError
 
 if TYPE_CHECKING:
     from exporter.tap.proxy.shared import Shared
-
-
-class BadAnswerError(Exception):
-    """What the gateway sent cannot be passed on; says why, in words of ours."""
 
 
 class Asker(Protocol):
@@ -61,6 +58,7 @@ class Link(asyncio.BufferedProtocol):
         "_in_body",
         "_lost",
         "_parser",
+        "_poll",
         "_reason",
         "_shared",
         "_trailers",
@@ -104,9 +102,7 @@ class Link(asyncio.BufferedProtocol):
         """Whether it can be used: open, and nothing has come that nobody asked for."""
         if self._lost or self.transport.is_closing():
             return False
-        poll = select.poll()
-        poll.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
-        return not poll.poll(0)
+        return not self._poll.poll(0)
 
     def write(self, data: bytes) -> None:
         """Send to the gateway."""
@@ -125,6 +121,8 @@ class Link(asyncio.BufferedProtocol):
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         transport.set_write_buffer_limits(high=BUFFER)
+        self._poll = select.poll()
+        self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """One for all: what is in it is used up before the next connection is read."""
@@ -137,8 +135,7 @@ class Link(asyncio.BufferedProtocol):
         try:
             self._parser.feed_data(self._shared.view[:nbytes])
         except HttpParserError as error:
-            cause = error.__context__
-            why = str(cause if isinstance(cause, BadAnswerError) else error) or "it is not HTTP"
+            why = _reason(error) or "it is not HTTP"
         asker = self._asker
         if asker is None or (why and not self._complete):
             self._break(why)
@@ -239,3 +236,12 @@ class Link(asyncio.BufferedProtocol):
         self._headers = []
         self._trailers = []
         self._bare = 0
+
+
+def _reason(error: HttpParserError) -> str:
+    """Why an answer cannot be read. A mistake of ours in a callback is raised as it is."""
+    if isinstance(error, HttpParserCallbackError):
+        if not isinstance(error.__context__, BadAnswerError):
+            raise error
+        return str(error.__context__)
+    return str(error)

@@ -10,9 +10,10 @@ import msgspec
 MAX_MODEL: Final = 200
 """Characters of a model's name."""
 
-_TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]]', re.DOTALL)
-_COLON: Final = re.compile(rb"\s*:\s*")
-_WRAPPERS: Final = frozenset((b'"message"', b'"response"'))
+_TOKEN: Final = re.compile(rb'"([^"\\]*(?:\\.[^"\\]*)*)(?:"(\s*:\s*)?|\\?\Z)|[{}\[\]]', re.DOTALL)
+"""A string, with the colon that makes it a member's name, or what is there of one; a bracket."""
+
+_WRAPPERS: Final = frozenset((b"message", b"response"))
 """Members of an event that hold the response as it begins: Anthropic's, OpenAI's responses."""
 
 
@@ -37,34 +38,32 @@ def has_whole_event(body: bytes) -> bool:
 
 def _find(text: bytes, wrappers: frozenset[bytes]) -> str | None:
     depth = 0
-    within = False  # directly in an object that a wrapper names
+    within = False  # in an object that a wrapper names
     name = b""
-    at = 0
-    while (token := _TOKEN.search(text, at)) is not None:
-        at = token.end()
-        word = token[0]
-        if word in b"{[":
-            depth += 1
-            if depth == 2:
-                within = word == b"{" and name in wrappers
+    value_at = -1
+    for token in _TOKEN.finditer(text):
+        if value_at >= 0:
+            return _name(token[0]) if token.start() == value_at else None
+        if token[1] is None:
+            bracket = token[0]
+            if bracket in b"{[":
+                depth += 1
+                if depth == 2:
+                    within = bracket == b"{" and name in wrappers
+            else:
+                depth -= 1
             name = b""
-        elif word in b"}]":
-            depth -= 1
-            within = within and depth >= 2
-        elif (colon := _COLON.match(text, at)) is not None:
-            name, at = word, colon.end()
-            if word == b'"model"' and (depth == 1 or (within and depth == 2)):
-                return _text(text, at)
+        elif token[2] is not None:
+            name = token[1]
+            if name == b"model" and (depth == 1 or (within and depth == 2)):
+                value_at = token.end()
     return None
 
 
-def _text(text: bytes, at: int) -> str | None:
-    """The JSON string that begins at `at`, if it can be a name."""
-    token = _TOKEN.match(text, at)
-    if token is None or not token[0].startswith(b'"'):
-        return None
+def _name(token: bytes) -> str | None:
+    """What a JSON string says, if it can be a name."""
     try:
-        name = msgspec.json.decode(token[0], type=str)
+        name = msgspec.json.decode(token, type=str)
     except msgspec.DecodeError:
         return None
     return name if 0 < len(name) <= MAX_MODEL and name.isprintable() else None

@@ -9,8 +9,7 @@ from exporter.clock import Clock
 from exporter.gateway.envelope import read_envelope
 from exporter.gateway.readings import Envelope, Observation, Source
 from exporter.repeats import Repeats
-from exporter.tap.proxy.heads import QUOTA
-from exporter.tap.proxy.limits import MAX_PEEK
+from exporter.tap.proxy.limits import MAX_PEEK, PEEK_SECONDS
 from exporter.tap.proxy.models import has_whole_event, model_of_events, model_of_json
 
 logger = logging.getLogger(__name__)
@@ -87,25 +86,31 @@ class Watch:
         try:
             if self._envelope is None:
                 self._envelope = self._read(self._said)
-            if not (last or self._enough()):
+            model = self._model()
+            if model is None and not (last or self._enough()):
                 return False
-            self._observer.tell(self._status, self._envelope, self._model())
+            self._observer.tell(self._status, self._envelope, model)
         except Exception as error:
             self._observer.complain(error)
         return True
 
+    def check(self) -> bool:
+        """As `look`, once a tick: what the head said must not grow old for a model's sake."""
+        if self._envelope is None:
+            return False
+        age = self._observer.now() - self._envelope.observed_at
+        return self.look(last=age >= PEEK_SECONDS)
+
     def _read(self, said: dict[bytes, bytes]) -> Envelope:
-        quota = {name: value for name, value in said.items() if name in QUOTA}
         now = self._observer.now()
-        bare = Envelope(observed_at=now, key_id=self._key)
-        return (read_envelope(quota, self._key, now) if quota else None) or bare
+        envelope = read_envelope(said, self._key, now)
+        return envelope or Envelope(observed_at=now, key_id=self._key)
 
     def _enough(self) -> bool:
+        """Whether a model that was not found by now will not be."""
         if self._events is None or len(self._seen) >= MAX_PEEK:
             return True
-        if self._events:
-            return has_whole_event(self._seen)
-        return self._model() is not None
+        return self._events and has_whole_event(self._seen)
 
     def _model(self) -> str | None:
         if self._events is None:

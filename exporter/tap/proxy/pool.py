@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from exporter.tap.proxy.limits import KEPT_SECONDS, MAX_KEPT
 from exporter.tap.proxy.link import Link
-from exporter.tap.proxy.target import Address
+from exporter.tap.proxy.target import Address, is_address
 from exporter.tap.proxy.tls import Tls, trusting
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ class Pool:
         self._tls = trusting() if address.tls else None
         self._idle: deque[Link] = deque()
         self._retired = False
+        # One address has no other to try, and trying takes 8 KiB of each connection meanwhile.
+        self._eyeballs = None if is_address(address.host) else _EYEBALLS
 
     def take(self) -> Link | None:
         """A connection that is open and idle, if there is one."""
@@ -68,22 +70,21 @@ class Pool:
         """A new connection. Raises OSError."""
         loop = asyncio.get_running_loop()
         link = Link(self._shared)
-        host, port, tls = self.address.host, self.address.port, self._tls
-        if tls is None:
-            await loop.create_connection(lambda: link, host, port, happy_eyeballs_delay=_EYEBALLS)
-            return link
+        tls, host = self._tls, self.address.host
         ready = loop.create_future()
+
+        def protocol() -> asyncio.BaseProtocol:
+            return link if tls is None else Tls(tls, host, link, self._shared, ready)
+
         transport, _ = await loop.create_connection(
-            lambda: Tls(tls, host, link, self._shared, ready),
-            host,
-            port,
-            happy_eyeballs_delay=_EYEBALLS,
+            protocol, host, self.address.port, happy_eyeballs_delay=self._eyeballs
         )
-        try:
-            await ready
-        except BaseException:
-            transport.abort()
-            raise
+        if tls is not None:
+            try:
+                await ready
+            except BaseException:
+                transport.abort()
+                raise
         return link
 
 

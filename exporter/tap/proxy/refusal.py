@@ -11,6 +11,10 @@ PREFIX: Final = "bytespike_tap_"
 """Begins every error type of the proxy, so that nobody takes it for the gateway's."""
 
 
+class BadAnswerError(Exception):
+    """What the gateway sent cannot be passed on; says why, in words of ours."""
+
+
 class Refusal(Exception):
     """What the proxy answers instead of passing a request on. `kind` goes behind `PREFIX`."""
 

@@ -57,13 +57,13 @@ class RequestReader:
         self._parser = HttpRequestParser(self)
         self._muted = False
         self.body: list[bytes] = []
-        self.trailers: list[Header] = []
         self.overrun = False
         self.reset()
 
     def reset(self) -> None:
         """Begin the next request."""
         self.head: Sent | None = None
+        self.trailers: list[Header] = []
         self.done = False
         self._framing: Framing | None = None  # None: still in the head
         self._target = b""
@@ -96,6 +96,7 @@ class RequestReader:
     def expect(self, head: RequestHead) -> None:
         """Say how the body is framed that follows the head."""
         self.head = None
+        self._headers = []  # a key was in them
         self._framing = head.framing
         self._left = head.length
         self._bare = 0
@@ -131,7 +132,9 @@ class RequestReader:
             if isinstance(cause, _TwoRequestsError):
                 self.overrun = True
                 return
-            problem = cause if isinstance(cause, Refusal) else bad_request("it cannot be read")
+            if not isinstance(cause, Refusal):
+                raise  # a mistake of ours
+            problem = cause
         except HttpParserError as error:
             if self.done:  # more data, where the request said that there would be none
                 self.overrun = True

@@ -35,6 +35,7 @@ class Shared:
         self, listen: str, target: ProxyTarget, observe: Observe, status: TapStatus, clock: Clock
     ) -> None:
         self._listen = listen
+        self._target = target
         self._clock = clock
         self._empty = asyncio.Event()
         self.buffer = bytearray(BUFFER)
@@ -53,6 +54,9 @@ class Shared:
 
     def aim(self, target: ProxyTarget) -> None:
         """Requests that begin from now on go to `target`."""
+        if target == self._target:
+            return
+        self._target = target
         self.pool.retire()
         self.hosts = Hosts(self._listen, target)
         self.pool = Pool(address_of(target.base_url), self)

@@ -50,7 +50,7 @@ class Hosts:
 
     def __init__(self, listen: str, target: ProxyTarget) -> None:
         names = (listen, address_of(target.base_url).host, *target.allow_hosts)
-        self._names = {name_of(name.encode()) for name in names}
+        self._names = {name_of(name.encode()) for name in names} - {""}
         self._known: set[bytes] = set()
 
     def allow(self, value: bytes, local: str) -> bool:
@@ -80,11 +80,16 @@ def name_of(value: bytes) -> str:
     return name.removesuffix(".")
 
 
+def is_address(name: str) -> bool:
+    """Whether it is an IP address, and no name."""
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
 def _is_local(name: str, local: str) -> bool:
     if name == "localhost" or name.endswith(".localhost"):
         return True
-    try:
-        address = ip_address(name)
-    except ValueError:
-        return False
-    return address.is_loopback or str(address) == local
+    return is_address(name) and (ip_address(name).is_loopback or str(ip_address(name)) == local)

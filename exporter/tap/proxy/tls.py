@@ -41,7 +41,6 @@ class Tls(asyncio.BufferedProtocol, asyncio.Transport):
         "_incoming",
         "_link",
         "_outgoing",
-        "_paused",
         "_ready",
         "_shared",
         "_ssl",
@@ -64,7 +63,6 @@ class Tls(asyncio.BufferedProtocol, asyncio.Transport):
         self._shared = shared
         self._ready = ready
         self._established = False
-        self._paused = False
         self._why: OSError | None = None  # it ends, where TCP sees nothing wrong
         self._tcp: asyncio.Transport
 
@@ -117,16 +115,12 @@ class Tls(asyncio.BufferedProtocol, asyncio.Transport):
             self._send()
 
     def pause_reading(self) -> None:
-        """Decrypt nothing more for now."""
-        self._paused = True
+        """Receive nothing more for now. What was received is still passed on: one read at most."""
         self._tcp.pause_reading()
 
     def resume_reading(self) -> None:
-        """Go on, with what is here already first."""
-        if self._paused:
-            self._paused = False
-            self._tcp.resume_reading()
-            asyncio.get_running_loop().call_soon(self._read)
+        """Receive again."""
+        self._tcp.resume_reading()
 
     def abort(self) -> None:
         """Close at once."""
@@ -167,7 +161,7 @@ class Tls(asyncio.BufferedProtocol, asyncio.Transport):
 
     def _read(self) -> None:
         view = self._shared.view
-        while not (self._paused or self._tcp.is_closing()):
+        while not self._tcp.is_closing():
             try:
                 size = cast("int", self._ssl.read(len(view), view))
             except ssl.SSLWantReadError:

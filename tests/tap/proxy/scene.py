@@ -159,7 +159,12 @@ class Scene:
 async def scene(
     *, started: bool = True, tls: ssl.SSLContext | None = None, **options: object
 ) -> AsyncIterator[Scene]:
-    """A scene whose gateway may speak TLS; `options` are those of `Scene.start`."""
+    """A scene whose gateway may speak TLS; `options` are those of `Scene.start`.
+
+    What goes wrong in the event loop, where nobody would see it, fails the test.
+    """
+    wrong: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: wrong.append(context))
     made = Scene()
     await made.gateway.start(tls=tls)
     if started:
@@ -174,6 +179,7 @@ async def scene(
         made.gateway.close()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
+    assert wrong == []
 
 
 def error_of(answer: bytes) -> tuple[int, str]:

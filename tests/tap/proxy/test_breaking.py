@@ -138,6 +138,18 @@ async def test_a_client_that_leaves_in_the_middle_of_a_stream_cancels_it(leave: 
         await made.ended(ProxyOutcome.CLIENT_GONE)
 
 
+async def test_a_client_that_leaves_with_much_unread_cancels_the_gateways_call_at_once() -> None:
+    async with scene() as made:
+        client, gateway = await made.asked()
+        client.reader._transport.pause_reading()  # type: ignore[attr-defined]
+        (connection,) = made.proxy._shared.clients
+        gateway.send(b"HTTP/1.1 200 OK\r\nContent-Length: 90000000\r\n\r\n" + b"x" * 30_000_000)
+        await made.until(lambda: connection.full)
+        client.writer.write_eof()
+        await made.ended(ProxyOutcome.CLIENT_GONE)
+        await made.until(lambda: not made.proxy._shared.clients)
+
+
 async def test_a_client_that_leaves_while_connecting_leaves_the_connection_to_the_next() -> None:
     async with scene() as made:
         go_on = asyncio.Event()

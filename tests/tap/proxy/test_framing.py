@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
+from itertools import pairwise
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from exporter.traffic import ProxyOutcome
 from tests.tap.proxy.scene import GET, OK, error_of, scene
@@ -56,6 +62,20 @@ async def test_trailers_cannot_say_how_the_message_is_framed_or_addressed() -> N
         client, gateway = await made.asked(CHUNKED_POST)
         client.send(b"0\r\nHost: evil\r\nConnection: x\r\nTE: x\r\nX-Sum: 1\r\n\r\n")
         assert await gateway.head() == b"0\r\nX-Sum: 1\r\n\r\n"
+
+
+async def test_each_request_has_trailers_of_its_own() -> None:
+    async with scene() as made:
+        client, gateway = await made.asked(CHUNKED_POST)
+        for number in range(3):
+            end = b"0\r\nX-Number: %d\r\n\r\n" % number
+            client.send(end)
+            assert await gateway.exactly(len(end)) == end
+            answer = CHUNKED.replace(b"T: 1", b"T: %d" % number)
+            gateway.send(answer)
+            assert await client.exactly(len(answer)) == answer
+            client.send(CHUNKED_POST)
+            await gateway.head()
 
 
 @pytest.mark.parametrize(
@@ -201,3 +221,40 @@ async def test_endless_trailers_end() -> None:
         gateway.send(b"1" * 200_000)
         assert await client.rest() == b""
         await made.ended(ProxyOutcome.GATEWAY_FAILED)
+
+
+ANSWERS = (
+    OK,
+    CHUNKED,
+    b"HTTP/1.1 100 Continue\r\n\r\n" + OK,
+    b"HTTP/1.1 204 No Content\r\n\r\n",
+    b"HTTP/1.0 200 OK\r\n\r\nabc",
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 9\r\n\r\ndata: {}\n",
+)
+
+
+@given(
+    st.sampled_from(ANSWERS), st.integers(0, 200), st.integers(0, 5), st.binary(max_size=20),
+    st.sampled_from([GET, HEAD, OLD]), st.lists(st.integers(0, 200), max_size=5),
+)  # fmt: skip
+@settings(max_examples=150)
+def test_whatever_the_gateway_sends_the_request_ends_once(
+    answer: bytes, at: int, gone: int, noise: bytes, request_: bytes, cuts: list[int]
+) -> None:
+    at %= len(answer) + 1
+    sent = answer[:at] + noise + answer[at + gone :]
+
+    async def run() -> None:
+        async with scene() as made:
+            client, gateway = await made.asked(request_)
+            for begin, end in pairwise([0, *sorted(cuts), len(sent)]):
+                gateway.send(sent[begin:end])
+                await asyncio.sleep(0)
+            gateway.close()
+            with suppress(ConnectionResetError):
+                came = await asyncio.wait_for(client.reader.read(65_536), 5)
+                assert came == b"" or came.startswith(b"HTTP/1.1 ")
+            await made.until(lambda: not made.status.active)
+            assert sum(made.status.requests.values()) == 1
+
+    asyncio.run(run())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from exporter.tap.proxy.limits import KEPT_SECONDS, MAX_KEPT
@@ -80,6 +82,15 @@ async def test_a_connection_that_was_closed_while_idle_is_not_tried(request_: by
         await other.head()
         other.send(OK)
         assert await client.exactly(len(OK)) == OK
+
+
+async def test_a_connection_that_was_closed_this_very_moment_is_not_tried_either() -> None:
+    async with scene() as made:
+        _, gateway = await answered(made)
+        pool = made.proxy._shared.pool
+        gateway.writer.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+        assert pool._idle  # nobody has noticed
+        assert pool.take() is None
 
 
 async def test_what_the_gateway_sends_unasked_ends_the_idle_connection() -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import json
 import logging
+from types import FunctionType, ModuleType
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.gateway.readings import Envelope, Observation, Source
+from exporter.tap.proxy.limits import PEEK_SECONDS, TICK
 from exporter.tap.proxy.models import MAX_MODEL, model_of_events, model_of_json
 from exporter.traffic import ProxyOutcome
 from tests.tap.proxy.scene import KEY, MASKED, OK, Scene, scene
@@ -173,6 +176,19 @@ async def test_the_model_of_a_stream_is_told_with_its_first_event(
         assert made.status.active == 1  # and the stream goes on
 
 
+@pytest.mark.parametrize("kind", [JSON + b"Transfer-Encoding: chunked\r\n", EVENTS])
+async def test_a_model_that_does_not_come_early_is_not_waited_for(kind: bytes) -> None:
+    async with scene() as made:
+        client, gateway = await made.asked(ASKED)
+        gateway.send(b"HTTP/1.1 200 OK\r\n%b\r\n%x\r\n%b\r\n" % (kind, 5000, b"x" * 5000))
+        await made.until(lambda: made.seen)
+        assert made.status.active == 1
+        gateway.send(b"0\r\n\r\n")
+        await client.until(b"0\r\n\r\n")
+        await made.ended(ProxyOutcome.ANSWERED)
+        assert [o.model for o in made.seen] == [None]
+
+
 async def test_a_stream_that_breaks_off_was_seen_all_the_same() -> None:
     async with scene() as made:
         client, gateway = await made.asked(ASKED)
@@ -183,17 +199,32 @@ async def test_a_stream_that_breaks_off_was_seen_all_the_same() -> None:
         assert [o.envelope.remaining for o in made.seen] == [12_500_000_000]
 
 
+async def test_a_stream_that_says_nothing_for_long_is_told_without_its_model() -> None:
+    async with scene() as made:
+        client, gateway = await made.asked(ASKED)
+        gateway.send(b"HTTP/1.1 200 OK\r\n%b\r\n" % EVENTS)
+        await client.head()
+        at = made.clock.now()
+        await made.clock.advance(PEEK_SECONDS - 2 * TICK)
+        assert made.seen == []
+        await made.clock.advance(4 * TICK)
+        assert made.seen == [Observation(Source.PROXY, 200, Envelope(at, MASKED))]
+        gateway.send(b'12\r\ndata: {"model":1}\n\r\n0\r\n\r\n')
+        await client.until(b"0\r\n\r\n")
+        await made.ended(ProxyOutcome.ANSWERED)
+        assert len(made.seen) == 1
+
+
 async def test_the_time_is_that_of_the_head() -> None:
     async with scene() as made:
         client, gateway = await made.asked(ASKED)
         gateway.send(b"HTTP/1.1 200 OK\r\n%b\r\n" % EVENTS)
         await client.head()
         at = made.clock.now()
-        await made.clock.advance(30.0)
-        gateway.send(b"0\r\n\r\n")
-        await client.until(b"0\r\n\r\n")
+        await made.clock.advance(5 * TICK)
+        gateway.send(b'18\r\ndata: {"model":"gpt-5"}\n\r\n')
         await made.until(lambda: made.seen)
-        assert made.seen[0].envelope.observed_at == at
+        assert made.seen == [Observation(Source.PROXY, 200, Envelope(at, MASKED), "gpt-5")]
 
 
 async def test_trouble_with_telemetry_is_logged_once_and_does_not_touch_the_traffic(
@@ -218,20 +249,34 @@ async def test_trouble_with_telemetry_is_logged_once_and_does_not_touch_the_traf
         assert made.status.requests[ProxyOutcome.ANSWERED] == 5
 
 
-async def test_no_key_is_kept(caplog: pytest.LogCaptureFixture) -> None:
-    """After the request has been passed on, nothing that the proxy holds contains the key."""
+@pytest.mark.parametrize(
+    "begun", [OK, b"HTTP/1.1 200 OK\r\n%b\r\n" % EVENTS], ids=["answered", "streaming"]
+)
+async def test_no_key_is_kept_once_it_was_passed_on(begun: bytes) -> None:
     key = b"sk-byts-" + b"uniquekey" * 3
     async with scene() as made:
-        client = await made.client()
-        client.send(b"GET / HTTP/1.1\r\nHost: localhost\r\nx-api-key: %b\r\n\r\n" % key)
-        gateway = await made.gateway.next()
-        gateway.send(OK)
-        await client.exactly(len(OK))
-        gc.collect()
-        (connection,) = made.proxy._shared.clients
-        assert connection.exchange is None
-        assert key not in b"".join(n + v for n, v in connection._reader._headers)
-        assert key.decode() not in caplog.text
+        client, gateway = await made.asked(
+            b"POST / HTTP/1.1\r\nHost: localhost\r\nx-api-key: %b\r\n\r\n" % key
+        )
+        gateway.send(begun)
+        await client.head()
+        await made.until(lambda: made.seen or begun is not OK)
+        assert [held for held in held_by(made.proxy) if key in held] == []
+
+
+def held_by(root: object) -> list[bytes]:
+    """Every text that is reachable from an object. Modules and classes hold the whole process."""
+    found: list[bytes] = []
+    known, ahead = {id(root)}, [root]
+    while ahead:
+        one = ahead.pop()
+        if isinstance(one, str | bytes):
+            found.append(one if isinstance(one, bytes) else one.encode("utf-8", "replace"))
+        elif not isinstance(one, type | ModuleType | FunctionType | asyncio.AbstractEventLoop):
+            fresh = [other for other in gc.get_referents(one) if id(other) not in known]
+            known.update(map(id, fresh))
+            ahead += fresh
+    return found
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
@@ -251,6 +296,12 @@ def test_the_model_is_found_in_any_json(body: dict[str, object], escaped: bool) 
     wrapped = json.dumps({"type": "message_start", "message": body}, ensure_ascii=escaped).encode()
     assert model_of_json(wrapped) is None
     assert model_of_events(b"data: " + wrapped + b"\n\n") == (model if usable else None)
+
+
+@given(st.dictionaries(TEXT | st.just("model"), VALUES, max_size=4), st.integers(0, 300))
+def test_of_a_beginning_the_model_or_nothing_is_known(body: dict[str, object], cut: int) -> None:
+    whole = json.dumps(body).encode()
+    assert model_of_json(whole[:cut]) in (None, model_of_json(whole))
 
 
 @given(st.binary(max_size=200), st.integers(0, 200))

@@ -93,6 +93,14 @@ async def test_the_path_of_the_base_url_comes_first(target: bytes, sent: bytes) 
         assert (await gateway.head()).startswith(b"GET %b HTTP/1.1\r\n" % sent)
 
 
+async def test_a_question_about_the_gateway_as_a_whole_has_no_path() -> None:
+    async with scene(prefix="/base") as made:
+        client = await made.client()
+        client.send(b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        gateway = await made.gateway.next()
+        assert (await gateway.head()).startswith(b"OPTIONS * HTTP/1.1\r\n")
+
+
 @pytest.mark.parametrize("method", ["OPTIONS", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND"])
 async def test_any_method_passes(method: str) -> None:
     async with scene() as made:

@@ -149,6 +149,13 @@ async def test_a_request_for_anybody_else_is_misdirected(request_: bytes) -> Non
         await made.ended(ProxyOutcome.REFUSED)
 
 
+async def test_a_name_that_is_none_allows_none() -> None:
+    async with scene(allow_hosts=("not:a:name:x", "", "a:b")) as made:
+        client = await made.client()
+        client.send(b"GET / HTTP/1.1\r\nHost: evil.example:x\r\n\r\n")
+        assert error_of(await client.rest()) == (421, "wrong_host")
+
+
 async def test_on_all_addresses_the_one_that_was_called_is_a_name_of_the_proxy() -> None:
     async with scene(listen=Listen("0.0.0.0", 0)) as made:
         client, gateway = await made.asked(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")

@@ -94,6 +94,20 @@ async def test_a_client_that_does_not_read_holds_the_gateway_up_and_not_in_memor
         assert await client.exactly(sent) == b"x" * sent  # nothing of it was lost
 
 
+async def test_a_client_that_asks_on_without_reading_is_held_up_all_the_same() -> None:
+    async with scene() as made:
+        client, gateway = await made.asked(GET * 1000)
+        client.reader._transport.pause_reading()  # type: ignore[attr-defined]
+        (connection,) = made.proxy._shared.clients
+        body = b"x" * 50_000
+        while not connection.full:  # whole answers, until one of them does not go out any more
+            gateway.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+            await gateway.head()
+        gateway.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % ENDLESS)
+        assert await flooded(gateway) < ENDLESS
+        assert connection.transport.get_write_buffer_size() < HELD
+
+
 async def test_a_gateway_that_does_not_read_holds_the_client_up_and_not_in_memory() -> None:
     async with scene() as made:
         client, gateway = await made.asked(

@@ -10,9 +10,9 @@ urllib3, a twentieth of the process.
 
 from __future__ import annotations
 
-import gzip
 import ssl
 import time
+import zlib
 from collections.abc import Callable
 
 import httpx
@@ -36,8 +36,8 @@ from exporter.otlp.troubles import dropped, explained
 MAX_ANSWER = 64 * 1024
 """An OTLP answer is tiny; what is larger is not read."""
 
-GZIP_LEVEL = 3
-"""A quarter larger than at the SDK's 9, in a sixth of the time."""
+_GZIP = (4, zlib.DEFLATED, 16 + 13, 6)
+"""Level, and a window of 8 KiB: points repeat soon, and zlib takes 64 KiB instead of 256."""
 
 _CLOSED = failure("the OTLP exporter was closed")
 _NO_ANSWER = failure("the points could not be encoded for OTLP; please report this as a bug")
@@ -168,7 +168,8 @@ class _Transport(BaseHTTPTransport):
 
     def _exchange(self, method: str, body: bytes) -> HttpAnswer:
         if self._gzip:
-            body = gzip.compress(body, GZIP_LEVEL, mtime=0)
+            coder = zlib.compressobj(*_GZIP)
+            body = coder.compress(body) + coder.flush()
         left = httpx.Timeout(max(self._deadline - self._monotonic(), 0.001)).as_dict()
         request = httpx.Request(
             method,

@@ -102,8 +102,13 @@ class Ledger:
         self._totals.pop(name, None)
         return counted
 
-    def commit_rollup(self, name: str, reading: RollupReading, done: Slice, now: float) -> Counted:
-        """Count every bucket of a slice that begins at a whole hour."""
+    def commit_rollup(
+        self, name: str, reading: RollupReading, done: Slice, now: float, whole: bool = True
+    ) -> Counted:
+        """Count every bucket of a slice that begins at a whole hour.
+
+        `whole`: a bucket that was there before and is not in the reading holds nothing any more.
+        """
         cursor = self.cursor(name, "usage")
         account = self._ids[name]
         with self._store.transaction() as db:
@@ -111,7 +116,7 @@ class Ledger:
                 "SELECT baselined FROM account WHERE id = ?", (account,)
             ).fetchone()
             cells = self._cells(db, name, cursor, now)
-            counted = usage.count_rollup(cells, cursor, reading, done, bool(baselined))
+            counted = usage.count_rollup(cells, cursor, reading, done, bool(baselined), whole)
             cells.store()
             if not baselined and done.since <= cursor.start:
                 db.execute("UPDATE account SET baselined = 1 WHERE id = ?", (account,))

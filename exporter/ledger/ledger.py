@@ -24,7 +24,7 @@ from exporter.ledger import billing, usage, wallet
 from exporter.ledger.cells import Cells
 from exporter.ledger.cursor import Cursor, Slice, Window, advanced
 from exporter.ledger.report import read_totals
-from exporter.ledger.store import Store
+from exporter.ledger.store import SET_ASIDE, Store
 from exporter.ledger.totals import AccountTotals
 from exporter.ledger.usage import Counted
 
@@ -59,6 +59,7 @@ class Ledger:
         """Make accounts known, all in one commit. `start` as in `open_account`."""
         with self._store.transaction() as db:
             opened = {name: _opened(db, name, Cursor.begin(start, now)) for name in names}
+            db.execute("DELETE FROM meta WHERE name = ?", (SET_ASIDE,))
         self._ids.update(opened)
 
     def cursor(self, name: str, stream: Stream) -> Cursor:

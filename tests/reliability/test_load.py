@@ -23,7 +23,7 @@ from tests.reliability.trials import SOAK, Trials, saw
 pytestmark = pytest.mark.anyio
 
 ACCOUNTS = 1000 if SOAK else 40
-MINUTES = 30 if SOAK else 12
+MINUTES = 60 if SOAK else 12
 SETTLED = MINUTES // 2
 """Minutes after which every account has done everything that it does often."""
 

@@ -53,7 +53,14 @@ REPLIES = {
 }
 
 
-ON_THE_WIRE = ("connection reset", "garbage in place of HTTP", "black hole", "a byte a second")
+REFUSED = "connection refused"
+ON_THE_WIRE = (
+    REFUSED,
+    "connection reset",
+    "garbage in place of HTTP",
+    "black hole",
+    "a byte a second",
+)
 Action = Callable[[], object]
 
 
@@ -62,23 +69,33 @@ class Wire:
 
     def __init__(self, receiver: HttpReceiver | GrpcReceiver) -> None:
         self._target = ("127.0.0.1", urlsplit(receiver.url).port)
-        self._server = socket.create_server(("127.0.0.1", 0))
         self._open: list[socket.socket] = []
         self.fault = ""
-        threading.Thread(target=self._serve, daemon=True).start()
+        self.port = 0
+        self._listen()
 
-    @property
-    def port(self) -> int:
-        return int(self._server.getsockname()[1])
+    def _listen(self) -> None:
+        self._server = socket.create_server(("127.0.0.1", self.port))
+        self.port = int(self._server.getsockname()[1])
+        threading.Thread(target=self._serve, args=(self._server,), daemon=True).start()
 
     def break_down(self, fault: str) -> None:
         """All connections end, and new ones meet the fault."""
         self.fault = fault
+        if fault == REFUSED:
+            self._stop_listening()
         self.close_connections()
 
     def heal(self) -> None:
+        if self.fault == REFUSED:
+            self._listen()
         self.fault = ""
         self.close_connections()
+
+    def _stop_listening(self) -> None:
+        with suppress(OSError):  # it wakes who waits in `accept`
+            self._server.shutdown(socket.SHUT_RDWR)
+        self._server.close()
 
     def close_connections(self) -> None:
         while self._open:
@@ -86,13 +103,13 @@ class Wire:
                 self._open.pop().shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        self._server.close()
+        self._stop_listening()
         self.close_connections()
 
-    def _serve(self) -> None:
+    def _serve(self, server: socket.socket) -> None:
         while True:
             try:
-                connection, _ = self._server.accept()
+                connection, _ = server.accept()
             except OSError:
                 return
             self._open.append(connection)

@@ -25,7 +25,7 @@ SEEN = (
     "{restarts} restarts, {failed} exports failed meanwhile; {points} points in {series} series, "
     "{fell} that fell or moved their start; {off} micro-USD more or less than billed"
 )
-QUIET = '{__name__=~"bytespike_(usage|billing)_.*_total"}'
+COUNTERS = '{__name__=~"bytespike_(usage|billing)_.*_total"}'
 
 
 @pytest.fixture
@@ -62,8 +62,8 @@ def test_victoria_metrics_is_restarted_in_the_middle(scene: Scene, trials: Trial
 
     def same() -> None:
         truth = gateway.truth()
-        shown = by_name(receiver.query(QUIET))
-        assert_shows(shown, expected.usage(truth), expected.billing(truth))
+        shown = by_name(receiver.query('{__name__=~"bytespike_.*"}'))
+        assert_shows(shown, expected.usage(truth), expected.billing(truth), expected.wallet(truth))
 
     for turn in range(RESTARTS):
         spend(gateway, -turn)
@@ -72,7 +72,7 @@ def test_victoria_metrics_is_restarted_in_the_middle(scene: Scene, trials: Trial
         receiver.start()
         gateway.bill(credits=4)
         eventually(same)
-    stored = receiver.stored(QUIET)
+    stored = receiver.stored(COUNTERS)
     series = [[value for _, value in one.samples] for one in stored]
     fell = sum(b < a for values in series for a, b in pairwise(values))
     cost = sum(one.samples[-1][1] for one in stored if one.labels["__name__"] == COST)

@@ -10,7 +10,7 @@ import os
 import sqlite3
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from exporter.errors import StateError, StateLockedError, StateVersionError
@@ -129,9 +129,8 @@ class Store:
         try:
             for old in (new, _log_of(new)):
                 old.unlink(missing_ok=True)
-            db, _ = self._open(new)
-            db.execute("INSERT INTO meta VALUES (?, ?)", (SET_ASIDE, str(aside)))
-            db.close()
+            with closing(self._open(new)[0]) as db:
+                db.execute("INSERT INTO meta VALUES (?, ?)", (SET_ASIDE, str(aside)))
             try:
                 os.link(self.path, aside)
             except OSError:  # not every file system can: then there is a moment without a file
@@ -139,15 +138,17 @@ class Store:
             _log_of(self.path).unlink(missing_ok=True)
             self.path.with_name(self.path.name + "-shm").unlink(missing_ok=True)
             new.replace(self.path)
-        except OSError as problem:
+        except (OSError, sqlite3.Error) as problem:
+            reason = problem.strerror if isinstance(problem, OSError) else problem
             raise StateError(
-                f"the state file {self.path} cannot be read ({error}) nor moved aside: "
-                f"{problem.strerror}; move it away, or let state.path point elsewhere"
+                f"the state file {self.path} cannot be read ({error}) nor moved aside: {reason}; "
+                "move it away, or let state.path point elsewhere"
             ) from problem
 
     def _set_aside(self) -> Path | None:
         """The unreadable file in whose place this one is, while no account is known to it."""
-        row = self.db.execute("SELECT value FROM meta WHERE name = ?", (SET_ASIDE,)).fetchone()
+        with self.reading() as db:
+            row = db.execute("SELECT value FROM meta WHERE name = ?", (SET_ASIDE,)).fetchone()
         return None if row is None else Path(row[0])
 
     def _instance_id(self) -> str:

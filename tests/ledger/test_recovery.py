@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -101,3 +102,17 @@ def test_a_damaged_file_that_cannot_be_moved_is_an_error(
     with pytest.raises(StateError, match="nor moved aside: Read-only file system"):
         Store(path)
     assert path.read_bytes() == b"nonsense" * 1000
+
+
+def test_a_disk_without_room_for_a_new_file_keeps_the_damaged_one(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    path.write_bytes(b"nonsense" * 1000)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, hard))
+    try:
+        with pytest.raises(StateError):
+            Store(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.read_bytes() == b"nonsense" * 1000
+    assert counts_from_now(path)

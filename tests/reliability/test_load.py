@@ -14,7 +14,6 @@ from exporter.config import Poll
 from exporter.simulator import Simulator, quiet
 from exporter.simulator.cast import Model
 from exporter.simulator.rollup import Sums
-from tests.daemon.fakes import NAME
 from tests.reliability.machine import Process, Receiver, served
 from tests.reliability.stage import MICRO, TRANSACTIONS, Asked, Stage, staged
 from tests.reliability.test_receiver_outages import forget, kept
@@ -107,7 +106,6 @@ async def test_a_thousand_accounts_are_polled_in_their_rhythm(
         assert not lost
         assert not folded
         assert not stage.watch.wrong
-        assert NAME in stage.board.accounts
 
 
 def resident(process: Process) -> tuple[int, int]:

@@ -18,6 +18,7 @@ from tests.reliability.machine import Process, Receiver, served
 from tests.reliability.stage import MICRO, TRANSACTIONS, Asked, Stage, staged
 from tests.reliability.test_receiver_outages import forget, kept
 from tests.reliability.trials import SOAK, Trials, saw
+from tests.reliability.watch import Watch
 
 pytestmark = pytest.mark.anyio
 
@@ -117,15 +118,19 @@ def resident(process: Process) -> tuple[int, int]:
 
 def differing_series(simulator: Simulator, receiver: Receiver, since: float) -> int:
     """How many keys and models do not show in cost and calls what was billed."""
-    shown = receiver.watch.values
     truth = {(u.masked, u.model): (u.credits, u.calls) for u in simulator.world.truth(since).usage}
+    return len(truth.items() ^ receiver.see(costs_and_calls).items())
+
+
+def costs_and_calls(watch: Watch) -> dict[tuple[str, str], tuple[int, int]]:
+    """What is shown of each key and model, in micro-USD and calls."""
     found = {}
-    for series, cost in list(shown.get("bytespike.usage.cost", {}).items()):
+    for series, cost in watch.values.get("bytespike.usage.cost", {}).items():
         names = dict(series)
-        calls = shown.get("bytespike.usage.requests", {}).get(series, 0)
+        calls = watch.values.get("bytespike.usage.requests", {}).get(series, 0)
         place = names["bytespike.key.id"], names["gen_ai.request.model"]
         found[place] = round(cost * MICRO), round(calls)
-    return len(truth.items() ^ found.items())
+    return found
 
 
 async def until(process: Process, look: Callable[[], bool]) -> None:
@@ -217,7 +222,7 @@ async def test_a_million_rows_are_caught_up_in_flat_memory(trials: Trials, tmp_p
         process = Process(tmp_path, url, simulator.api_key, **settings)
 
         def counted() -> float:
-            return receiver.watch.total("bytespike.usage.requests")
+            return receiver.see(lambda watch: watch.total("bytespike.usage.requests"))
 
         process.start()
         try:

@@ -7,6 +7,7 @@ last batch of a slice.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from typing import Protocol
 
 import msgspec
@@ -16,7 +17,13 @@ from exporter.clock import InterruptibleClock
 from exporter.errors import BadRequestError, BadResponseError
 from exporter.gateway.client import GatewayClient
 from exporter.gateway.paging import PAGE_SIZE
-from exporter.gateway.readings import Endpoint, RollupReading, Transaction, UsageRow
+from exporter.gateway.readings import (
+    Endpoint,
+    Rejected,
+    RollupReading,
+    Transaction,
+    UsageRow,
+)
 from exporter.ledger.cursor import Slice, hour_of
 from exporter.ledger.ledger import Ledger, Stream
 from exporter.ledger.usage import Counted
@@ -93,6 +100,7 @@ class UsageReader:
         self._client = client
         self._books = books
         self._rejections = Rejections(board, Endpoint.USAGE, books.clock)
+        self._nothing = False
 
     async def read(self, span: Slice, now: float) -> Read:
         """Read a slice of usage; a rollup is asked again if the slice cuts an hour in two."""
@@ -122,15 +130,21 @@ class UsageReader:
         return self._noted(result)
 
     async def _rollup(self, reading: RollupReading, span: Slice, now: float) -> Read:
+        # A gateway that has lost its rollup for a moment says the same as one where all was taken
+        # back: that nothing is left of a range is believed when it is said again.
+        nothing = not reading.buckets
+        whole = not nothing or self._nothing
+        self._nothing = nothing
         ledger = self._books.ledger
         result = await self._books.worker.do(
-            ledger.commit_rollup, self._board.name, reading, span, now
+            ledger.commit_rollup, self._board.name, reading, span, now, whole
         )
         return Read(len(reading.buckets), self._noted(result).counted)
 
     def _noted(self, result: Counted) -> Counted:
         self._board.rows[RowOutcome.COUNTED] += result.counted
         self._board.rows[RowOutcome.DUPLICATE] += result.duplicate
+        self._board.rows[RowOutcome.REJECTED] += self._rejections.note(_absurd(result))
         return result
 
 
@@ -178,6 +192,14 @@ class TransactionsReader:
         self, items: list[Transaction], done: Slice | None, newest: float | None, now: float
     ) -> Counted:
         ledger = self._books.ledger
-        return await self._books.worker.do(
+        result = await self._books.worker.do(
             ledger.commit_transactions, self._board.name, items, done, newest, now
         )
+        self._rejections.note(_absurd(result))
+        return result
+
+
+def _absurd(result: Counted) -> Iterator[Rejected]:
+    """What the ledger refused of rows that could be read."""
+    reason = "its total would be more than any account can hold"
+    return (Rejected(row_id, reason) for row_id in result.refused)

@@ -118,8 +118,15 @@ def _parts(rows: Sequence[Row]) -> Iterator[str]:
         yield ""
 
 
+class _Spelled(dict[str, str]):
+    """Numbers as people read them. A test that failed early has not counted all of them."""
+
+    def __missing__(self, name: str) -> str:
+        return "?"
+
+
 def _line(row: Row) -> str:
-    seen = row.seen.format_map({name: f"{number:,}" for name, number in row.numbers.items()})
+    seen = row.seen.format_map(_Spelled({n: f"{number:,}" for n, number in row.numbers.items()}))
     if row.failed:
         seen = f"**FAILED** in {row.failed} of the tests; {seen}"
     command = f"make {'soak' if row.soak else 'test'} ARGS={row.test}"

@@ -5,10 +5,20 @@ A cell is one hour of one key and model: the common ground of the log and the ro
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 K = TypeVar("K")
+T = TypeVar("T")
+
+MOST = 2**62
+"""What all series of an account may show together, of each amount, so that sums fit 64 bits.
+
+Of cost these are 4.6e9 USD. A gateway that tells more is mistaken.
+"""
+
+LARGEST = 10**15
+"""No amount of one row or bucket is larger: see `MAX_CHARGE_USD` and `MAX_COUNT`."""
 
 
 class Amounts(NamedTuple):
@@ -37,6 +47,24 @@ class Amounts(NamedTuple):
 
 
 ZERO = Amounts()
+
+
+def fitting(
+    items: Sequence[T], room: Amounts, amounts_of: Callable[[T], Amounts]
+) -> tuple[Sequence[T], Sequence[T]]:
+    """Those that fit into `room` together, and those that must be left out, in their order."""
+    if len(items) * LARGEST <= min(room):
+        return items, ()
+    good: list[T] = []
+    bad: list[T] = []
+    for item in items:
+        left = room.minus(amounts_of(item))
+        if min(left) < 0:
+            bad.append(item)
+        else:
+            good.append(item)
+            room = left
+    return good, bad
 
 
 def reconcile(counted: Mapping[K, Amounts], read: Mapping[K, Amounts]) -> dict[K, Amounts]:

@@ -6,12 +6,15 @@ import sqlite3
 from collections.abc import Sequence
 
 from exporter.gateway.readings import Transaction
+from exporter.ledger.amounts import MOST
 from exporter.ledger.cursor import Cursor
 from exporter.ledger.names import OTHER
 from exporter.ledger.usage import Counted
 
 MAX_KINDS = 100
 """Kinds of movements per account; further ones count under "other"."""
+
+_ASKED_AT_ONCE = 500
 
 
 def count_transactions(
@@ -31,45 +34,60 @@ def count_transactions(
     }
     marked = _marked(db, account, [item.id for item in items])
     counted = duplicate = 0
+    refused: list[str] = []
     for item in items:
         kind = item.kind if item.kind in kinds or len(kinds) < MAX_KINDS else OTHER
         kinds.add(kind)
-        db.execute(
-            "INSERT INTO last_transaction VALUES (?, ?, ?) "
-            "ON CONFLICT (account, kind) "
-            "DO UPDATE SET created_at = max(created_at, excluded.created_at)",
-            (account, kind, item.created_at),
-        )
+        _seen(db, account, kind, item.created_at)
         if item.created_at < max(cursor.start, cursor.floor):
             continue
         if item.id in marked:
             duplicate += 1
             continue
+        if not _add(db, account, kind, item.amount, start_ns):
+            refused.append(item.id)
+            continue
         marked.add(item.id)
         db.execute(
             "INSERT INTO transaction_mark VALUES (?, ?, ?)", (account, item.id, item.created_at)
         )
-        _add(db, account, kind, item.amount, start_ns)
         counted += 1
-    return Counted(counted, duplicate, max((item.created_at for item in items), default=None))
+    newest = max((item.created_at for item in items), default=None)
+    return Counted(counted, duplicate, newest, tuple(refused))
+
+
+def _seen(db: sqlite3.Connection, account: int, kind: str, at: float) -> None:
+    db.execute(
+        "INSERT INTO last_transaction VALUES (?, ?, ?) "
+        "ON CONFLICT (account, kind) "
+        "DO UPDATE SET created_at = max(created_at, excluded.created_at)",
+        (account, kind, at),
+    )
 
 
 def _marked(db: sqlite3.Connection, account: int, ids: list[str]) -> set[str]:
-    rows = db.execute(
-        f"SELECT id FROM transaction_mark WHERE account = ? AND id IN ({','.join('?' * len(ids))})",
-        (account, *ids),
-    )
-    return {row[0] for row in rows}
+    found: set[str] = set()
+    for begin in range(0, len(ids), _ASKED_AT_ONCE):
+        asked = ids[begin : begin + _ASKED_AT_ONCE]
+        rows = db.execute(
+            "SELECT id FROM transaction_mark "
+            f"WHERE account = ? AND id IN ({','.join('?' * len(asked))})",
+            (account, *asked),
+        )
+        found.update(row[0] for row in rows)
+    return found
 
 
-def _add(db: sqlite3.Connection, account: int, kind: str, amount: int, start_ns: int) -> None:
+def _add(db: sqlite3.Connection, account: int, kind: str, amount: int, start_ns: int) -> bool:
+    """Whether the amount was added: not one with which the total would no longer fit 64 bits."""
     direction = "credit" if amount >= 0 else "debit"
     db.execute(
         "INSERT OR IGNORE INTO billing (account, kind, direction, start_ns) VALUES (?, ?, ?, ?)",
         (account, kind, direction, start_ns),
     )
-    db.execute(
-        "UPDATE billing SET amount = amount + ?, count = count + 1 "
-        "WHERE account = ? AND kind = ? AND direction = ?",
-        (abs(amount), account, kind, direction),
+    added = db.execute(
+        "UPDATE billing SET amount = amount + ?1, count = count + 1 "
+        "WHERE account = ?2 AND kind = ?3 AND direction = ?4 AND amount <= ?5 - ?1",
+        (abs(amount), account, kind, direction, MOST),
     )
+    return added.rowcount > 0

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import msgspec
 
 from exporter.gateway.readings import KeyRef
-from exporter.ledger.amounts import ZERO, Amounts
+from exporter.ledger.amounts import MOST, ZERO, Amounts
 from exporter.ledger.names import Names
 
 _COLUMNS = (
@@ -48,6 +48,14 @@ class Cells:
         self._by_id: dict[int, Cell] = {}
         self._moves: dict[int, Amounts] = {}
         self._rolled: dict[int, bool] = {}
+
+    def room(self) -> Amounts:
+        """How much more all series together may show."""
+        sums = "TOTAL(shown_cost), TOTAL(shown_input_tokens), TOTAL(shown_output_tokens)"
+        shown = self.db.execute(
+            f"SELECT {sums}, TOTAL(shown_requests) FROM series WHERE account = ?", (self.account,)
+        ).fetchone()
+        return Amounts(*(MOST - int(total) for total in shown))
 
     def between(self, since: int, until: int) -> list[Cell]:
         """The cells with `since` ≤ hour < `until` (Unix s)."""

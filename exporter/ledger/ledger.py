@@ -24,7 +24,7 @@ from exporter.ledger import billing, usage, wallet
 from exporter.ledger.cells import Cells
 from exporter.ledger.cursor import Cursor, Slice, Window, advanced
 from exporter.ledger.report import read_totals
-from exporter.ledger.store import Store
+from exporter.ledger.store import SET_ASIDE, Store
 from exporter.ledger.totals import AccountTotals
 from exporter.ledger.usage import Counted
 
@@ -59,6 +59,7 @@ class Ledger:
         """Make accounts known, all in one commit. `start` as in `open_account`."""
         with self._store.transaction() as db:
             opened = {name: _opened(db, name, Cursor.begin(start, now)) for name in names}
+            db.execute("DELETE FROM meta WHERE name = ?", (SET_ASIDE,))
         self._ids.update(opened)
 
     def cursor(self, name: str, stream: Stream) -> Cursor:
@@ -102,8 +103,13 @@ class Ledger:
         self._totals.pop(name, None)
         return counted
 
-    def commit_rollup(self, name: str, reading: RollupReading, done: Slice, now: float) -> Counted:
-        """Count every bucket of a slice that begins at a whole hour."""
+    def commit_rollup(
+        self, name: str, reading: RollupReading, done: Slice, now: float, whole: bool = True
+    ) -> Counted:
+        """Count every bucket of a slice that begins at a whole hour.
+
+        `whole`: a bucket that was there before and is not in the reading holds nothing any more.
+        """
         cursor = self.cursor(name, "usage")
         account = self._ids[name]
         with self._store.transaction() as db:
@@ -111,7 +117,7 @@ class Ledger:
                 "SELECT baselined FROM account WHERE id = ?", (account,)
             ).fetchone()
             cells = self._cells(db, name, cursor, now)
-            counted = usage.count_rollup(cells, cursor, reading, done, bool(baselined))
+            counted = usage.count_rollup(cells, cursor, reading, done, bool(baselined), whole)
             cells.store()
             if not baselined and done.since <= cursor.start:
                 db.execute("UPDATE account SET baselined = 1 WHERE id = ?", (account,))

@@ -6,16 +6,23 @@ Commits are synchronous to the disk: a total that was shown outside survives a p
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from exporter.errors import StateError, StateLockedError, StateVersionError
 from exporter.ledger.schema import APPLICATION_ID, MIGRATIONS
 
 _BUSY_SECONDS = 1.0
+
+SET_ASIDE = "set aside"
+"""In `meta`: the damaged file in whose place this one is, until accounts are known."""
+
+_SPOILT = (sqlite3.Error, UnicodeError, TypeError)
+"""A bit that flips on the disk can make a number a text, which SQLite itself does not mind."""
 
 
 class Store:
@@ -24,12 +31,11 @@ class Store:
     def __init__(self, path: Path) -> None:
         """Open or create the file. Raises StateError, with what to do about it.
 
-        A file that is damaged is set aside and named in `recovered_from`. `created` says
-        whether counting starts anew.
+        A file that is damaged is set aside and named in `recovered_from`, until accounts are
+        known to the new one (see `Ledger.open_accounts`): a crash before that forgets nothing.
+        `created` says whether counting starts anew.
         """
         self.path = path
-        self.created = False
-        self.recovered_from: Path | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -38,23 +44,26 @@ class Store:
                 "create it, or let state.path point to a writable place"
             ) from error
         try:
-            self.db = self._open()
+            self.db, self.created = self._open(path)
         except _UnreadableError as error:
-            self.recovered_from = self._set_aside(error)
-            self.db = self._open()
+            self._begin_anew(error)
+            self.db, self.created = self._open(path)
         self._files = self._identities()
         self.instance_id = self._instance_id()
+        self.recovered_from = self._set_aside()
+        self.created = self.created or self.recovered_from is not None
 
-    def _open(self) -> sqlite3.Connection:
+    def _open(self, path: Path) -> tuple[sqlite3.Connection, bool]:
+        """The file, held, whole and of the newest version; whether it was made just now."""
         try:
             db = sqlite3.connect(
-                self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+                path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
         except sqlite3.Error as error:
             raise self._explain(error) from error
         try:
             db.execute("PRAGMA locking_mode = EXCLUSIVE")
-            self._check_owner(db)
+            made = self._check_owner(db)
             _hold(db)
             self._migrate(db)
         except (sqlite3.Error, UnicodeDecodeError) as error:
@@ -63,17 +72,20 @@ class Store:
         except BaseException:
             db.close()
             raise
-        return db
+        return db, made
 
-    def _check_owner(self, db: sqlite3.Connection) -> None:
-        """Refuse another program's database, before anything in it is changed."""
+    def _check_owner(self, db: sqlite3.Connection) -> bool:
+        """Refuse another program's database, before anything in it is changed.
+
+        Returns whether the file is empty.
+        """
         (application,) = db.execute("PRAGMA application_id").fetchone()
         (tables,) = db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
-        self.created = not tables
         if tables and application != APPLICATION_ID:
             raise StateError(
                 f"{self.path} is a database of another program; let state.path point elsewhere"
             )
+        return not tables
 
     def _migrate(self, db: sqlite3.Connection) -> None:
         """Check that the file is whole, and bring it to the newest version."""
@@ -104,21 +116,40 @@ class Store:
             f"cannot use the state file {self.path}: {error}; check the disk and its permissions"
         )
 
-    def _set_aside(self, error: Exception) -> Path:
-        """Keep an unreadable file for a look later, and make room for a new one."""
+    def _begin_anew(self, error: Exception) -> None:
+        """Keep an unreadable file for a look later, and put a new one in its place.
+
+        The new one says where the old one is from its first moment on: at no step would a crash
+        make it look like a first start, which may count history again.
+        """
         number = 1
         while (aside := self.path.with_name(f"{self.path.name}.damaged-{number}")).exists():
             number += 1
+        new = self.path.with_name(self.path.name + ".new")
         try:
-            self.path.rename(aside)
+            for old in (new, _log_of(new)):
+                old.unlink(missing_ok=True)
+            with closing(self._open(new)[0]) as db:
+                db.execute("INSERT INTO meta VALUES (?, ?)", (SET_ASIDE, str(aside)))
+            try:
+                os.link(self.path, aside)
+            except OSError:  # not every file system can: then there is a moment without a file
+                self.path.rename(aside)
             _log_of(self.path).unlink(missing_ok=True)
             self.path.with_name(self.path.name + "-shm").unlink(missing_ok=True)
-        except OSError as problem:
+            new.replace(self.path)
+        except (OSError, sqlite3.Error) as problem:
+            reason = problem.strerror if isinstance(problem, OSError) else problem
             raise StateError(
-                f"the state file {self.path} cannot be read ({error}) nor moved aside: "
-                f"{problem.strerror}; move it away, or let state.path point elsewhere"
+                f"the state file {self.path} cannot be read ({error}) nor moved aside: {reason}; "
+                "move it away, or let state.path point elsewhere"
             ) from problem
-        return aside
+
+    def _set_aside(self) -> Path | None:
+        """The unreadable file in whose place this one is, while no account is known to it."""
+        with self.reading() as db:
+            row = db.execute("SELECT value FROM meta WHERE name = ?", (SET_ASIDE,)).fetchone()
+        return None if row is None else Path(row[0])
 
     def _instance_id(self) -> str:
         with self.transaction() as db:
@@ -146,7 +177,7 @@ class Store:
                 if self.db.in_transaction:
                     self.db.execute("ROLLBACK")
                 raise
-        except (sqlite3.Error, OverflowError, UnicodeError) as error:
+        except (*_SPOILT, OverflowError) as error:
             raise StateError(
                 f"cannot write the state file {self.path}: {error}; nothing of this poll was "
                 f"counted; {_remedy(error, 'it is read again once the disk works')}"
@@ -179,7 +210,7 @@ class Store:
         """For looking only. Raises StateError."""
         try:
             yield self.db
-        except (sqlite3.Error, UnicodeError) as error:
+        except _SPOILT as error:
             raise StateError(
                 f"cannot read the state file {self.path}: {error}; "
                 f"{_remedy(error, 'check the disk')}"
@@ -210,6 +241,8 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 def _remedy(error: Exception, otherwise: str) -> str:
     """What to do about an error of an open file."""
+    if isinstance(error, TypeError):
+        return "the file is damaged: move it away and restart the exporter, which then counts anew"
     if getattr(error, "sqlite_errorname", "").startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
         return "restart the exporter: it sets the damaged file aside and starts counting anew"
     return otherwise

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from exporter.gateway.readings import KeyRef, RollupReading, UsageBucket, UsageRow
-from exporter.ledger.amounts import ZERO, Amounts, reconcile
+from exporter.ledger.amounts import ZERO, Amounts, fitting, reconcile
 from exporter.ledger.cells import Cell, Cells
 from exporter.ledger.cursor import Cursor, Slice, hour_of
 
@@ -24,11 +24,15 @@ _ASKED_AT_ONCE = 500
 
 
 class Counted(msgspec.Struct, frozen=True):
-    """What became of the rows of one commit; `newest` is the Unix second of the newest one."""
+    """What became of the rows of one commit; `newest` is the Unix second of the newest one.
+
+    `refused` names rows with which a total would no longer fit 64 bits: they cost themselves only.
+    """
 
     counted: int = 0
     duplicate: int = 0
     newest: float | None = None
+    refused: tuple[str, ...] = ()
 
 
 def count_log(cells: Cells, cursor: Cursor, rows: Sequence[UsageRow]) -> Counted:
@@ -39,13 +43,22 @@ def count_log(cells: Cells, cursor: Cursor, rows: Sequence[UsageRow]) -> Counted
     """
     newest = max([row.created_at for row in rows], default=None)
     earliest = max(cursor.start, cursor.floor)
-    countable = [row for row in rows if row.created_at >= earliest]
-    if not countable:
-        return Counted(newest=newest)
+    countable, absurd = fitting(
+        [row for row in rows if row.created_at >= earliest], cells.room(), _amounts_of_row
+    )
     # The last word on a request that comes twice; sorted, as the marks are stored.
     latest = sorted({row.request_id: row for row in countable}.items())
     changed = _count_rows(cells, latest, _marks(cells, [request_id for request_id, _ in latest]))
-    return Counted(changed, len(countable) - changed, newest)
+    refused = tuple(row.request_id for row in absurd)
+    return Counted(changed, len(countable) - changed, newest, refused)
+
+
+def _amounts_of_row(row: UsageRow) -> Amounts:
+    return Amounts(row.cost, row.input_tokens, row.output_tokens, 1)
+
+
+def _amounts_of_bucket(bucket: UsageBucket) -> Amounts:
+    return Amounts(bucket.cost, bucket.input_tokens, bucket.output_tokens, bucket.calls)
 
 
 def _count_rows(cells: Cells, rows: Iterable[tuple[str, UsageRow]], marks: dict[str, _Mark]) -> int:
@@ -104,26 +117,37 @@ def settle_log(cells: Cells, since: float, until: float) -> None:
 
 
 def count_rollup(
-    cells: Cells, cursor: Cursor, reading: RollupReading, done: Slice, baselined: bool
+    cells: Cells,
+    cursor: Cursor,
+    reading: RollupReading,
+    done: Slice,
+    baselined: bool,
+    whole: bool,
 ) -> Counted:
     """Count what buckets have grown, or lost, since they were read last.
 
     The hour in which counting began is a baseline when it is read first: what its buckets held
-    by then is not ours. A bucket that is gone holds nothing, unless one could not be read.
+    by then is not ours. A bucket that is gone holds nothing, if the reading is whole and each of
+    its buckets could be counted.
     """
     newest = max([bucket.hour for bucket in reading.buckets], default=None)
     earliest = max(hour_of(cursor.start), int(cursor.floor))
-    buckets = [bucket for bucket in reading.buckets if bucket.hour >= earliest]
+    buckets, absurd = fitting(
+        [bucket for bucket in reading.buckets if bucket.hour >= earliest],
+        cells.room(),
+        _amounts_of_bucket,
+    )
     asked = range(max(int(done.since), earliest), max(int(done.until), earliest))
     existing = _existing(cells, [bucket.hour for bucket in buckets], asked)
     held = _held(cells, buckets)
+    whole = whole and not reading.rejected and not absurd
     changed = 0
     for hour in existing.keys() | held.keys():
-        whole = hour in asked and not reading.rejected
-        holds = _completed(existing[hour], held[hour], whole)
+        holds = _completed(existing[hour], held[hour], whole and hour in asked)
         partial = hour < cursor.start
         changed += _count_hour(cells, existing[hour], holds, partial, partial and not baselined)
-    return Counted(changed, max(0, len(buckets) - changed), newest)
+    refused = tuple(f"the bucket of {bucket.model} at {bucket.hour}" for bucket in absurd)
+    return Counted(changed, max(0, len(buckets) - changed), newest, refused)
 
 
 def _existing(cells: Cells, hours: list[int], asked: range) -> defaultdict[int, list[Cell]]:
@@ -135,12 +159,12 @@ def _existing(cells: Cells, hours: list[int], asked: range) -> defaultdict[int, 
     return existing
 
 
-def _held(cells: Cells, buckets: list[UsageBucket]) -> defaultdict[int, dict[int, Amounts]]:
+def _held(cells: Cells, buckets: Sequence[UsageBucket]) -> defaultdict[int, dict[int, Amounts]]:
     """What the buckets of each cell hold together, by hour and cell."""
     held: defaultdict[int, dict[int, Amounts]] = defaultdict(dict)
     for bucket in buckets:
         cell = cells.cell(bucket.hour, bucket.key, bucket.model, True).id
-        holds = Amounts(bucket.cost, bucket.input_tokens, bucket.output_tokens, bucket.calls)
+        holds = _amounts_of_bucket(bucket)
         here = held[bucket.hour]
         here[cell] = here[cell].plus(holds) if cell in here else holds
     return held

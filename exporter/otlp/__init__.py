@@ -92,7 +92,10 @@ class OtlpExporter:
         results: list[ExportResult] = []
         for request in requests_of(snapshot, self._resource, self._size):
             if self._monotonic() >= deadline:
-                return failure(f"not every point was sent within {self._config.timeout:g} s")
+                return failure(
+                    f"not every point was sent within {self._config.timeout:g} s: the receiver is "
+                    "slow for so many, raise otlp.timeout"
+                )
             results.append(self._sender.send(request, deadline))
             if results[-1].outcome is ExportOutcome.FAILURE and not results[-1].data_refused:
                 return results[-1]

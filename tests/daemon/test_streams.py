@@ -175,3 +175,32 @@ async def test_movements_are_committed_in_batches_too(tmp_path: Path) -> None:
         assert await transactions(made).read(tail(NOW - DAY), NOW) == Read(BATCH + 10, BATCH + 10)
         (total,) = made.ledger.totals_of(NAME).billing
         assert (total.count, total.amount) == (BATCH + 10, sum(range(BATCH + 10)))
+
+
+async def test_movements_past_all_bounds_cost_themselves_and_are_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with scene(tmp_path, back=HOUR) as made:
+        for _ in range(6):
+            made.gateway.topup(NOW - 60, amount=10**9 * USD)
+        made.gateway.topup(NOW - 60, amount=USD)
+        reader = transactions(made)
+        for counted in (5, 0):
+            read = await reader.read(tail(NOW - HOUR), NOW)
+            assert read == Read(7, counted)
+        told = [r for r in caplog.records if "more than any account can hold" in r.getMessage()]
+        assert len(told) == 2
+
+
+async def test_an_empty_rollup_is_believed_when_it_is_said_again(tmp_path: Path) -> None:
+    with scene(tmp_path, back=HOUR) as made:
+        made.gateway.rolls_up = True
+        made.gateway.bill(NOW - 60, number=3)
+        reader, rows = usage(made), made.gateway.rows
+        over = []
+        for shown in (rows, [], rows, [], [], rows):
+            made.gateway.rows = shown
+            await reader.read(tail(NOW - HOUR), NOW)
+            over.append(made.ledger.totals()[NAME].overcount)
+        assert over == [0, 0, 0, 0, 3 * USD, 0]
+        assert sum(total.requests for total in made.ledger.totals()[NAME].usage) == 3

@@ -1,4 +1,4 @@
-"""A receiver or a gateway that is away for a while costs no growth and counts nothing twice."""
+"""A gateway that is away for a while costs no growth. Receivers: tests/reliability."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import pytest
 
 from tests.e2e import expected
 from tests.e2e.daemon import Daemon
-from tests.e2e.expected import COST, MICRO, assert_shows, by_name, series
-from tests.e2e.receivers import LastingVictoriaMetrics
+from tests.e2e.expected import MICRO, assert_shows, by_name, series
 from tests.e2e.scene import Scene
 from tests.e2e.waiting import eventually
 from tests.peers.victoria_metrics import VictoriaMetrics
@@ -21,40 +20,6 @@ def exports(daemon: Daemon, outcome: str) -> int:
     """How many exports have ended so."""
     line = f'bytespike_exporter_exports_total{{bytespike_outcome="{outcome}"}} '
     return int(daemon.metrics().partition(line)[2].partition("\n")[0])
-
-
-def test_growth_during_an_outage_of_the_receiver_arrives_afterwards(scene: Scene) -> None:
-    receiver = scene.start_peer(LastingVictoriaMetrics(scene.folder / "victoria-metrics"))
-    gateway = scene.gateway()
-    daemon = scene.daemon(gateway, receiver.endpoint)
-    gateway.bill(credits=1_000_001)
-    truth = gateway.truth()
-    eventually(lambda: assert_shows(by_name(receiver.query(COUNTERS)), expected.usage(truth)))
-    receiver.stop()
-    gateway.bill(2, credits=2_000_002)
-    gateway.bill(key=18, model="first-used-meanwhile", credits=3_000_003)
-    gateway.post("topup", usd=50, bonus=5)
-
-    def failed() -> None:
-        assert exports(daemon, "failure") > 1
-        assert "3.000003" in daemon.metrics()
-
-    eventually(failed)
-    gateway.bill(credits=4)
-    receiver.start()
-
-    def caught_up() -> None:
-        truth = gateway.truth()
-        shown = by_name(receiver.query('{__name__=~"bytespike_.*"}'))
-        assert_shows(shown, expected.usage(truth), expected.billing(truth), expected.wallet(truth))
-        outcomes = shown["bytespike_exporter_exports_total"]
-        assert outcomes[frozenset({("bytespike_outcome", "failure")})] > 1
-
-    eventually(caught_up)
-    for stored in receiver.stored(COST):
-        values = [value for _, value in stored.samples]
-        assert values[0] == 0
-        assert values == sorted(values)
 
 
 @pytest.mark.parametrize("kind", ["proxy", "hang"])

@@ -292,7 +292,7 @@ def test_all_requests_of_an_export_share_one_timeout() -> None:
             )
         )
         result = sender.export(samples.many(500))
-    assert result.error == "not every point was sent within 20 s"
+    assert "not every point was sent within 20 s" in (result.error or "")
     assert 0 < len(receiver.received) < 10
 
 

@@ -32,10 +32,34 @@ WATCHED = (
         "A commit happened wholly or not at all, and the next poll counts what is missing, once.",
     ),
     Watched(
+        "tests/ledger/test_recovery.py",
+        "Crashes",
+        "the process ends at each step of setting a damaged state file aside",
+        "The next start knows that the state was lost, and counts no history again.",
+    ),
+    Watched(
         "tests/ledger/test_truth.py",
         "Crashes",
         "any order of bills, late rows, corrections, changes of shape, failures and crashes",
         "The ledger reaches the truth; no counter falls on the way.",
+    ),
+    Watched(
+        "tests/ledger/test_absurd_sums.py",
+        "Gateway faults",
+        "rows and movements with which a total would no longer fit 64 bits",
+        "Each costs itself alone, and is told once; all others count, in the same poll.",
+    ),
+    Watched(
+        "tests/ledger/test_store.py",
+        "State faults",
+        "a file that is damaged, foreign, newer, held, read-only, full, or not there",
+        "What docs/reliability.md says above of each.",
+    ),
+    Watched(
+        "tests/ledger/test_state_file_in_use.py",
+        "State faults",
+        "a file in use that is deleted, moved, replaced, put back or cut",
+        "What docs/reliability.md says above of each.",
     ),
     Watched(
         "tests/gateway/test_secrecy.py",

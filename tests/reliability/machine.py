@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
@@ -23,6 +23,8 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 
 from exporter.simulator import Simulator, running
 from tests.reliability.watch import Watch
+
+T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parents[2]
 VARIABLE = "GATEWAY_KEY"
@@ -63,6 +65,11 @@ class Receiver:
                 self.bodies.append(body)
                 self.headers.append(headers)
         self.before_answer()
+
+    def see(self, look: Callable[[Watch], T]) -> T:
+        """What `look` makes of all that has arrived, while nothing else arrives."""
+        with self._lock:
+            return look(self.watch)
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()

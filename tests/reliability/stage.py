@@ -11,7 +11,7 @@ import heapq
 import io
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from email.utils import formatdate
@@ -114,7 +114,7 @@ class GatewayTime:
 
 
 class Stage:
-    """One account. `outages` says which endpoints fail at the moment, and how.
+    """One account, or several that each have a host. `outages`: which endpoints fail, and how.
 
     `enveloped`: whether the quota headers of a failing answer are readings. `balances` and
     `quotas` are what the gateway told last, and when (Unix s, USD).
@@ -126,6 +126,7 @@ class Stage:
         settle: float = HOUR,
         polls: Poll | None = None,
         key_file: Path | None = None,
+        accounts: int = 1,
         **options: bool | int | float | str,
     ) -> None:
         """`settle`: the settle window (s). Counting begins two of them ago."""
@@ -147,7 +148,10 @@ class Stage:
         self.rng = random.Random(1)
         self._asgi = httpx.ASGITransport(app=self.simulator)
         self.config = Config(
-            accounts=(Account(NAME, BASE, None if key_file else "KEY", key_file),),
+            accounts=tuple(
+                Account(name, base, None if key_file else "KEY", key_file)
+                for name, base in _named(accounts)
+            ),
             poll=polls or Poll(),
             usage=Usage(start=UsageStart(back=2 * settle), settle_window=settle),
             otlp=Otlp(
@@ -262,6 +266,13 @@ class Stage:
         return of(self.newest.get("bytespike.gateway.up", {}), "bytespike.endpoint", endpoint)
 
 
+def _named(accounts: int) -> Iterator[tuple[str, str]]:
+    """Names and base URLs of so many accounts; the first ones are everybody's."""
+    yield NAME, BASE
+    for number in range(1, accounts):
+        yield f"{NAME}-{number:04}", f"https://gateway-{number:04}.test"
+
+
 def of(values: dict[Series, float], name: str, value: str) -> float | None:
     """The value of the series that has this attribute."""
     return next((number for series, number in values.items() if (name, value) in series), None)
@@ -278,10 +289,11 @@ async def staged(
     settle: float = HOUR,
     polls: Poll | None = None,
     key_file: Path | None = None,
+    accounts: int = 1,
     **options: bool | int | float | str,
 ) -> AsyncIterator[Stage]:
     """A stage that polls and exports while the block runs. Its log is at debug level."""
-    stage = Stage(folder, settle, polls, key_file, **options)
+    stage = Stage(folder, settle, polls, key_file, accounts, **options)
     monkeypatch.setattr(fleet_module, "OtlpExporter", lambda *arguments: stage)
     monkeypatch.setattr(fleet_module, "connect", lambda config: _connected(stage))
     monkeypatch.setattr(threads, "call", _at_once)

@@ -131,7 +131,7 @@ async def test_a_list_that_lies_counts_nothing_twice_and_loses_nothing(
     trials: Trials, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lie: Lie
 ) -> None:
     row = trials.row("Gateway faults", lie.name, PROMISED, SEEN)
-    async with staged(tmp_path, monkeypatch, HOUR, None, None, **lie.options) as stage:
+    async with staged(tmp_path, monkeypatch, HOUR, None, None, 1, **lie.options) as stage:
         await stage.live(400)
         began = len(stage.asked)
         stage.outages = dict.fromkeys(LISTS, lie.outage())

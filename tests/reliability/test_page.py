@@ -39,6 +39,11 @@ def test_a_failure_shows_and_numbers_are_spelled_for_people() -> None:
     )
 
 
+def test_a_test_that_failed_before_it_counted_shows_that_too() -> None:
+    page = render([row(failed=1, numbers={})])
+    assert "**FAILED** in 1 of the tests; ? lost |" in page
+
+
 def test_a_row_of_another_part_is_not_lost_and_no_text_breaks_the_table() -> None:
     page = render([row(part="Weather", fault="rain | snow")])
     assert "## Weather" in page

@@ -5,18 +5,22 @@ from __future__ import annotations
 import socket
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import grpc  # type: ignore[import-untyped]
 import pytest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceResponse,
+)
 
 from exporter.board import ExportOutcome
-from exporter.config import Otlp
+from exporter.config import Otlp, Protocol
 from tests.daemon.live import Live, daemon, gateway, polled, until
 from tests.otlp.certificates import Certificates, make
-from tests.otlp.receivers import HttpReceiver, Reply
+from tests.otlp.receivers import GrpcReceiver, HttpReceiver, Reply, rejecting
 from tests.reliability.trials import SOAK, Trials, saw
 from tests.reliability.watch import Watch
 
@@ -34,8 +38,9 @@ SEEN = (
 )
 ELSEWHERE = {"Location": "https://elsewhere.test/v1/metrics"}
 
+STATUSES = (400, 429, 502, 401, 403, 404, 408, 413, 500, 504)[: 10 if SOAK else 3]
 REPLIES = {
-    **{f"{status}": Reply(status) for status in (400, 401, 403, 404, 408, 413, 429, 500, 502, 504)},
+    **{f"{status}": Reply(status) for status in STATUSES},
     "503 with Retry-After: 3600": Reply(503, headers={"Retry-After": "3600"}),
     "429 with Retry-After: 3600": Reply(429, headers={"Retry-After": "3600"}),
     **{f"redirect ({status})": Reply(status, headers=ELSEWHERE) for status in (301, 302, 307, 308)},
@@ -48,28 +53,49 @@ REPLIES = {
 }
 
 
+REFUSED = "connection refused"
+ON_THE_WIRE = (
+    REFUSED,
+    "connection reset",
+    "garbage in place of HTTP",
+    "black hole",
+    "a byte a second",
+)
+Action = Callable[[], object]
+
+
 class Wire:
     """Stands between the exporter and its receiver; `fault` says what becomes of connections."""
 
-    def __init__(self, receiver: HttpReceiver) -> None:
+    def __init__(self, receiver: HttpReceiver | GrpcReceiver) -> None:
         self._target = ("127.0.0.1", urlsplit(receiver.url).port)
-        self._server = socket.create_server(("127.0.0.1", 0))
         self._open: list[socket.socket] = []
         self.fault = ""
-        threading.Thread(target=self._serve, daemon=True).start()
+        self.port = 0
+        self._listen()
 
-    @property
-    def port(self) -> int:
-        return int(self._server.getsockname()[1])
+    def _listen(self) -> None:
+        self._server = socket.create_server(("127.0.0.1", self.port))
+        self.port = int(self._server.getsockname()[1])
+        threading.Thread(target=self._serve, args=(self._server,), daemon=True).start()
 
     def break_down(self, fault: str) -> None:
         """All connections end, and new ones meet the fault."""
         self.fault = fault
+        if fault == REFUSED:
+            self._stop_listening()
         self.close_connections()
 
     def heal(self) -> None:
+        if self.fault == REFUSED:
+            self._listen()
         self.fault = ""
         self.close_connections()
+
+    def _stop_listening(self) -> None:
+        with suppress(OSError):  # it wakes who waits in `accept`
+            self._server.shutdown(socket.SHUT_RDWR)
+        self._server.close()
 
     def close_connections(self) -> None:
         while self._open:
@@ -77,13 +103,13 @@ class Wire:
                 self._open.pop().shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        self._server.close()
+        self._stop_listening()
         self.close_connections()
 
-    def _serve(self) -> None:
+    def _serve(self, server: socket.socket) -> None:
         while True:
             try:
-                connection, _ = self._server.accept()
+                connection, _ = server.accept()
             except OSError:
                 return
             self._open.append(connection)
@@ -129,7 +155,7 @@ def _copy(source: socket.socket, target: socket.socket) -> None:
 
 
 @contextmanager
-def wired(receiver: HttpReceiver) -> Iterator[Wire]:
+def wired(receiver: HttpReceiver | GrpcReceiver) -> Iterator[Wire]:
     with receiver:
         wire = Wire(receiver)
         try:
@@ -143,16 +169,25 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     return make(tmp_path_factory.mktemp("tls"))
 
 
+@pytest.fixture(scope="module")
+def stranger(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return make(tmp_path_factory.mktemp("stranger"))
+
+
 def bill(live: Live) -> None:
     for _ in range(CALLS):
         live.simulator.world.bill(model="gpt-5-4", credits=1000)
 
 
-def arrived(receiver: HttpReceiver) -> int:
+def arrived(receiver: HttpReceiver | GrpcReceiver) -> int:
     """How many calls the newest points count."""
     watch = Watch()
-    for received in list(receiver.received):
-        watch.take(received.request)
+    if isinstance(receiver, HttpReceiver):
+        requests = [received.request for received in list(receiver.received)]
+    else:
+        requests = list(receiver.received)
+    for request in requests:
+        watch.take(request)
     assert not watch.wrong
     return int(watch.total("bytespike.usage.requests"))
 
@@ -162,17 +197,19 @@ def outcomes(live: Live) -> dict[ExportOutcome, int]:
 
 
 async def fails_and_recovers(
-    trials: Trials, fault: str, live: Live, receiver: HttpReceiver, wire: Wire
+    trials: Trials,
+    fault: str,
+    live: Live,
+    receiver: HttpReceiver | GrpcReceiver,
+    breaks: Callable[[], object],
+    heals: Callable[[], object],
 ) -> None:
     """The receiver works, fails in the middle of traffic, and works again."""
     row = trials.row("Receiver faults", fault, PROMISED, SEEN)
     async with daemon(live):
         bill(live)
         await until(lambda: polled(live) and arrived(receiver) == CALLS)
-        if fault in REPLIES:
-            receiver.replies[:] = [REPLIES[fault]]
-        else:
-            wire.break_down(fault)
+        breaks()
         await until(lambda: failures(live) > 0)
         before, asked = outcomes(live), live.simulator.requests["account"]
         bill(live)
@@ -181,8 +218,7 @@ async def fails_and_recovers(
         polls = live.simulator.requests["account"] - asked
         false = outcomes(live)[ExportOutcome.SUCCESS] - before[ExportOutcome.SUCCESS]
         failed = failures(live)
-        receiver.replies[:] = [Reply()]
-        wire.heal()
+        heals()
         successes = outcomes(live)[ExportOutcome.SUCCESS]
         await until(lambda: outcomes(live)[ExportOutcome.SUCCESS] > successes + 1, 20)
         lost = abs(arrived(receiver) - 2 * CALLS)
@@ -195,10 +231,15 @@ def failures(live: Live) -> int:
     return outcomes(live)[ExportOutcome.FAILURE] + outcomes(live)[ExportOutcome.PARTIAL]
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [*REPLIES, "connection reset", "garbage in place of HTTP", "black hole", "a byte a second"],
-)
+def http(receiver: HttpReceiver, wire: Wire, fault: str) -> tuple[Action, Action]:
+    """What brings the fault about, and what ends it."""
+    if fault not in REPLIES:
+        return (lambda: wire.break_down(fault)), wire.heal
+    replies = receiver.replies
+    return (lambda: replies.__setitem__(0, REPLIES[fault])), lambda: replies.__setitem__(0, Reply())
+
+
+@pytest.mark.parametrize("fault", [*REPLIES, *ON_THE_WIRE])
 async def test_a_receiver_that_fails_loses_nothing(
     trials: Trials, tmp_path: Path, fault: str
 ) -> None:
@@ -207,17 +248,76 @@ async def test_a_receiver_that_fails_loses_nothing(
         async with gateway(tmp_path) as live:
             url = f"http://127.0.0.1:{wire.port}"
             live.change(otlp=Otlp(endpoint=url, interval=0.1, timeout=0.5))
-            await fails_and_recovers(trials, fault, live, receiver, wire)
+            breaks, heals = http(receiver, wire, fault)
+            await fails_and_recovers(trials, fault, live, receiver, breaks, heals)
 
 
-async def test_a_receiver_whose_tls_breaks_loses_nothing(
-    trials: Trials, tmp_path: Path, certificates: Certificates
+def abort(code: str) -> Callable[[grpc.ServicerContext], ExportMetricsServiceResponse]:
+    def answer(context: grpc.ServicerContext) -> ExportMetricsServiceResponse:
+        context.abort(grpc.StatusCode[code], "as told")
+        raise AssertionError("abort raises")
+
+    return answer
+
+
+GRPC_ANSWERS = {
+    **{
+        code: abort(code)
+        for code in ("UNAVAILABLE", "RESOURCE_EXHAUSTED", "INVALID_ARGUMENT", "UNAUTHENTICATED")
+    },
+    "partial success": lambda _: rejecting(3, "too many"),
+}
+
+
+@pytest.mark.parametrize("fault", [*GRPC_ANSWERS, *ON_THE_WIRE][:: 1 if SOAK else 4])
+async def test_a_receiver_that_fails_by_grpc_loses_nothing(
+    trials: Trials, tmp_path: Path, fault: str
 ) -> None:
-    receiver = HttpReceiver(tls=certificates.context())
+    receiver = GrpcReceiver()
+    right = receiver.answer
+
+    def answer(what: Callable[[grpc.ServicerContext], ExportMetricsServiceResponse]) -> None:
+        receiver.answer = what
+
     with wired(receiver) as wire:
+        async with gateway(tmp_path) as live:
+            url = f"http://127.0.0.1:{wire.port}"
+            live.change(otlp=Otlp(protocol=Protocol.GRPC, endpoint=url, interval=0.1, timeout=0.5))
+            breaks: Action = lambda: wire.break_down(fault)  # noqa: E731
+            heals: Action = wire.heal
+            if fault in GRPC_ANSWERS:
+                breaks, heals = (lambda: answer(GRPC_ANSWERS[fault])), lambda: answer(right)
+            await fails_and_recovers(trials, f"{fault}, by gRPC", live, receiver, breaks, heals)
+
+
+GARBAGE, OTHER_HOST = "garbage in place of TLS", "TLS with a certificate for another host"
+STRANGER = "TLS with a certificate of an authority that is not ours"
+
+
+@pytest.mark.parametrize("fault", [GARBAGE, STRANGER, OTHER_HOST])
+async def test_a_receiver_whose_tls_breaks_loses_nothing(
+    trials: Trials, tmp_path: Path, certificates: Certificates, stranger: Certificates, fault: str
+) -> None:
+    tls = certificates.context()
+    receiver = HttpReceiver(tls=tls)
+    with wired(receiver) as wire:
+
+        def breaks() -> None:
+            if fault == GARBAGE:
+                wire.break_down(fault)
+            elif fault == OTHER_HOST:
+                tls.load_cert_chain(certificates.client, certificates.client_key)
+            else:
+                tls.load_cert_chain(stranger.server, stranger.server_key)
+            wire.close_connections()
+
+        def heals() -> None:
+            tls.load_cert_chain(certificates.server, certificates.server_key)
+            wire.heal()
+
         async with gateway(tmp_path) as live:
             url = f"https://127.0.0.1:{wire.port}"
             live.change(
                 otlp=Otlp(endpoint=url, interval=0.1, timeout=0.5, certificate=certificates.ca)
             )
-            await fails_and_recovers(trials, "garbage in place of TLS", live, receiver, wire)
+            await fails_and_recovers(trials, fault, live, receiver, breaks, heals)

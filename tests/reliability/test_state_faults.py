@@ -32,6 +32,11 @@ SEEN = (
     "they were durable; {fell} counters that fell; {lost} calls missing or too many afterwards"
 )
 CALLS = 7
+BALANCE_EVERY = 0.5
+"""Seconds. Three times as long, and what a balance says is stale; so long lasts each fault."""
+
+LONG_ENOUGH = round(3.5 * BALANCE_EVERY / 0.2)
+"""Exports, five a second, that a fault lasts."""
 
 
 def counted(watch: Watch) -> int:
@@ -42,7 +47,8 @@ def counted(watch: Watch) -> int:
 def receiving(live: Live) -> Iterator[Receiver]:
     """A receiver that the daemon exports to, five times a second."""
     with Receiver() as receiver:
-        live.change(otlp=Otlp(endpoint=receiver.url, interval=0.2))
+        polls = replace(live.config.poll, account=BALANCE_EVERY)
+        live.change(otlp=Otlp(endpoint=receiver.url, interval=0.2), poll=polls)
         yield receiver
 
 
@@ -136,7 +142,7 @@ async def test_a_state_that_cannot_be_written_counts_nothing_and_heals(
                         await until(lambda: not live.daemon._around.board.state_writable)
                         exports = receiver.watch.exports
                         receiver.bodies.clear()
-                        await until(lambda: receiver.watch.exports > exports + 4)  # noqa: B023
+                        await until(lambda: receiver.watch.exports > exports + LONG_ENOUGH)  # noqa: B023
                         early = counted(receiver.watch) - before - CALLS
                         during = receiver.watch.exports - exports
                         without = sum(b"wallet.balance" not in b for b in receiver.bodies)

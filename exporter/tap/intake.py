@@ -61,7 +61,7 @@ class Intake:
         if envelope.observed_at >= now - MAX_SKEW:  # else it counts, and its limits are history
             _note_spend(account, observation)
             account.observe(envelope)
-        account.traffic.count(observation)
+        account.traffic.count(observation, now)
         status = account.endpoints.get(Endpoint.ACCOUNT)
         refused = observation.status in REFUSED
         if envelope.key_id == account.own_key:

@@ -98,9 +98,12 @@ def _note_spend(account: AccountBoard, observation: Observation) -> None:
 
 
 def _has_room(account: AccountBoard, key_id: str, now: float) -> bool:
-    """Whether the key can be kept; keys that nobody has used for long make room for it."""
+    """Whether the key can be kept; keys that nobody has used for long make room for it.
+
+    The account's own is kept in any case, so that no flood of others makes for more polls.
+    """
     traffic = account.traffic
-    if key_id in traffic.seen or len(traffic.seen) < MAX_KEYS:
+    if key_id in traffic.seen or len(traffic.seen) < MAX_KEYS or key_id == account.own_key:
         return True
     for key in tuple(traffic.seen):
         seen = traffic.last_seen(key)

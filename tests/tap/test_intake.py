@@ -118,12 +118,12 @@ def test_a_flood_of_keys_is_bounded_and_keeps_room_for_the_accounts_own() -> Non
     made = board()
     made.accounts["prod"].own_key = OWN
     tap = intake(made)
-    tap.take(seen())
-    for number in range(MAX_KEYS - 1):
+    for number in range(MAX_KEYS):
         assert tap.take(seen(f"sk-byts-…{number:04}")) is TapOutcome.ACCEPTED
     assert tap.take(seen("sk-byts-…late")) is TapOutcome.TOO_MANY_KEYS
     assert tap.take(seen()) is TapOutcome.ACCEPTED
-    assert len(made.accounts["prod"].keys) == MAX_KEYS
+    assert tap.take(seen("sk-byts-…late")) is TapOutcome.TOO_MANY_KEYS
+    assert len(made.accounts["prod"].keys) == MAX_KEYS + 1
 
 
 def test_keys_that_nobody_uses_any_more_make_room() -> None:

@@ -130,7 +130,6 @@ class Traffic:
     def _note(self, key: str, source: Source, at: float, now: float) -> None:
         """When a source saw the key: never in the future, also after our clock was set back."""
         known = self.seen[key].get(source, 0.0)
-        at = min(at, now)
         self.seen[key][source] = at if known > now else max(known, at)
 
     def forget(self, key_id: str) -> None:

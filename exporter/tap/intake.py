@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from exporter.board import AccountBoard, Board, KeyReadings, is_stale
 from exporter.clock import Clock
 from exporter.gateway.readings import Endpoint, Observation
@@ -49,9 +51,11 @@ class Intake:
         return outcome
 
     def _take(self, observation: Observation) -> TapOutcome:
-        envelope, now = observation.envelope, self._clock.now()
-        if not now - MAX_AGE <= envelope.observed_at <= now + MAX_SKEW:
+        now = self._clock.now()
+        if not now - MAX_AGE <= observation.envelope.observed_at <= now + MAX_SKEW:
             return TapOutcome.OUTDATED
+        observation = _no_later(observation, now)
+        envelope = observation.envelope
         account = self._owner(envelope.key_id)
         if account is None:
             return TapOutcome.UNKNOWN_KEY
@@ -83,6 +87,14 @@ class Intake:
         if self.account is not None:
             return accounts.get(self.account)
         return next(iter(accounts.values())) if len(accounts) == 1 else None
+
+
+def _no_later(observation: Observation, now: float) -> Observation:
+    """The same, observed at the latest now: a sender whose clock is ahead overrules nobody."""
+    envelope = observation.envelope
+    if envelope.observed_at <= now:
+        return observation
+    return replace(observation, envelope=replace(envelope, observed_at=now))
 
 
 def _note_spend(account: AccountBoard, observation: Observation) -> None:

@@ -114,6 +114,18 @@ def test_the_newest_observation_wins_in_whatever_order_they_come(order: tuple[fl
     assert remaining.value == USD
 
 
+def test_a_sender_whose_clock_is_ahead_overrules_nobody() -> None:
+    made, clock = board(), VirtualClock()
+    tap = intake_at(clock, made)
+    tap.take(seen(at=NOW + MAX_SKEW, remaining=9 * USD))
+    clock.time = 1.0
+    tap.take(seen(at=NOW + 0.5, remaining=2 * USD))
+    tap.take(seen(at=NOW - 30, remaining=5 * USD))
+    remaining = made.accounts["prod"].keys[OWN].remaining
+    assert remaining is not None
+    assert (remaining.value, remaining.observed_at) == (2 * USD, NOW + 0.5)
+
+
 def test_a_flood_of_keys_is_bounded_and_keeps_room_for_the_accounts_own() -> None:
     made = board()
     made.accounts["prod"].own_key = OWN

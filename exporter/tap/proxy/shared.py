@@ -118,6 +118,8 @@ class Shared:
             for task in left:
                 task.cancel()
             await asyncio.wait(waits)
+        if cut := sum(client.exchange is not None for client in self.clients):
+            logger.warning("The proxy stops and cuts off %d request(s) that were under way", cut)
         for client in tuple(self.clients):
             client.cut()
         self.pool.retire()

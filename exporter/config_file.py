@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from exporter.config import Account, Config
+from exporter.config import Account, Config, Listen
 from exporter.configuration import tree
 from exporter.configuration.accounts import read_accounts
 from exporter.configuration.caveats import caveats
@@ -18,6 +18,7 @@ from exporter.configuration.describe import describe
 from exporter.configuration.kinds import DEFAULTS
 from exporter.configuration.otel import complete
 from exporter.configuration.problems import FILE, Problems, printable, quoted
+from exporter.configuration.values import leads_to
 from exporter.configuration.walk import Values, read_settings
 from exporter.errors import ConfigError
 from exporter.redaction import protect
@@ -93,10 +94,17 @@ def _require_pair(given: Values, problems: Problems) -> None:
 
 
 def _check_tap(given: Values, accounts: tuple[Account, ...], problems: Problems) -> None:
-    """The tap's account exists, and a webhook has a server that takes it."""
+    """The tap's account exists, its proxy asks another than itself, and a webhook has a server."""
     name = given.get("tap.account")
     if name is not None and name not in [account.name for account in accounts]:
         problems.add("tap.account", f"{quoted(str(name))} is not the name of an account")
+    proxy = given.get("tap.proxy.listen")
+    if isinstance(proxy, Listen) and any(leads_to(one.base_url, proxy) for one in accounts):
+        problems.add(
+            "tap.proxy.listen",
+            "is where base_url leads, so the proxy would ask itself; base_url is the gateway's "
+            "own address, and only applications are given the proxy's",
+        )
     if "webhook.secret_file" in given and given.get("http_listen", "") is None:
         problems.add("webhook.secret_file", "needs http.listen, which is turned off")
 

@@ -24,7 +24,7 @@ class Door(Protocol):
         """Bind and serve. Raises ListenError."""
 
     async def stop(self) -> None:
-        """Let nothing more in, end what is under way, close. May be repeated."""
+        """Give the address up at once, then end what is under way, close. May be repeated."""
 
 
 Make = Callable[[Listen], Door]
@@ -44,6 +44,7 @@ class Doors:
         """`makers` makes each kind of door for an address."""
         self._makers = makers
         self._open: dict[str, tuple[Listen, Door]] = {}
+        self._closing: set[asyncio.Task[None]] = set()
 
     def at(self, path: str) -> Door | None:
         """The door that is open, None where there is none."""
@@ -56,7 +57,10 @@ class Doors:
             await self._start(path, PLACES[path](config))
 
     async def change(self, config: Config) -> None:
-        """Move each door whose address changed; back where the new one cannot be had."""
+        """Move each door whose address changed; back where the new one cannot be had.
+
+        What is under way at the old address ends by itself: nobody waits for it meanwhile.
+        """
         for path in self._makers:
             before, listen = self._open.get(path), PLACES[path](config)
             old = before[0] if before is not None else None
@@ -64,7 +68,7 @@ class Doors:
                 continue
             if before is not None:
                 del self._open[path]
-                await before[1].stop()
+                await self._shut(before[1])
             try:
                 await self._start(path, listen)
             except ListenError as error:
@@ -75,7 +79,14 @@ class Doors:
         """Close every door."""
         doors = [door for _, door in self._open.values()]
         self._open.clear()
-        await asyncio.gather(*(door.stop() for door in doors))
+        await asyncio.gather(*self._closing, *(door.stop() for door in doors))
+
+    async def _shut(self, door: Door) -> None:
+        """Return once the address is free; what is under way there may take its time."""
+        stopping = asyncio.create_task(door.stop())
+        self._closing.add(stopping)
+        stopping.add_done_callback(self._closing.discard)
+        await asyncio.sleep(0)
 
     async def _start(self, path: str, listen: Listen | None) -> None:
         if listen is None:

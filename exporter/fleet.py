@@ -195,6 +195,7 @@ class Fleet:
     def _seat_accounts(self) -> None:
         """Boards for the accounts, in their order; those that stay keep what they have read."""
         board, before = self._around.board, dict(self._around.board.accounts)
+        now = self._around.clock.now()
         board.accounts.clear()
         for account in self._config.accounts:
             seat = AccountBoard(account.name, intervals(self._config), relaxed(self._config))
@@ -204,7 +205,9 @@ class Fleet:
                 seat.rows, seat.rejected = known.rows, known.rejected
                 seat.traffic = known.traffic
                 for endpoint, status in seat.endpoints.items():
-                    seat.endpoints[endpoint] = _continued(known.endpoints.get(endpoint), status)
+                    seat.endpoints[endpoint] = _continued(
+                        known.endpoints.get(endpoint), status, now
+                    )
             board.accounts[account.name] = seat
 
     def _poller(self, account: Account) -> AccountPoller:
@@ -234,9 +237,9 @@ class Fleet:
         return ExportLoop(exporter, around.board, self._books, around.repeats, interval)
 
 
-def _continued(before: EndpointStatus | None, status: EndpointStatus) -> EndpointStatus:
-    """The status that goes on after a reload, with the new interval."""
+def _continued(before: EndpointStatus | None, status: EndpointStatus, now: float) -> EndpointStatus:
+    """The status that goes on after a reload at `now` (Unix s), with the new interval."""
     if before is None:
         return status
-    before.interval = status.interval
+    before.keep_pace(status.interval, now)
     return before

@@ -9,8 +9,8 @@ from exporter.gateway.readings import Observation, Source
 MAX_KEYS = 256
 """Keys of one account that are kept apart; a forger cannot fill the memory with more."""
 
-MAX_MODELS = 200
-"""Models of one account that are kept apart; further ones count as `OTHER`."""
+MAX_SERIES = 2000
+"""Counts of one account's responses that are kept apart; past it, further models are `OTHER`."""
 
 OTHER = "other"
 
@@ -92,9 +92,9 @@ class Traffic:
     """Responses to one account's applications.
 
     `responses` counts by key, status class (`2xx`) and model, `refusals` by key and status, each
-    since the key was `first` seen (Unix s). `seen` holds the newest observation of each key by
-    source. `spent` is how far, in
-    nano-USD, the rolling windows fell since the last account reading.
+    since the key was `first` heard of (Unix s). `seen` holds the newest observation of each key by
+    source. `spent` is how far, in nano-USD, the rolling windows fell since the last account
+    reading.
     """
 
     def __init__(self) -> None:
@@ -103,26 +103,34 @@ class Traffic:
         self.first: dict[str, float] = {}
         self.seen: dict[str, dict[Source, float]] = {}
         self.spent = 0
-        self._models: set[str] = set()
 
     def last_seen(self, key_id: str) -> float | None:
         """When (Unix s) the key was last observed, whoever saw it."""
         return max(self.seen.get(key_id, {}).values(), default=None)
 
-    def count(self, observation: Observation) -> None:
-        """Count one response of a key."""
+    def count(self, observation: Observation, now: float) -> None:
+        """Count one response of a key, told of at `now` (Unix s)."""
         envelope = observation.envelope
         key = envelope.key_id
         if key not in self.seen:
             self.seen[key] = {}
-            self.first[key] = envelope.observed_at
+            # Not when it was observed: a key that comes back may bring a time before it went.
+            self.first[key] = now
             self.refusals.update({(key, status): 0 for status in REFUSED})
-        known = self.seen[key].get(observation.source, 0.0)
-        self.seen[key][observation.source] = max(known, envelope.observed_at)
-        response = (key, f"{observation.status // 100}xx", self._model(observation.model))
+        self._note(key, observation.source, envelope.observed_at, now)
+        status_class = f"{observation.status // 100}xx"
+        response = (key, status_class, observation.model)
+        full = response not in self.responses and len(self.responses) >= MAX_SERIES
+        if full and observation.model is not None:
+            response = (key, status_class, OTHER)
         self.responses[response] = self.responses.get(response, 0) + 1
         if observation.status in REFUSED:
             self.refusals[key, observation.status] += 1
+
+    def _note(self, key: str, source: Source, at: float, now: float) -> None:
+        """When a source saw the key: never in the future, also after our clock was set back."""
+        known = self.seen[key].get(source, 0.0)
+        self.seen[key][source] = at if known > now else max(known, at)
 
     def forget(self, key_id: str) -> None:
         """Drop all that is known of a key. Its counters start anew should it come back."""
@@ -130,11 +138,3 @@ class Traffic:
         self.first.pop(key_id, None)
         self.responses = {of: n for of, n in self.responses.items() if of[0] != key_id}
         self.refusals = {of: n for of, n in self.refusals.items() if of[0] != key_id}
-
-    def _model(self, name: str | None) -> str | None:
-        if name is None or name in self._models:
-            return name
-        if len(self._models) >= MAX_MODELS:
-            return OTHER
-        self._models.add(name)
-        return name

@@ -35,6 +35,7 @@ _FIRST_YEAR = 2020
 _MAX_PORT = 65_535
 _MAX_HOST = 253
 _MAX_NAME = 100
+_EVERYWHERE = (str(IPv4Address(0)), str(IPv6Address(0)))
 
 
 def duration(text: str) -> float:
@@ -187,6 +188,15 @@ def is_loopback(address: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def leads_to(address: str, listen: Listen) -> bool:
+    """Whether a URL accepted by `url` leads to who listens there on this machine."""
+    parts = urlsplit(address)
+    if (parts.port or (443 if parts.scheme == "https" else 80)) != listen.port:
+        return False
+    here = listen.host in _EVERYWHERE or is_loopback(f"http://{listen}")
+    return parts.hostname == listen.host or (here and is_loopback(address))
 
 
 def file_path(text: str) -> Path:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from exporter.board import AccountBoard, Board, KeyReadings, is_stale
 from exporter.clock import Clock
 from exporter.gateway.readings import Endpoint, Observation
@@ -49,9 +51,11 @@ class Intake:
         return outcome
 
     def _take(self, observation: Observation) -> TapOutcome:
-        envelope, now = observation.envelope, self._clock.now()
-        if not now - MAX_AGE <= envelope.observed_at <= now + MAX_SKEW:
+        now = self._clock.now()
+        if not now - MAX_AGE <= observation.envelope.observed_at <= now + MAX_SKEW:
             return TapOutcome.OUTDATED
+        observation = _no_later(observation, now)
+        envelope = observation.envelope
         account = self._owner(envelope.key_id)
         if account is None:
             return TapOutcome.UNKNOWN_KEY
@@ -61,7 +65,7 @@ class Intake:
         if envelope.observed_at >= now - MAX_SKEW:  # else it counts, and its limits are history
             _note_spend(account, observation)
             account.observe(envelope)
-        account.traffic.count(observation)
+        account.traffic.count(observation, now)
         status = account.endpoints.get(Endpoint.ACCOUNT)
         refused = observation.status in REFUSED
         if envelope.key_id == account.own_key:
@@ -85,6 +89,14 @@ class Intake:
         return next(iter(accounts.values())) if len(accounts) == 1 else None
 
 
+def _no_later(observation: Observation, now: float) -> Observation:
+    """The same, observed at the latest now: a sender whose clock is ahead overrules nobody."""
+    envelope = observation.envelope
+    if envelope.observed_at <= now:
+        return observation
+    return replace(observation, envelope=replace(envelope, observed_at=now))
+
+
 def _note_spend(account: AccountBoard, observation: Observation) -> None:
     """How far the key's window fell since it was last seen; another window tells nothing."""
     envelope = observation.envelope
@@ -98,9 +110,12 @@ def _note_spend(account: AccountBoard, observation: Observation) -> None:
 
 
 def _has_room(account: AccountBoard, key_id: str, now: float) -> bool:
-    """Whether the key can be kept; keys that nobody has used for long make room for it."""
+    """Whether the key can be kept; keys that nobody has used for long make room for it.
+
+    The account's own is kept in any case, so that no flood of others makes for more polls.
+    """
     traffic = account.traffic
-    if key_id in traffic.seen or len(traffic.seen) < MAX_KEYS:
+    if key_id in traffic.seen or len(traffic.seen) < MAX_KEYS or key_id == account.own_key:
         return True
     for key in tuple(traffic.seen):
         seen = traffic.last_seen(key)

@@ -139,8 +139,10 @@ async def test_a_reload_sends_further_requests_to_the_new_gateway(
         assert "calls" not in live.simulator.requests
 
 
-async def test_a_stream_under_way_ends_well_while_the_daemon_ends(tmp_path: Path) -> None:
-    async with gateway(tmp_path) as live:
+@asynccontextmanager
+async def streaming(folder: Path) -> AsyncIterator[tuple[Live, AsyncIterator[str]]]:
+    """A daemon with a proxy through which an answer comes, word by word, for a second."""
+    async with gateway(folder) as live:
         live.simulator.options = replace(
             live.simulator.options, answer_tokens=20, token_seconds=0.05
         )
@@ -151,11 +153,29 @@ async def test_a_stream_under_way_ends_well_while_the_daemon_ends(tmp_path: Path
                 "POST", url, json={**QUESTION, "stream": True}, headers=key(live)
             )
             async with asking as response:
-                chunks = response.aiter_lines()
-                await anext(chunks)
-                live.daemon.stop()
-                rest = [line async for line in chunks]
-            assert rest[-2:] == ["data: [DONE]", ""]
+                lines = response.aiter_lines()
+                await anext(lines)
+                yield live, lines
+
+
+async def test_a_stream_under_way_ends_well_while_the_daemon_ends(tmp_path: Path) -> None:
+    async with streaming(tmp_path) as (live, lines):
+        live.daemon.stop()
+        assert [line async for line in lines][-2:] == ["data: [DONE]", ""]
+
+
+async def test_a_proxy_that_moves_serves_at_once_and_its_streams_end_well(tmp_path: Path) -> None:
+    async with streaming(tmp_path) as (live, lines):
+        old = at(live, "tap.proxy.listen")
+        there = Listen("127.0.0.1", free_port())
+        live.reload(replace(live.config, tap=Tap(None, None, TapProxy(there))))
+        await until(lambda: live.daemon.proxy == str(there))
+        async with httpx.AsyncClient(trust_env=False, base_url=f"http://{there}") as client:
+            assert (await client.get("/v1/models", headers=key(live))).status_code == 200
+        with pytest.raises(httpx.ConnectError):
+            await call(live, f"http://{old}")
+        live.daemon.stop()
+        assert [line async for line in lines][-2:] == ["data: [DONE]", ""]
 
 
 async def test_a_tap_that_cannot_listen_ends_the_start_with_what_to_change(tmp_path: Path) -> None:

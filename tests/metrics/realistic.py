@@ -62,9 +62,9 @@ def watch(made: Board) -> None:
     """An application was answered through the proxy and by the hook, and refused once."""
     traffic = made.accounts["prod"].traffic
     seen = Envelope(NOW - 5, KEY)
-    traffic.count(Observation(Source.PROXY, 200, seen, "claude-sonnet-4-6"))
-    traffic.count(Observation(Source.HOOK, 200, Envelope(NOW - 20, KEY)))
-    traffic.count(Observation(Source.HOOK, 429, Envelope(NOW - 15, KEY)))
+    traffic.count(Observation(Source.PROXY, 200, seen, "claude-sonnet-4-6"), NOW - 5)
+    traffic.count(Observation(Source.HOOK, 200, Envelope(NOW - 20, KEY)), NOW)
+    traffic.count(Observation(Source.HOOK, 429, Envelope(NOW - 15, KEY)), NOW)
     made.tap.observing = made.tap.proxying = made.tap.hooked = True
     made.tap.observed(Source.PROXY, TapOutcome.ACCEPTED)
     made.tap.observed(Source.HOOK, TapOutcome.ACCEPTED, 2)

@@ -14,7 +14,7 @@ from exporter.gateway.readings import Endpoint, Envelope, Observation, Source
 from exporter.repeats import Repeats
 from exporter.snapshot import take
 from exporter.tap.intake import MAX_AGE, MAX_SKEW, Intake
-from exporter.traffic import MAX_KEYS, MAX_MODELS, OTHER, TapOutcome
+from exporter.traffic import MAX_KEYS, MAX_SERIES, OTHER, TapOutcome
 from tests.daemon.fakes import NOW, USD, VirtualClock
 
 OWN, OTHERS = "sk-byts-…9f3c", "sk-byts-…0000"
@@ -114,16 +114,28 @@ def test_the_newest_observation_wins_in_whatever_order_they_come(order: tuple[fl
     assert remaining.value == USD
 
 
+def test_a_sender_whose_clock_is_ahead_overrules_nobody() -> None:
+    made, clock = board(), VirtualClock()
+    tap = intake_at(clock, made)
+    tap.take(seen(at=NOW + MAX_SKEW, remaining=9 * USD))
+    clock.time = 1.0
+    tap.take(seen(at=NOW + 0.5, remaining=2 * USD))
+    tap.take(seen(at=NOW - 30, remaining=5 * USD))
+    remaining = made.accounts["prod"].keys[OWN].remaining
+    assert remaining is not None
+    assert (remaining.value, remaining.observed_at) == (2 * USD, NOW + 0.5)
+
+
 def test_a_flood_of_keys_is_bounded_and_keeps_room_for_the_accounts_own() -> None:
     made = board()
     made.accounts["prod"].own_key = OWN
     tap = intake(made)
-    tap.take(seen())
-    for number in range(MAX_KEYS - 1):
+    for number in range(MAX_KEYS):
         assert tap.take(seen(f"sk-byts-…{number:04}")) is TapOutcome.ACCEPTED
     assert tap.take(seen("sk-byts-…late")) is TapOutcome.TOO_MANY_KEYS
     assert tap.take(seen()) is TapOutcome.ACCEPTED
-    assert len(made.accounts["prod"].keys) == MAX_KEYS
+    assert tap.take(seen("sk-byts-…late")) is TapOutcome.TOO_MANY_KEYS
+    assert len(made.accounts["prod"].keys) == MAX_KEYS + 1
 
 
 def test_keys_that_nobody_uses_any_more_make_room() -> None:
@@ -137,12 +149,42 @@ def test_keys_that_nobody_uses_any_more_make_room() -> None:
     assert made.accounts["prod"].traffic.first == {"sk-byts-…late": NOW + 181}
 
 
-def test_a_flood_of_models_folds_into_other() -> None:
-    made = board()
-    for number in range(MAX_MODELS + 5):
-        observation = Observation(Source.PROXY, 200, Envelope(NOW, OWN), f"model-{number}")
-        intake(made).take(observation)
-    assert made.accounts["prod"].traffic.responses[OWN, "2xx", OTHER] == 5
+def test_a_key_that_comes_back_counts_from_then_whatever_time_it_tells() -> None:
+    made, clock = board(), VirtualClock()
+    tap = intake_at(clock, made)
+    for number in range(MAX_KEYS):
+        tap.take(seen(f"sk-byts-…{number:04}"))
+    clock.time = 300.0
+    tap.take(seen("sk-byts-…late", at=NOW + 300))
+    tap.take(seen("sk-byts-…0000"))
+    traffic = made.accounts["prod"].traffic
+    assert traffic.responses["sk-byts-…0000", "2xx", None] == 1
+    assert traffic.first["sk-byts-…0000"] == NOW + 300
+
+
+def test_a_clock_that_is_set_back_does_not_leave_a_key_seen_in_the_future() -> None:
+    made, clock = board(), VirtualClock()
+    tap = intake_at(clock, made)
+    tap.take(seen(at=NOW + MAX_SKEW))
+    assert made.accounts["prod"].traffic.last_seen(OWN) == NOW
+    clock.time = -7200.0
+    tap.take(seen(at=NOW - 7201))
+    assert made.accounts["prod"].traffic.last_seen(OWN) == NOW - 7201
+
+
+def test_a_flood_of_models_folds_into_other_and_ends_with_its_key() -> None:
+    made, clock = board(), VirtualClock()
+    tap = intake_at(clock, made)
+    for number in range(MAX_SERIES + 5):
+        tap.take(Observation(Source.PROXY, 200, Envelope(NOW, OWN), f"model-{number}"))
+    traffic = made.accounts["prod"].traffic
+    assert len(traffic.responses) == MAX_SERIES + 1
+    assert traffic.responses[OWN, "2xx", OTHER] == 5
+    tap.take(seen(OTHERS, status=500))
+    assert traffic.responses[OTHERS, "5xx", None] == 1
+    traffic.forget(OWN)
+    tap.take(Observation(Source.PROXY, 200, Envelope(NOW, OTHERS), "model"))
+    assert traffic.responses[OTHERS, "2xx", "model"] == 1
 
 
 @pytest.mark.parametrize(

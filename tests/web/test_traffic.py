@@ -17,8 +17,8 @@ def test_each_key_shows_when_and_by_whom_it_was_seen_and_how_often_it_was_refuse
     view, totals = healthy("prod")
     traffic = view.board.accounts["prod"].traffic
     for status in (200, 200, 500, 429):
-        traffic.count(Observation(Source.PROXY, status, Envelope(NOW - 3, OWN_KEY), "sonnet"))
-    traffic.count(Observation(Source.HOOK, 200, Envelope(NOW - 40, OWN_KEY)))
+        traffic.count(Observation(Source.PROXY, status, Envelope(NOW - 3, OWN_KEY), "sonnet"), NOW)
+    traffic.count(Observation(Source.HOOK, 200, Envelope(NOW - 40, OWN_KEY)), NOW)
     seen = words(page(view, totals))
     assert f"{OWN_KEY} 3 s ago (proxy), 40 s ago (hook) 5 1" in seen
 
@@ -28,7 +28,8 @@ def test_of_many_keys_those_seen_last_are_shown() -> None:
     traffic = view.board.accounts["prod"].traffic
     for number in range(MAX_KEYS):
         at = NOW - MAX_KEYS + number
-        traffic.count(Observation(Source.LOG, 200, Envelope(at, f"sk-byts-…{number:04}")))
+        envelope = Envelope(at, f"sk-byts-…{number:04}")
+        traffic.count(Observation(Source.LOG, 200, envelope), NOW)
     detail = page(view, totals).detail
     assert detail is not None
     rows = detail.traffic

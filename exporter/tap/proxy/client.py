@@ -63,8 +63,7 @@ class Client(asyncio.BufferedProtocol):
         if shared.draining:
             transport.abort()
         elif len(shared.clients) > shared.max_connections and not shared.make_room():
-            shared.refused()
-            self.refuse(too_busy())
+            self._reject(too_busy())
         shared.idle[self] = None
 
     def get_buffer(self, sizehint: int) -> memoryview:
@@ -158,8 +157,7 @@ class Client(asyncio.BufferedProtocol):
         elif self._closing:
             self.transport.abort()
         elif self._reader.begun:
-            self._shared.refused()
-            self.refuse(too_slow())
+            self._reject(too_slow())
         else:
             self._close(unread=False)
 
@@ -233,7 +231,7 @@ class Client(asyncio.BufferedProtocol):
         if self.exchange is not None:
             self.exchange.refuse(refusal)
             return
-        self._shared.refused()
+        self._shared.refused(refusal)
         head = self._reader.head
         self.refuse(refusal, body=head is None or head.method != b"HEAD")
 

@@ -279,8 +279,7 @@ class Exchange:
         if self._over:
             return
         self._end(outcome)
-        if outcome is ProxyOutcome.GATEWAY_FAILED:
-            self._shared.repeats.say("gateway", "The proxy's gateway fails: %s", refusal)
+        self._shared.complain(outcome, refusal)
         if self._answering:
             self._client.break_off(reset=self._framing is Framing.UNTIL_CLOSED)
         else:

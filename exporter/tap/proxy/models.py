@@ -7,8 +7,8 @@ from typing import Final
 
 import msgspec
 
-MAX_MODEL: Final = 200
-"""Characters of a model's name."""
+from exporter.redaction import looks_like_key, redact
+from exporter.tap.datagram import MAX_MODEL
 
 _TOKEN: Final = re.compile(rb'"([^"\\]*(?:\\.[^"\\]*)*)(?:"(\s*:\s*)?|\\?\Z)|[{}\[\]]', re.DOTALL)
 """A string, with the colon that makes it a member's name, or what is there of one; a bracket."""
@@ -66,4 +66,6 @@ def _name(token: bytes) -> str | None:
         name = msgspec.json.decode(token, type=str)
     except msgspec.DecodeError:
         return None
-    return name if 0 < len(name) <= MAX_MODEL and name.isprintable() else None
+    if not 0 < len(name) <= MAX_MODEL or not name.isprintable():
+        return None
+    return None if looks_like_key(name) or redact(name) != name else name

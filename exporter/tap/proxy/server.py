@@ -43,8 +43,7 @@ class Proxy:
         """`host:port` as bound, with the port that was free if 0 was asked for."""
         if self._server is None or not self._server.sockets:
             raise RuntimeError("the proxy is not running")
-        host, port = self._server.sockets[0].getsockname()[:2]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return str(Listen(*self._server.sockets[0].getsockname()[:2]))
 
     async def start(self) -> None:
         """Bind and serve. Raises ListenError, which says what to change."""
@@ -59,11 +58,8 @@ class Proxy:
                 reuse_address=True,
             )
         except (OSError, UnicodeError, OverflowError) as error:
-            reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-            raise ListenError(
-                f"cannot listen on {listen.host}:{listen.port} ({reason}): "
-                'set tap.proxy.listen to a free address, or to "" to do without the proxy'
-            ) from error
+            without = "the proxy"
+            raise ListenError.at("tap.proxy.listen", str(listen), error, without) from error
         self._ticking = asyncio.create_task(self._tick())
 
     def retarget(self, target: ProxyTarget) -> None:

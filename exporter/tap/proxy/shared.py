@@ -12,6 +12,7 @@ from exporter.repeats import Repeats
 from exporter.tap.proxy.limits import BUFFER, MAX_CONNECTIONS
 from exporter.tap.proxy.observing import Observe, Observer
 from exporter.tap.proxy.pool import Pool
+from exporter.tap.proxy.refusal import Refusal
 from exporter.tap.proxy.target import Hosts, ProxyTarget, address_of
 from exporter.traffic import ProxyOutcome, TapStatus
 
@@ -67,9 +68,17 @@ class Shared:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def refused(self) -> None:
+    def refused(self, refusal: Refusal) -> None:
         """Count a request that was not passed on."""
         self.status.requests[ProxyOutcome.REFUSED] += 1
+        self.complain(ProxyOutcome.REFUSED, refusal)
+
+    def complain(self, outcome: ProxyOutcome, refusal: Refusal) -> None:
+        """Say why requests fail that the application is not to blame for, or not alone."""
+        if outcome is ProxyOutcome.GATEWAY_FAILED:
+            self.repeats.say(str(refusal), "The proxy's gateway fails: %s", refusal)
+        elif outcome is ProxyOutcome.REFUSED:
+            self.repeats.say(refusal.kind, "The proxy refuses a request: %s", refusal)
 
     def make_room(self) -> bool:
         """Cut off the client that has been idle longest, if any is idle."""
@@ -109,6 +118,8 @@ class Shared:
             for task in left:
                 task.cancel()
             await asyncio.wait(waits)
+        if cut := sum(client.exchange is not None for client in self.clients):
+            logger.warning("The proxy stops and cuts off %d request(s) that were under way", cut)
         for client in tuple(self.clients):
             client.cut()
         self.pool.retire()

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.gateway.readings import Envelope, Observation, Source
+from exporter.tap.datagram import MAX_MODEL
 from exporter.tap.proxy.limits import PEEK_SECONDS, TICK
-from exporter.tap.proxy.models import MAX_MODEL, model_of_events, model_of_json
+from exporter.tap.proxy.models import model_of_events, model_of_json
 from exporter.traffic import ProxyOutcome
 from tests.tap.proxy.scene import KEY, MASKED, OK, Scene, scene
 
@@ -277,6 +278,10 @@ def held_by(root: object) -> list[bytes]:
             known.update(map(id, fresh))
             ahead += fresh
     return found
+
+
+def test_a_key_is_no_model() -> None:
+    assert model_of_json(b'{"model": "sk-byts-0123456789abcdef"}') is None
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)

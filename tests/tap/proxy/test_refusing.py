@@ -252,3 +252,18 @@ async def test_without_an_idle_connection_a_new_one_is_refused() -> None:
         for asking, gateway in busy:
             gateway.send(OK)
             assert await asking.exactly(len(OK)) == OK
+
+
+async def test_what_is_refused_is_told_once_for_each_reason(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with scene() as made:
+        for request in (GET.replace(b"localhost", b"x.example"), SMUGGLING["TLS"]) * 3:
+            client = await made.client()
+            client.send(request)
+            await client.rest()
+        await made.ended(ProxyOutcome.REFUSED, 6)
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 2
+    assert "tap.proxy.allow_hosts" in told[0]
+    assert told[1].startswith("The proxy refuses a request: ")

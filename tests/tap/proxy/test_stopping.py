@@ -39,7 +39,9 @@ async def test_what_is_under_way_is_answered_before_the_proxy_stops() -> None:
         await made.ended(ProxyOutcome.ANSWERED)
 
 
-async def test_a_stream_that_does_not_end_in_time_is_cut_off() -> None:
+async def test_a_stream_that_does_not_end_in_time_is_cut_off(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async with scene() as made:
         client, gateway = await made.asked()
         gateway.send(STREAM)
@@ -52,6 +54,9 @@ async def test_a_stream_that_does_not_end_in_time_is_cut_off() -> None:
         assert await client.rest() == b""
         assert await gateway.rest() == b""
         await made.ended(ProxyOutcome.GATEWAY_FAILED)
+    assert [record.getMessage() for record in caplog.records] == [
+        "The proxy stops and cuts off 1 request(s) that were under way"
+    ]
 
 
 async def test_a_half_sent_request_may_be_finished_while_the_proxy_stops() -> None:

@@ -204,7 +204,7 @@ class Ledger:
             )
             db.execute("DELETE FROM cell WHERE account = ? AND hour < ?", (account, moved.floor))
         if done.tail and moved.caught_up:
-            wallet.settle_drift(db, account, cursor.polled_ns / 1e9, now)
+            wallet.settle_drift(db, account, cursor.polled_ns / 1e9, now, done.sweep)
 
 
 def _opened(db: sqlite3.Connection, name: str, first: Cursor) -> int:

@@ -53,17 +53,20 @@ def usage_total(db: sqlite3.Connection, account: int) -> int:
     return int(row[0])
 
 
-def settle_drift(db: sqlite3.Connection, account: int, before: float, now: float) -> None:
+def settle_drift(
+    db: sqlite3.Connection, account: int, before: float, now: float, swept: bool
+) -> None:
     """Usage was read to its end: the lower bound of the drift.
 
     Spend between the two polls shows on one side only. So there are two bounds: the usage read
     before an account reading can only be too low, the usage read after it only too high. It is the
     first round after a reading that tells most, one that began at `now` while the last began
     `before` it (Unix s): each later one holds more that was spent since, and would hide drift where
-    the account is polled more rarely than usage.
+    the account is polled more rarely than usage. A sweep is another matter: what it found is what
+    the reading knew of already.
     """
     (at,) = db.execute("SELECT MAX(at) FROM spend_sample WHERE account = ?", (account,)).fetchone()
-    if at is None or not before <= at <= now:
+    if at is None or at > now or (at < before and not swept):
         return
     used = usage_total(db, account)
     db.execute(

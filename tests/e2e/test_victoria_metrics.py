@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 
 from exporter.catalogue import CATALOGUE, Kind
 from exporter.prometheus import prometheus_name
+from exporter.secret import Secret
 from tests.e2e import expected
+from tests.e2e.daemon import Daemon
 from tests.e2e.expected import Shown, assert_shows, by_name, series
 from tests.e2e.gateway import Gateway
 from tests.e2e.scene import Scene
@@ -48,6 +51,14 @@ def everything(gateway: Gateway) -> list[Shown]:
     ]
 
 
+def call_through(daemon: Daemon, gateway: Gateway) -> None:
+    """An application's call through the tap's proxy, one that is not billed."""
+    proxy = daemon.logged(r"proxy at (http://[^,\s]+)")
+    headers = {"x-api-key": gateway.key}
+    answer = httpx.get(f"{proxy}/v1/models", headers=headers, trust_env=False, timeout=10)
+    assert answer.status_code == 200
+
+
 def names_of_the_catalogue() -> set[str]:
     """Every name that a receiver stores when every metric has a point."""
     names = set()
@@ -62,7 +73,16 @@ def test_every_number_in_victoria_metrics_is_what_the_gateway_billed(
     scene: Scene, victoria_metrics: VictoriaMetrics
 ) -> None:
     gateway = scene.gateway(models=3, rate=60, speed=20)
-    scene.daemon(gateway, victoria_metrics.endpoint)
+    (scene.folder / "secret").write_text("shared with the gateway\n")
+    daemon = scene.daemon(
+        gateway,
+        victoria_metrics.endpoint,
+        poll={"account_relaxed": "500ms"},
+        tap={"proxy": {"listen": "127.0.0.1:0"}},
+        webhook={"secret_file": str(scene.folder / "secret")},
+    )
+    for _ in range(3):
+        call_through(daemon, gateway)
     gateway.live(seconds=3)
     gateway.post("topup", usd=100, bonus=10)
     gateway.post("transaction", kind="admin_debit", amount=-2_500_001)
@@ -75,6 +95,8 @@ def test_every_number_in_victoria_metrics_is_what_the_gateway_billed(
         rows = shown["bytespike_exporter_usage_rows_total"]
         assert rows[series(outcome="counted")] == calls
         assert rows[series(outcome="rejected")] == 0
+        seen = shown["bytespike_tap_responses_total"]
+        assert seen[series(key_id=Secret(gateway.key).masked(), status_class="2xx")] == 3
         used, shares = (shown[f"bytespike_quota_{n}"] for n in ("usage_USD", "utilization_ratio"))
         for labels, limit in shown["bytespike_quota_limit_USD"].items():
             assert shares[labels] == pytest.approx(used[labels] / limit, rel=1e-12)

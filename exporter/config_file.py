@@ -25,6 +25,8 @@ from exporter.redaction import protect
 
 __all__ = ["describe", "load", "parse"]
 
+_PAGE = DEFAULTS.http_listen
+
 
 def load(path: Path, environ: Mapping[str, str]) -> Config:
     """The configuration in the file at `path`, as `parse` reads it. Raises ConfigError."""
@@ -94,7 +96,7 @@ def _require_pair(given: Values, problems: Problems) -> None:
 
 
 def _check_tap(given: Values, accounts: tuple[Account, ...], problems: Problems) -> None:
-    """The tap's account exists, its proxy asks another than itself, and a webhook has a server."""
+    """The tap's account and address are its own, it asks another, and a webhook has a server."""
     name = given.get("tap.account")
     if name is not None and name not in [account.name for account in accounts]:
         problems.add("tap.account", f"{quoted(str(name))} is not the name of an account")
@@ -105,6 +107,8 @@ def _check_tap(given: Values, accounts: tuple[Account, ...], problems: Problems)
             "is where base_url leads, so the proxy would ask itself; base_url is the gateway's "
             "own address, and only applications are given the proxy's",
         )
+    if isinstance(proxy, Listen) and proxy.port and proxy == given.get("http_listen", _PAGE):
+        problems.add("tap.proxy.listen", "is the address of http.listen; take another port")
     if "webhook.secret_file" in given and given.get("http_listen", "") is None:
         problems.add("webhook.secret_file", "needs http.listen, which is turned off")
 

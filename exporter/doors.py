@@ -73,7 +73,7 @@ class Doors:
                 await self._start(path, listen)
             except ListenError as error:
                 logger.error("%s stays as it was: %s", path, error)
-                await self._start(path, old)
+                await self._go_back(path, old)
 
     async def close(self) -> None:
         """Close every door."""
@@ -87,6 +87,12 @@ class Doors:
         self._closing.add(stopping)
         stopping.add_done_callback(self._closing.discard)
         await asyncio.sleep(0)
+
+    async def _go_back(self, path: str, old: Listen | None) -> None:
+        try:
+            await self._start(path, old)
+        except ListenError as error:
+            logger.error("%s is closed, and SIGHUP opens it again: %s", path, error)
 
     async def _start(self, path: str, listen: Listen | None) -> None:
         if listen is None:

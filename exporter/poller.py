@@ -139,6 +139,8 @@ class AccountPoller:
     def _reconsidered(self, endpoint: Endpoint, began: float, due: float) -> float:
         """When (monotonic s) a poll is due whose wait began at `began`, as things are now."""
         status = self._account.endpoints[endpoint]
+        if endpoint is Endpoint.ACCOUNT and self._account.relaxed is not None:
+            self._account.own_key = self._client.masked_key  # it may be another one by now
         before = status.interval
         due = began + (due - began) * self._interval(endpoint) / before
         if status.asked.is_set():

@@ -46,6 +46,12 @@ def _tap(config: Config) -> list[str]:
         lines.append(
             "tap.account: is not set, so keys that are none of the accounts' own are not shown"
         )
+    urls = {account.base_url for account in config.accounts}
+    if tap.proxy.listen is not None and tap.account is None and len(urls) > 1:
+        lines.append(
+            "tap.proxy: the accounts' gateways differ and tap.account is not set, so all calls go "
+            "to gateway.base_url"
+        )
     for path, listen in (("tap.listen", tap.listen), ("tap.proxy.listen", tap.proxy.listen)):
         if listen is not None and not is_loopback(f"http://{values.show_listen(listen)}"):
             lines.append(f"{path}: is open to the network, and asks nobody who they are")

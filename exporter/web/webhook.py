@@ -96,6 +96,8 @@ class Webhook:
                 "it is signed, but no JSON object that names its type; have only the gateway's "
                 "events sent to webhook.path",
             )
+        if not event.about_money:
+            return DeliveryOutcome.IGNORED
         if event.identity in self._seen:
             return DeliveryOutcome.DUPLICATE
         if not self._bucket.take():
@@ -104,8 +106,6 @@ class Webhook:
                 f"more than {PER_MINUTE} events a minute; subscribe only to those about money",
             )
         self._seen.add(event.identity)
-        if not event.about_money:
-            return DeliveryOutcome.IGNORED
         self._ask_for_polls(event)
         return DeliveryOutcome.ACCEPTED
 

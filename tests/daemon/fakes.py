@@ -123,6 +123,7 @@ class FakeGateway:
         self.version: object = None
         self.other_spent = 0
         self.threshold: int | None = None
+        self.masked_key: str | None = "sk-byts-…9f3c"
         self.asked: list[tuple[Endpoint, float, float, float]] = []
         self._serial = 0
 
@@ -143,10 +144,6 @@ class FakeGateway:
         return sum(row.cost for row in self.rows) + self.other_spent
 
     # -- the client ---------------------------------------------------------------------
-
-    @property
-    def masked_key(self) -> str | None:
-        return "sk-byts-…9f3c"
 
     def key_version(self) -> object:
         return self.version

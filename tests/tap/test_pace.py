@@ -203,6 +203,18 @@ async def test_a_key_that_is_refused_while_the_pace_is_relaxed_is_asked_as_slowl
             assert all(gap <= 330 for gap in gaps(made, ACCOUNT)[-8:])
 
 
+async def test_a_key_that_was_exchanged_is_known_and_tried_within_seconds(tmp_path: Path) -> None:
+    with scene(tmp_path) as made:
+        rich(made)
+        async with watching(made) as tap:
+            await use(made, tap, 900)
+            before = len(made.gateway.of(ACCOUNT))
+            made.gateway.masked_key = "sk-byts-…next"
+            await made.clock.advance(10)
+            assert made.account.own_key == "sk-byts-…next"
+            assert len(made.gateway.of(ACCOUNT)) == before + 1
+
+
 async def test_a_gateway_that_fails_while_the_pace_is_relaxed_is_asked_as_usual(
     tmp_path: Path,
 ) -> None:

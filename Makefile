@@ -8,7 +8,7 @@ SOURCES := exporter tests benchmarks scripts
 
 SOAK_RUN := .cache/reliability.jsonl
 SOAKED := tests/reliability tests/ledger tests/gateway/test_secrecy.py tests/web/test_server.py \
-	tests/tap tests/webhook
+	tests/daemon/test_daemon.py tests/tap tests/webhook
 
 .PHONY: help run test soak check lint types layers sizes generated format generate bench \
 	alerts-demo lock lock-collector peers image kube-tests clean

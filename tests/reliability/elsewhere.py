@@ -62,6 +62,12 @@ WATCHED = (
         "What docs/reliability.md says above of each.",
     ),
     Watched(
+        "tests/daemon/test_daemon.py::test_a_hanging_state_file_is_told_and_the_gauges_go_on",
+        "State faults",
+        "the disk hangs",
+        "It counts as a state that cannot be written; polls and exports go on; it heals by itself.",
+    ),
+    Watched(
         "tests/gateway/test_secrecy.py",
         "Secrets",
         "the key in every field, header and exception that the gateway client meets",

@@ -34,7 +34,8 @@ class Receiver:
     """An OTLP/HTTP receiver whose `watch` sees every request that arrives whole.
 
     `before_answer` is called when a request was looked at and is not answered yet: what is killed
-    then never knows that it arrived.
+    then never knows that it arrived. Where `status` is not 200, it refuses and tells all the
+    headers that came, a token among them.
     """
 
     def __init__(self) -> None:
@@ -43,6 +44,7 @@ class Receiver:
         self.headers: list[str] = []
         self.before_answer: Callable[[], None] = lambda: None
         self.keep = False
+        self.status = 200
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
@@ -91,12 +93,20 @@ def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
                 return
             receiver.take(raw, str(self.headers))
             try:
-                self.send_response(200)
-                self.send_header("Content-Type", "application/x-protobuf")
-                self.send_header("Content-Length", "0")
-                self.end_headers()
+                self._answer(receiver.status)
             except OSError:  # it was killed
                 self.close_connection = True
+
+        def _answer(self, status: int) -> None:
+            told = "" if status == 200 else " ".join(f"{n}: {v}" for n, v in self.headers.items())
+            self.send_response(status, told or None)
+            self.send_header("Content-Type", "text/plain" if told else "application/x-protobuf")
+            self.send_header("Content-Length", str(len(told)))
+            if told:
+                self.send_header("Location", f"/{told.replace(' ', '')}")
+                self.send_header("X-Echo", told)
+            self.end_headers()
+            self.wfile.write(told.encode())
 
         def handle(self) -> None:
             try:

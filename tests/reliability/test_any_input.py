@@ -124,6 +124,7 @@ def test_any_configuration_is_read_or_refused(trials: Trials) -> None:
     trees = st.dictionaries(any_text.words, any_text.trees, max_size=4)
     texts = (
         st.text()
+        | st.builds(any_text.with_one_setting, st.sampled_from(any_text.PATHS), any_text.taken)
         | punctuated
         | trees.map(lambda tree: yaml.safe_dump(tree, allow_unicode=True))
         | trees.map(lambda tree: yaml.safe_dump(base | tree, allow_unicode=True))

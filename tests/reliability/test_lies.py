@@ -189,4 +189,6 @@ async def test_a_shape_that_changes_with_every_answer_counts_nothing_twice(
             lost=len(missing),
         )
         assert not stage.watch.wrong
+        assert not over_budget(stage)
         assert not missing
+        assert_secret(stage)

@@ -16,7 +16,7 @@ from exporter.simulator.cast import Model
 from exporter.simulator.rollup import Sums
 from tests.reliability.machine import Process, Receiver, served
 from tests.reliability.stage import MICRO, TRANSACTIONS, Asked, Stage, staged
-from tests.reliability.test_receiver_outages import forget, kept
+from tests.reliability.test_receiver_outages import SLACK, forget, kept
 from tests.reliability.trials import SOAK, Trials, saw
 from tests.reliability.watch import Watch
 
@@ -103,7 +103,7 @@ async def test_a_thousand_accounts_are_polled_in_their_rhythm(
         saw(row, accounts=ACCOUNTS, minutes=MINUTES, polls=polls, late=late, fell=fell, lost=lost)
         saw(row, 0, points=stage.watch.points, kept_then=then, kept_now=now, folded=folded)
         assert not late
-        assert now < 1.1 * then + 2000
+        assert now < 1.01 * then + SLACK
         assert not lost
         assert not folded
         assert not stage.watch.wrong

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from itertools import cycle
 from pathlib import Path
 
 import httpx
@@ -38,6 +39,9 @@ FAULTS: dict[str, Trick] = {
     "endless headers": hostile.endless_headers,
     "another protocol": hostile.no_http,
 }
+REFUSALS = (200, 307, 400, 401, 503)
+"""How the receiver answers in turn. All but the first tell the token that it was sent."""
+
 ECHOES = [name for name in FAULTS if "echo" in name][:: 1 if SOAK else 6]
 PROMISED = (
     "No part of the key in logs, tracebacks, pages, `/metrics`, OTLP requests, the state file, "
@@ -59,7 +63,7 @@ def test_a_marked_key_is_found_nowhere(
     row = trials.row(
         "Secrets",
         f"{len(FAULTS)} faults on the wire, most of which echo the key ({spelling}; log as "
-        f"{format})",
+        f"{format}), and a receiver that echoes its token",
         PROMISED,
         SEEN,
     )
@@ -80,7 +84,7 @@ def test_a_marked_key_is_found_nowhere(
             )
             process.start()
             try:
-                pages, state = _through_everything(process, front, elsewhere)
+                pages, state = _through_everything(process, front, receiver, elsewhere)
             finally:
                 process.kill()
     state += _state(tmp_path)
@@ -112,14 +116,16 @@ def _state(folder: Path) -> list[bytes]:
 
 
 def _through_everything(
-    process: Process, front: Front, elsewhere: str
+    process: Process, front: Front, receiver: Receiver, elsewhere: str
 ) -> tuple[list[bytes], list[bytes]]:
-    """Every fault at every endpoint; gives what was served and what was stored meanwhile."""
+    """Every fault at every endpoint and of the receiver; gives what was served and stored."""
     address = process.address()
     pages: list[bytes] = []
     state: list[bytes] = []
     with httpx.Client(trust_env=False, timeout=20) as client:
-        for trick in [*FAULTS.values(), hostile.redirecting(elsewhere)]:
+        tricks = [*FAULTS.values(), hostile.redirecting(elsewhere)]
+        for trick, status in zip(tricks, cycle(REFUSALS), strict=False):
+            receiver.status = status
             front.tricks = dict.fromkeys(ENDPOINTS, trick)
             _wait_for_requests(front)
             assert process.running(), process.output()[-2000:]
@@ -130,7 +136,7 @@ def _through_everything(
         pages.append(Path(f"/proc/{process.pid}/cmdline").read_bytes())
     os.kill(process.pid, signal.SIGHUP)
     time.sleep(0.5)
-    front.tricks = {}
+    front.tricks, receiver.status = {}, 200
     time.sleep(0.5)
     assert process.end() == 0
     return pages, state

@@ -10,7 +10,7 @@ import pytest
 from tests.daemon.fakes import HOUR
 from tests.reliability.checks import lost as lost_on
 from tests.reliability.stage import INTERVALS, USAGE, Stage, staged
-from tests.reliability.test_receiver_outages import forget, kept
+from tests.reliability.test_receiver_outages import SLACK, forget, kept
 from tests.reliability.trials import SOAK, Trials, saw
 
 pytestmark = pytest.mark.anyio
@@ -62,7 +62,7 @@ async def test_weeks_leave_memory_marks_and_file_as_they_were(
         saw(row, 0, marks_then=then[0], kept_then=then[1], bytes_then=then[2])
         saw(row, 0, marks_now=now[0], kept_now=now[1], bytes_now=now[2])
         assert now[0] < 1.5 * then[0]
-        assert now[1] < then[1] + 2000
+        assert now[1] < then[1] + SLACK
         assert now[2] < 1.5 * then[2]
         assert not late
         assert not lost

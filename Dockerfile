@@ -19,6 +19,7 @@ RUN ["python3", "-m", "pip", "install", "--quiet", "--no-compile", "--require-ha
      "--only-binary", ":all:", "--target", "/tools", "--requirement", "requirements-build.lock"]
 COPY pyproject.toml README.md ./
 COPY exporter exporter
+COPY bytespike_simulator bytespike_simulator
 RUN ["env", "PYTHONPATH=/tools", "python3", "-m", "pip", "install", "--quiet", "--no-compile", \
      "--no-index", "--no-deps", "--no-build-isolation", "--target", "/packages", "."]
 COPY scripts/image/assemble.py ./

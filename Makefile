@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 RUNS := .venv/.runs
-SOURCES := exporter tests benchmarks scripts
+SOURCES := exporter bytespike_simulator tests benchmarks scripts
 
 SOAK_RUN := .cache/reliability.jsonl
 SOAKED := tests/reliability tests/ledger tests/gateway/test_secrecy.py tests/web/test_server.py \

@@ -13,7 +13,7 @@ from benchmarks.sink import http_sink
 from benchmarks.subject import Subject, wait_until
 
 _LONGEST = 1.0
-_IMPORTS = "import exporter.cli, exporter.config_file, exporter.daemon, exporter.otlp.http"
+_IMPORTS = "import exporter.cli, exporter.config.load, exporter.daemon, exporter.otlp.http"
 
 
 def measure(directory: Path, runs: int) -> list[Row]:

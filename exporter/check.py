@@ -10,18 +10,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from exporter import threads
-from exporter.board import Board
-from exporter.catalogue import BUILD_INFO
+from exporter.check_report import DETAILED, Tried, table
 from exporter.clock import Clock, SystemClock
-from exporter.config import Account, Config
+from exporter.config.types import Account, Config
 from exporter.errors import GatewayError
-from exporter.findings import DETAILED, Finding, table
-from exporter.fleet import connect, intervals, resource
 from exporter.gateway.client import GatewayClient, Http
 from exporter.gateway.readings import AccountReading, Endpoint, LogPage, RollupReading
+from exporter.live import Live
+from exporter.metrics.catalogue import BUILD_INFO
+from exporter.metrics.snapshot import Snapshot, take
 from exporter.money import to_usd
 from exporter.otlp import OtlpExporter
-from exporter.snapshot import Snapshot, take
+from exporter.runtime import connect, intervals, resource
 
 _HOUR = 3600.0
 _DAY = 86_400.0
@@ -41,7 +41,7 @@ async def check(config: Config, path: Path, environ: Mapping[str, str]) -> bool:
     print(flush=True)
     turns = asyncio.Semaphore(_AT_ONCE)
 
-    async def in_turn(account: Account) -> list[Finding]:
+    async def in_turn(account: Account) -> list[Tried]:
         async with turns:
             return await _ask_all(account, config, http, clock, environ)
 
@@ -49,27 +49,27 @@ async def check(config: Config, path: Path, environ: Mapping[str, str]) -> bool:
         asked = await asyncio.gather(*(in_turn(account) for account in config.accounts))
     finally:
         await http.aclose()
-    findings = [finding for found in asked for finding in found]
-    findings.append(_state(config.state_path))
-    findings.append(await _export(config, clock))
-    for line in table(findings):
+    tried = [one for found in asked for one in found]
+    tried.append(_state(config.state_path))
+    tried.append(await _export(config, clock))
+    for line in table(tried):
         print(line)
-    return all(finding.worked for finding in findings)
+    return all(one.worked for one in tried)
 
 
 async def _ask_all(
     account: Account, config: Config, http: Http, clock: Clock, environ: Mapping[str, str]
-) -> list[Finding]:
+) -> list[Tried]:
     client = GatewayClient(
         http, account, config.gateway, config.usage, clock, lambda envelope: None, environ
     )
 
-    async def ask(endpoint: Endpoint) -> Finding:
+    async def ask(endpoint: Endpoint) -> Tried:
         try:
             said = await _ask(endpoint, client, clock.now())
         except GatewayError as error:
-            return Finding(account.name, endpoint, False, f"{error.outcome}: {error}")
-        return Finding(account.name, endpoint, True, said)
+            return Tried(account.name, endpoint, False, f"{error.outcome}: {error}")
+        return Tried(account.name, endpoint, True, said)
 
     return await asyncio.gather(*(ask(endpoint) for endpoint in intervals(config)))
 
@@ -119,7 +119,7 @@ def _many(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _state(path: Path) -> Finding:
+def _state(path: Path) -> Tried:
     """Whether `run` could write the state. A running exporter is not disturbed."""
     try:
         if path.exists():
@@ -132,27 +132,27 @@ def _state(path: Path) -> Finding:
             file.write(b"state")
     except OSError as error:
         said = f"{path} cannot be written ({error.strerror}): let state.path point to a file on a "
-        return Finding("", "state", False, f"{said}writable disk, or mend its permissions")
-    return Finding("", "state", True, f"{path} {'is there' if path.exists() else 'can be made'}")
+        return Tried("", "state", False, f"{said}writable disk, or mend its permissions")
+    return Tried("", "state", True, f"{path} {'is there' if path.exists() else 'can be made'}")
 
 
-async def _export(config: Config, clock: Clock) -> Finding:
+async def _export(config: Config, clock: Clock) -> Tried:
     """Send one export that says only which exporter this is.
 
     Counters stay with the daemon: two writers of one series would make its rate absurd.
     """
     otlp = config.otlp
     if not otlp.endpoint:
-        return Finding("", "otlp", True, "turned off; /metrics can be scraped")
+        return Tried("", "otlp", True, "turned off; /metrics can be scraped")
     now = clock.now()
-    points = tuple(p for p in take(Board(now), {}, now).points if p.metric is BUILD_INFO)
+    points = tuple(p for p in take(Live(now), {}, now).points if p.metric is BUILD_INFO)
     exporter = OtlpExporter(otlp, resource(config, f"check-{uuid.uuid4()}"))
     try:
         async with asyncio.timeout(otlp.timeout + _MARGIN):
             result = await threads.call(lambda: exporter.export(Snapshot(int(now * 1e9), points)))
     except TimeoutError:
         said = f"no answer from {otlp.endpoint}: check otlp.endpoint, DNS and the network"
-        return Finding("", "otlp", False, said)
+        return Tried("", "otlp", False, said)
     exporter.close()
     said = result.error or f"{otlp.endpoint} accepted an export"
-    return Finding("", "otlp", result.error is None, said)
+    return Tried("", "otlp", result.error is None, said)

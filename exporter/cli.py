@@ -13,10 +13,10 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from exporter import __version__, logs
-from exporter.config import Config, Listen
+from exporter import __version__, log
+from exporter.config.types import Config, Listen
 from exporter.errors import ConfigError, ExporterError
-from exporter.redaction import redact
+from exporter.secrets import redact
 
 OK, FAILED, UNUSABLE = 0, 1, 2
 
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a key's masked form is not in every encoding
             stream.reconfigure(errors="backslashreplace")
-    logs.configure("info", "text")
+    log.configure("info", "text")
     options = _parser(words).parse_args(words)
     try:
         code = options.command(options)
@@ -111,7 +111,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
 
 def _add_simulate(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
     if "simulate" in words:  # other commands need not load its options
-        from exporter.simulator.cli import add_arguments
+        from bytespike_simulator.cli import add_arguments
 
         add_arguments(parser)
     parser.set_defaults(command=_simulate)
@@ -145,7 +145,7 @@ def _add_config(parser: argparse.ArgumentParser) -> None:
 
 
 def _listen(text: str) -> Listen:
-    from exporter.configuration.values import listen
+    from exporter.config.values import listen
 
     try:
         address = listen(text)
@@ -159,8 +159,8 @@ def _listen(text: str) -> Listen:
 def _endpoint(text: str) -> str:
     from urllib.parse import urlsplit
 
-    from exporter.configuration.otel import METRICS_PATH
-    from exporter.configuration.values import url
+    from exporter.config.otel_env import METRICS_PATH
+    from exporter.config.values import url
 
     try:
         endpoint = url(text)
@@ -196,15 +196,15 @@ def _help_begin(path: Path) -> None:
 def _run(options: argparse.Namespace) -> int:
     _obey_early()
     _help_begin(options.config)
-    from exporter.config_file import load
+    from exporter.config.load import load
 
     def read() -> Config:
         config = load(options.config, os.environ)
-        logs.configure(config.log.level, config.log.format)
+        log.configure(config.log.level, config.log.format)
         return config
 
     config = read()
-    logs.log_uncaught()
+    log.log_uncaught()
     from exporter.daemon import Daemon
 
     async def work() -> int:
@@ -221,10 +221,10 @@ def _run(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> int:
     _help_begin(options.config)
     from exporter.check import check
-    from exporter.config_file import load
+    from exporter.config.load import load
 
     config = load(options.config, os.environ)
-    logs.configure("critical", "text")
+    log.configure("critical", "text")
 
     async def work() -> int:
         return OK if await check(config, options.config, os.environ) else FAILED
@@ -233,7 +233,7 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _simulate(options: argparse.Namespace) -> int:
-    from exporter.simulator.cli import serve
+    from bytespike_simulator.cli import serve
 
     return _loop(lambda: serve(options))
 
@@ -242,12 +242,12 @@ def _demo(options: argparse.Namespace) -> int:
     _obey_early()
     from exporter.demo import demo
 
-    logs.configure("warning", "text")
+    log.configure("warning", "text")
     return _loop(lambda: demo(options.listen, options.otlp or ""))
 
 
 def _metrics(options: argparse.Namespace) -> int:
-    from exporter.metrics_doc import render
+    from exporter.metrics.metric_reference import render
 
     print(render(options.format), end="")
     return OK

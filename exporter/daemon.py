@@ -9,19 +9,19 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 from exporter import __version__, threads
-from exporter.board import Board
 from exporter.clock import InterruptibleClock, SystemClock
-from exporter.complaints import Complaints
-from exporter.config import Config
-from exporter.config_file import describe
-from exporter.doors import Doors
+from exporter.config.load import describe
+from exporter.config.types import Config
 from exporter.errors import ConfigError, StateError
-from exporter.fleet import Fleet, Surroundings
 from exporter.ledger.store import Store
 from exporter.ledger.totals import AccountTotals
 from exporter.ledger.worker import ThreadWorker
-from exporter.repeats import Repeats
+from exporter.listeners import Listeners
+from exporter.live import Live
+from exporter.polling.complaints import Complaints
+from exporter.runtime import Runtime, Surroundings
 from exporter.tap.tap import Tap
+from exporter.throttle import Throttle
 from exporter.web.app import App
 from exporter.web.server import WebServer
 from exporter.web.view import View
@@ -58,22 +58,22 @@ class Daemon:
         self._reloading = asyncio.Event()
         self._thread = ThreadWorker()
         self._app = App(self._view, self._totals, self._clock)
-        self._doors = Doors({})
+        self._listeners = Listeners({})
         self._retiring: set[asyncio.Task[None]] = set()
-        self._fleet: Fleet
+        self._runtime: Runtime
         self._around: Surroundings
         self._tap: Tap
 
     @property
     def address(self) -> str | None:
         """`host:port` of the status page, None where it is off."""
-        web = self._doors.at("http.listen")
+        web = self._listeners.at("http.listen")
         return web.address if web is not None else None
 
     @property
     def proxy(self) -> str | None:
         """`host:port` of the tap's proxy, None where it is off."""
-        proxy = self._doors.at("tap.proxy.listen")
+        proxy = self._listeners.at("tap.proxy.listen")
         return proxy.address if proxy is not None else None
 
     def stop(self) -> None:
@@ -98,9 +98,9 @@ class Daemon:
             return
         exports = False
         try:
-            await self._doors.open(self._config)
+            await self._listeners.open(self._config)
             exports = True
-            self._fleet.start()
+            self._runtime.start()
             logger.info("Polling %d account(s); %s", len(self._config.accounts), self._where())
             ready()
             await self._work()
@@ -121,10 +121,10 @@ class Daemon:
         return worked is not False
 
     async def _round(self) -> bool:
-        errors = await self._fleet.poll_once()
-        if self._fleet.exports is None:
+        errors = await self._runtime.poll_once()
+        if self._runtime.exports is None:
             return not errors
-        result = await self._fleet.exports.export()
+        result = await self._runtime.exports.export()
         return not errors and result.error is None
 
     async def _open(self) -> bool:
@@ -138,21 +138,21 @@ class Daemon:
             )
         elif store.created:
             logger.info("No state before: counting starts in the new file %s", store.path)
-        repeats = Repeats(logging.getLogger("exporter"), self._clock)
+        throttle = Throttle(logging.getLogger("exporter"), self._clock)
         self._around = Surroundings(
-            board=Board(self._clock.now()),
+            live=Live(self._clock.now()),
             store=store,
             worker=threads.PatientWorker(self._thread, threads.PATIENCE),
             clock=self._clock,
-            repeats=repeats,
-            complaints=Complaints(repeats, self._clock),
+            throttle=throttle,
+            complaints=Complaints(throttle, self._clock),
             environ=self._environ,
         )
-        self._fleet = Fleet(self._config, self._around)
-        await self._fleet.open()
-        self._fleet.take_over()
-        self._tap = Tap(self._config, self._around.board, self._clock, repeats)
-        self._doors = Doors(
+        self._runtime = Runtime(self._config, self._around)
+        await self._runtime.open()
+        self._runtime.take_over()
+        self._tap = Tap(self._config, self._around.live, self._clock, throttle)
+        self._listeners = Listeners(
             {
                 "http.listen": lambda listen: WebServer(listen, self._app),
                 "tap.listen": self._tap.listener,
@@ -174,7 +174,7 @@ class Daemon:
 
     async def _close(self, exports: bool) -> None:
         """End everything, in less than ten seconds whatever hangs."""
-        await asyncio.gather(self._doors.close(), self._say_last(exports))
+        await asyncio.gather(self._listeners.close(), self._say_last(exports))
         try:
             async with asyncio.timeout(CLOSE_STATE):
                 await self._thread.do(self._around.store.close)
@@ -184,9 +184,9 @@ class Daemon:
         logger.info("Stopped")
 
     async def _say_last(self, exports: bool) -> None:
-        await self._fleet.stop()
-        if exports and self._fleet.exports is not None:
-            await self._fleet.exports.last(LAST_EXPORT)
+        await self._runtime.stop()
+        if exports and self._runtime.exports is not None:
+            await self._runtime.exports.last(LAST_EXPORT)
 
     async def _work(self) -> None:
         while not self._stop.is_set():
@@ -215,8 +215,8 @@ class Daemon:
             return
         try:
             config = self._reload()
-            fleet = Fleet(config, self._around)
-            await fleet.open()
+            runtime = Runtime(config, self._around)
+            await runtime.open()
         except ConfigError as error:
             logger.error("The configuration was not reloaded and the old one stays in force:")
             for problem in error.problems:
@@ -225,34 +225,34 @@ class Daemon:
         except StateError as error:
             logger.error("The configuration was not reloaded; send SIGHUP again: %s", error)
             return
-        await self._change_to(config, fleet)
+        await self._change_to(config, runtime)
         _announce(config)
         logger.info("Configuration reloaded; %s", self._where())
 
-    async def _change_to(self, config: Config, fleet: Fleet) -> None:
+    async def _change_to(self, config: Config, runtime: Runtime) -> None:
         if config.state_path != self._around.store.path:
             logger.warning("state.path: another state file is opened by a restart only")
         self._config = config
-        old, self._fleet = self._fleet, fleet
+        old, self._runtime = self._runtime, runtime
         await old.stop()
         if old.exports is not None:  # an export under way may take its time
             retiring = asyncio.create_task(old.exports.retire())
             self._retiring.add(retiring)
             retiring.add_done_callback(self._retiring.discard)
-        fleet.take_over()
-        fleet.start()
+        runtime.take_over()
+        runtime.start()
         self._tap.change(config)
-        await self._doors.change(config)
+        await self._listeners.change(config)
 
     def _view(self) -> View:
-        return View(self._around.board, self._config, self._around.store.instance_id)
+        return View(self._around.live, self._config, self._around.store.instance_id)
 
     async def _totals(self) -> Mapping[str, AccountTotals]:
-        return await self._around.worker.do(self._fleet.ledger.totals)
+        return await self._around.worker.do(self._runtime.ledger.totals)
 
     def _where(self) -> str:
         page = f"status page at http://{self.address}/" if self.address else "no status page"
-        listener = self._doors.at("tap.listen")
+        listener = self._listeners.at("tap.listen")
         tap = f", tap at {listener.address} (UDP)" if listener else ""
         tap += f", proxy at http://{self.proxy}" if self.proxy else ""
         otlp = f"OTLP to {self._config.otlp.endpoint}" if self._config.otlp.endpoint else "no OTLP"

@@ -9,7 +9,10 @@ import socket
 import tempfile
 from pathlib import Path
 
-from exporter.config import (
+from bytespike_simulator.app import Simulator
+from bytespike_simulator.options import Options
+from bytespike_simulator.server import running
+from exporter.config.types import (
     Account,
     Config,
     Gateway,
@@ -22,9 +25,6 @@ from exporter.config import (
     UsageStart,
 )
 from exporter.daemon import Daemon
-from exporter.simulator.app import Simulator
-from exporter.simulator.options import Options
-from exporter.simulator.server import running
 
 _KEY = "BYTESPIKE_DEMO_KEY"
 _HISTORY = 86_400.0

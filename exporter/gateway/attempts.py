@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 from urllib.parse import urlencode
 
 from exporter.clock import Clock
-from exporter.config import Account, Gateway
+from exporter.config.types import Account, Gateway
 from exporter.errors import (
     AuthError,
     BadRequestError,
@@ -25,7 +25,7 @@ from exporter.gateway.exchange import Answer, ConnectionLostError, Http, exchang
 from exporter.gateway.jsontext import parse
 from exporter.gateway.keys import KeySource
 from exporter.gateway.readings import Envelope
-from exporter.secret import Secret
+from exporter.secrets import Secret
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Final
 
 from exporter.clock import Clock
-from exporter.config import Account, Gateway, Usage, UsageMode
+from exporter.config.types import Account, Gateway, Usage, UsageMode
 from exporter.errors import AuthError, BadRequestError, BadResponseError
 from exporter.gateway.account import read_account
 from exporter.gateway.attempts import Asker, RefusedParameterError

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from exporter.config import UsageMode
+from exporter.config.types import UsageMode
 from exporter.gateway.fields import range_params
 from exporter.gateway.paging import PAGE_SIZE
 from exporter.gateway.rollup import HOUR

@@ -30,7 +30,7 @@ from exporter.errors import (
     NetworkError,
     ResponseTooLargeError,
 )
-from exporter.secret import Secret
+from exporter.secrets import Secret
 
 # httpcore asks for sniffio several times in each request. Where it is missing, Python searches for
 # it every time, which takes a tenth of a millisecond; told that it is missing, it does not.

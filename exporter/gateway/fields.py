@@ -17,7 +17,7 @@ from exporter.gateway.envelope import END_OF_TIME
 from exporter.gateway.jsontext import Json
 from exporter.gateway.readings import KeyRef
 from exporter.money import MAX_CHARGE_USD, NANOS_PER_USD, to_nanos
-from exporter.secret import Secret
+from exporter.secrets import Secret
 
 MAX_TEXT: Final = 256
 """Longest name, model or id that is kept, in characters."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from exporter.config import Account
+from exporter.config.types import Account
 from exporter.errors import AuthError
-from exporter.secret import Secret
-from exporter.secret_file import SecretFile, checked
+from exporter.secrets import Secret, SecretFile, checked
 
 
 class KeySource:

@@ -21,12 +21,12 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
 
-from exporter.board import ExportOutcome
-from exporter.config import Otlp
-from exporter.config import Protocol as Carrier
+from exporter.config.types import Otlp
+from exporter.config.types import Protocol as Carrier
+from exporter.live import ExportOutcome
+from exporter.metrics.snapshot import Snapshot
 from exporter.otlp.points import POINTS_PER_REQUEST, requests_of, resource_of
 from exporter.otlp.result import ExportResult, failure, partial, success
-from exporter.snapshot import Snapshot
 
 __all__ = ["ExportResult", "OtlpExporter"]
 
@@ -55,7 +55,7 @@ class OtlpExporter:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`resource` is the whole resource, `service.*` included."""
-        # It repeats what `export` returns, several times, and a header that it cannot read.
+        # It throttle what `export` returns, several times, and a header that it cannot read.
         logging.getLogger("opentelemetry").setLevel(logging.CRITICAL + 1)
         self._config = config
         self._resource = resource_of(resource)

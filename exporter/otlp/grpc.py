@@ -25,8 +25,8 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 from opentelemetry.sdk.metrics.export import MetricExportResult
 
-from exporter import config
-from exporter.board import ExportOutcome
+from exporter.config import types as config
+from exporter.live import ExportOutcome
 from exporter.otlp.answers import judge_response
 from exporter.otlp.result import ExportResult, failure
 from exporter.otlp.target import Target

@@ -25,8 +25,9 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 from opentelemetry.sdk.metrics.export import MetricExportResult
 
-from exporter import __version__, config
-from exporter.board import ExportOutcome
+from exporter import __version__
+from exporter.config import types as config
+from exporter.live import ExportOutcome
 from exporter.otlp.answers import HttpAnswer, judge_http
 from exporter.otlp.proxies import proxy_for
 from exporter.otlp.result import ExportResult, failure

@@ -20,9 +20,9 @@ from opentelemetry.proto.metrics.v1 import metrics_pb2 as otlp
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 from exporter import __version__
-from exporter.board import DURATION_BOUNDS, Histogram
-from exporter.catalogue import Kind, Metric
-from exporter.snapshot import Point, Snapshot
+from exporter.live import DURATION_BOUNDS, Histogram
+from exporter.metrics.catalogue import Kind, Metric
+from exporter.metrics.snapshot import Point, Snapshot
 
 SCOPE = InstrumentationScope(name="bytespike-exporter", version=__version__)
 

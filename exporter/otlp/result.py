@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from exporter.board import ExportOutcome
+from exporter.live import ExportOutcome
 
 
 class ExportResult(msgspec.Struct, frozen=True):

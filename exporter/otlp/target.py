@@ -6,7 +6,7 @@ from typing import Self
 
 import msgspec
 
-from exporter.config import Otlp
+from exporter.config.types import Otlp
 from exporter.otlp.words import Redactor, shown_url
 
 

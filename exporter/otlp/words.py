@@ -7,7 +7,7 @@ import binascii
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from exporter.redaction import redact
+from exporter.secrets import redact
 
 MAX_WORDS = 200
 """No more characters than this of what a receiver says are shown."""
@@ -40,7 +40,7 @@ class Redactor:
         self._secrets = sorted(filter(None, secrets), key=len, reverse=True)
 
     def clean(self, text: str) -> str:
-        """One printable line of at most `MAX_WORDS` characters that repeats no header value."""
+        """One printable line of at most `MAX_WORDS` characters that throttle no header value."""
         text = text[:_MAX_READ]
         for secret in self._secrets:
             text = text.replace(secret, _REDACTED)

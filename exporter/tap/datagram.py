@@ -13,7 +13,7 @@ import msgspec
 from exporter.errors import ExporterError
 from exporter.gateway.envelope import instant, number, read_envelope
 from exporter.gateway.readings import Envelope, Observation, Source
-from exporter.redaction import looks_like_key, redact
+from exporter.secrets import looks_like_key, redact
 
 MAX_BYTES: Final = 2048
 """The largest datagram that is read, its syslog header included."""

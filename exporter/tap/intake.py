@@ -1,14 +1,14 @@
-"""Takes observations to the board: whose they are, and whether they can be believed."""
+"""Takes observations to the live: whose they are, and whether they can be believed."""
 
 from __future__ import annotations
 
 from msgspec.structs import replace
 
-from exporter.board import AccountBoard, Board, KeyReadings, is_stale
 from exporter.clock import Clock
 from exporter.gateway.readings import Endpoint, Observation
-from exporter.pace import is_near
-from exporter.repeats import Repeats
+from exporter.live import KeyReadings, Live, LiveAccount, is_stale
+from exporter.polling.pace import is_near
+from exporter.throttle import Throttle
 from exporter.traffic import MAX_KEYS, REFUSED, TapOutcome
 
 MAX_SKEW = 60.0
@@ -33,19 +33,19 @@ _ADVICE = {
 class Intake:
     """Where every observation ends, whoever made it."""
 
-    def __init__(self, board: Board, account: str | None, clock: Clock, repeats: Repeats) -> None:
+    def __init__(self, live: Live, account: str | None, clock: Clock, throttle: Throttle) -> None:
         """`account` owns the keys that are no account's own; None where nobody is named."""
-        self._board = board
+        self._live = live
         self._clock = clock
-        self._repeats = repeats
+        self._throttle = throttle
         self.account = account
 
     def take(self, observation: Observation) -> TapOutcome:
-        """Take an observation over to its account's board. What became of it is counted."""
+        """Take an observation over to its account's live. What became of it is counted."""
         outcome = self._take(observation)
-        self._board.tap.observed(observation.source, outcome)
+        self._live.tap.observed(observation.source, outcome)
         if outcome in _ADVICE:
-            self._repeats.say(
+            self._throttle.say(
                 ("tap", outcome), _ADVICE[outcome], observation.source, observation.envelope.key_id
             )
         return outcome
@@ -75,12 +75,12 @@ class Intake:
             status.asked.set()
         return TapOutcome.ACCEPTED
 
-    def _owner(self, key_id: str) -> AccountBoard | None:
+    def _owner(self, key_id: str) -> LiveAccount | None:
         """The account that polls with this key, else the one that owns all other keys.
 
         Masked forms can collide: a form that two accounts share is neither's.
         """
-        accounts = self._board.accounts
+        accounts = self._live.accounts
         owners = [account for account in accounts.values() if account.own_key == key_id]
         if owners:
             return owners[0] if len(owners) == 1 else None
@@ -97,7 +97,7 @@ def _no_later(observation: Observation, now: float) -> Observation:
     return replace(observation, envelope=replace(envelope, observed_at=now))
 
 
-def _note_spend(account: AccountBoard, observation: Observation) -> None:
+def _note_spend(account: LiveAccount, observation: Observation) -> None:
     """How far the key's window fell since it was last seen; another window tells nothing."""
     envelope = observation.envelope
     known = account.keys.get(envelope.key_id, KeyReadings())
@@ -109,7 +109,7 @@ def _note_spend(account: AccountBoard, observation: Observation) -> None:
         account.traffic.spent += max(0, int(before.value) - left)
 
 
-def _has_room(account: AccountBoard, key_id: str, now: float) -> bool:
+def _has_room(account: LiveAccount, key_id: str, now: float) -> bool:
     """Whether the key can be kept; keys that nobody has used for long make room for it.
 
     The account's own is kept in any case, so that no flood of others makes for more polls.

@@ -17,11 +17,11 @@ from collections.abc import Callable
 from typing import Final
 
 from exporter.clock import Clock
-from exporter.config import Listen
+from exporter.config.types import Listen
 from exporter.errors import ListenError
 from exporter.gateway.readings import Observation
-from exporter.repeats import Repeats
 from exporter.tap.datagram import MAX_BYTES, DatagramError, decode
+from exporter.throttle import Throttle
 from exporter.traffic import TapOutcome, TapStatus
 
 RATE: Final = 2000.0
@@ -64,7 +64,7 @@ class Listener:
         self._take = take
         self._status = status
         self._clock = clock
-        self._repeats = Repeats(_log, clock)
+        self._throttle = Throttle(_log, clock)
         self._allowed = BURST
         self._allowed_at = clock.monotonic()
         self._dropped = 0
@@ -116,7 +116,7 @@ class Listener:
                 return
             except OSError as error:
                 # Without a rest, a socket that stays readable would keep the loop busy.
-                self._repeats.say("read", "Reading tap.listen fails: %s", error.strerror)
+                self._throttle.say("read", "Reading tap.listen fails: %s", error.strerror)
                 self._rest(listening)
                 return
             self._allowed -= 1
@@ -134,7 +134,7 @@ class Listener:
             observation = decode(datagram, self._clock.now())
         except DatagramError as error:
             self._status.observed(error.source, TapOutcome.MALFORMED)
-            self._repeats.say(
+            self._throttle.say(
                 ("malformed", str(error)),
                 "A datagram from %s to tap.listen is refused: %s; "
                 "docs/tap.md says what the sender is to change",
@@ -145,7 +145,7 @@ class Listener:
         try:
             self._take(observation)
         except Exception as error:
-            self._repeats.say(
+            self._throttle.say(
                 ("take", type(error)),
                 "What was reported to tap.listen could not be used (%s): this is a defect",
                 type(error).__name__,
@@ -167,7 +167,7 @@ class Listener:
         if not new:
             return
         self._status.observed(None, TapOutcome.DROPPED, new)
-        self._repeats.say(
+        self._throttle.say(
             "dropped",
             "More reports arrive at tap.listen than are read, %.0f a second; %d were dropped: "
             "find out who sends so many, or give each application an exporter beside it",

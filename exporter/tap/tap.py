@@ -1,15 +1,15 @@
-"""The tap of one daemon: its doors, and the way from them to the board."""
+"""The tap of one daemon: its listeners, and the way from them to the live."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from exporter.board import Board
 from exporter.clock import Clock
-from exporter.config import Config, Listen
+from exporter.config.types import Config, Listen
 from exporter.gateway.readings import Observation
-from exporter.repeats import Repeats
+from exporter.live import Live
 from exporter.tap.intake import Intake
+from exporter.throttle import Throttle
 
 if TYPE_CHECKING:
     from exporter.tap.listener import Listener
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 class Tap:
     """Makes the listener and the proxy, and keeps both to the configuration in force."""
 
-    def __init__(self, config: Config, board: Board, clock: Clock, repeats: Repeats) -> None:
-        self._board = board
+    def __init__(self, config: Config, live: Live, clock: Clock, throttle: Throttle) -> None:
+        self._live = live
         self._clock = clock
-        self._intake = Intake(board, config.tap.account, clock, repeats)
+        self._intake = Intake(live, config.tap.account, clock, throttle)
         self._proxy: Proxy | None = None
         self.change(config)
 
@@ -30,8 +30,8 @@ class Tap:
         """Go by `config` from now on; what is under way in the proxy goes on as it began."""
         self._config = config
         self._intake.account = config.tap.account
-        self._board.tap.observing = config.tap.enabled
-        self._board.tap.proxying = config.tap.proxy.listen is not None
+        self._live.tap.observing = config.tap.enabled
+        self._live.tap.proxying = config.tap.proxy.listen is not None
         if self._proxy is not None:
             self._proxy.retarget(self._target())
 
@@ -39,13 +39,13 @@ class Tap:
         """Takes datagrams at `listen`. Loaded only now, as most exporters have no tap."""
         from exporter.tap.listener import Listener
 
-        return Listener(listen, self._take, self._board.tap, self._clock)
+        return Listener(listen, self._take, self._live.tap, self._clock)
 
     def proxy(self, listen: Listen) -> Proxy:
         """Stands for the gateway at `listen`. Its libraries are loaded only now."""
         from exporter.tap.proxy import Proxy
 
-        self._proxy = Proxy(listen, self._target(), self._take, self._board.tap, self._clock)
+        self._proxy = Proxy(listen, self._target(), self._take, self._live.tap, self._clock)
         return self._proxy
 
     def _target(self) -> ProxyTarget:

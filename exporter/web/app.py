@@ -79,11 +79,11 @@ class App:
             return Response(500, TEXT, b"internal error: see the exporter's log\n")
 
     async def _livez(self, request: Request) -> Response:
-        uptime = max(0.0, self._clock.now() - self._views().board.started_at)
+        uptime = max(0.0, self._clock.now() - self._views().live.started_at)
         return _json(200, Liveness("ok", __version__, round(uptime, 3)))
 
     async def _readyz(self, request: Request) -> Response:
-        body = self._readiness.check(self._views().board)
+        body = self._readiness.check(self._views().live)
         return _json(200 if body.ready else 503, body)
 
     async def _metrics(self, request: Request) -> Response:
@@ -94,7 +94,7 @@ class App:
         from exporter.web.exposition import expose  # noqa: PLC0415
 
         content_type, body = expose(
-            self._views().board, totals, self._clock.now(), request.headers.get("accept", "")
+            self._views().live, totals, self._clock.now(), request.headers.get("accept", "")
         )
         return Response(200, content_type, body)
 

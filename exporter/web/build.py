@@ -1,4 +1,4 @@
-"""Board, totals and configuration → what the page says."""
+"""Live, totals and configuration → what the page says."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from exporter import __version__
-from exporter.config import Otlp
+from exporter.config.types import Otlp
 from exporter.ledger.totals import AccountTotals
 from exporter.web.detail import detail
 from exporter.web.model import (
@@ -38,7 +38,7 @@ def build(
     """The page at `now` (Unix s). `totals` in words where they could not be read."""
     problem = totals if isinstance(totals, str) else None
     subjects = _subjects(view, {} if isinstance(totals, str) else totals, problem is None, now)
-    own = exporter_problems(view.board, view.config, problem, now)
+    own = exporter_problems(view.live, view.config, problem, now)
     wanted = choice.account
     if wanted is None and len(subjects) == 1:
         wanted = next(iter(subjects))
@@ -53,13 +53,13 @@ def _subjects(
     configured = {account.name: account for account in view.config.accounts}
     return {
         name: Subject(
-            board=board,
+            live=live,
             totals=totals.get(name, AccountTotals()) if readable else None,
             account=configured.get(name),
             config=view.config,
             now=now,
         )
-        for name, board in view.board.accounts.items()
+        for name, live in view.live.accounts.items()
     }
 
 
@@ -116,7 +116,7 @@ def _frame(view: View, problems: tuple[Problem, ...], choice: Choice, now: float
         title="",
         tone=worst((*(problem.tone for problem in problems), exports.tone)),
         choice=choice,
-        many=len(view.board.accounts) > 1,
+        many=len(view.live.accounts) > 1,
         problems=problems,
         exports=exports,
         about=_about(view, now),
@@ -133,7 +133,7 @@ def _total(subjects: Iterable[Subject]) -> Figure:
             unknown += 1
             continue
         url = subject.account.base_url if subject.account else ""
-        wallets[url, reading.user_id or f"account {subject.board.name}"] = reading.available
+        wallets[url, reading.user_id or f"account {subject.live.name}"] = reading.available
     if not wallets:
         return Figure(why="no balance has been read")
     missing = f"{plural(unknown, 'account')} unknown" if unknown else None
@@ -145,12 +145,12 @@ def _shortest(subjects: Iterable[Subject]) -> Figure:
     if not known:
         return Figure(why="no account's runway is known")
     _, subject = min(known, key=lambda item: item[0])
-    return Figure(runway_figure(subject).text, why=subject.board.name)
+    return Figure(runway_figure(subject).text, why=subject.live.name)
 
 
 def _exports(view: View, now: float) -> Exports:
-    exports = view.board.exports
-    problems = export_problems(view.board, view.config, now)
+    exports = view.live.exports
+    problems = export_problems(view.live, view.config, now)
     tone = worst(tuple(problem.tone for problem in problems))
     state = "failing" if problems else "fine"
     if not view.config.otlp.endpoint:
@@ -184,7 +184,7 @@ def _address(otlp: Otlp) -> str:
 def _about(view: View, now: float) -> About:
     return About(
         version=__version__,
-        uptime=span(now - view.board.started_at),
+        uptime=span(now - view.live.started_at),
         instance_id=view.instance_id,
         made_at=time_of_day(now),
     )

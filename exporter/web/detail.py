@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from exporter.board import EndpointStatus, KeyReadings, Reading, RowOutcome
 from exporter.errors import Outcome
 from exporter.gateway.readings import AccountReading, Endpoint, ModelQuota
 from exporter.ledger.totals import AccountTotals
+from exporter.live import EndpointStatus, KeyReadings, Reading, RowOutcome
 from exporter.web.model import (
     Bar,
     Detail,
@@ -38,20 +38,20 @@ def detail(subject: Subject, problems: tuple[Problem, ...]) -> Detail:
     counted = spend(totals) if totals else None
     return Detail(
         summary=summarize(subject, problems),
-        waiting=all(status.up is None for status in subject.board.endpoints.values()),
+        waiting=all(status.up is None for status in subject.live.endpoints.values()),
         who=_who(reading),
         balance_note=_balance_note(reading),
         runway_note=_runway_note(subject),
         topup=wallet_figure(subject, reading.lifetime_topup if reading else None),
         organization=_organization(subject),
-        limits=tuple(row for item in subject.board.keys.items() for row in _key(subject, *item)),
+        limits=tuple(row for item in subject.live.keys.items() for row in _key(subject, *item)),
         models=tuple(_model(subject, model) for model in models[:SHOWN_MODELS]),
         models_hidden=max(0, len(models) - SHOWN_MODELS),
         spend=counted,
         spend_missing=None if counted else _spend_missing(subject),
         movements=movements(totals, subject.now) if totals else (),
-        traffic=traffic(subject.board.traffic, subject.now),
-        endpoints=tuple(_endpoint(e, s, subject.now) for e, s in subject.board.endpoints.items()),
+        traffic=traffic(subject.live.traffic, subject.now),
+        endpoints=tuple(_endpoint(e, s, subject.now) for e, s in subject.live.endpoints.items()),
         notes=_notes(subject, totals) if totals else (),
     )
 
@@ -87,7 +87,7 @@ def _runway_note(subject: Subject) -> str | None:
 
 def _organization(subject: Subject) -> Figure | None:
     """The organization's wallet: whichever key read it last."""
-    read = [key.org_quota_remaining for key in subject.board.keys.values()]
+    read = [key.org_quota_remaining for key in subject.live.keys.values()]
     known = [reading for reading in read if reading is not None]
     if not known:
         return None
@@ -156,7 +156,7 @@ def _model(subject: Subject, model: ModelQuota) -> LimitRow:
 def _spend_missing(subject: Subject) -> str:
     if subject.totals is None:
         return "Unknown: the state could not be read."
-    status = subject.board.endpoints.get(Endpoint.USAGE)
+    status = subject.live.endpoints.get(Endpoint.USAGE)
     if status is None:
         return "Not counted: usage.enabled is off."
     if status.last_success is None:
@@ -205,10 +205,10 @@ def _seconds(seconds: float) -> str:
 
 def _notes(subject: Subject, totals: AccountTotals) -> tuple[Note, ...]:
     """Facts about the counting, those that are not zero."""
-    rejected = subject.board.rows[RowOutcome.REJECTED]
+    rejected = subject.live.rows[RowOutcome.REJECTED]
     notes = [
         Note("Catching up", span(status.behind), f"of {endpoint} are left to read")
-        for endpoint, status in subject.board.endpoints.items()
+        for endpoint, status in subject.live.endpoints.items()
         if status.behind is not None
     ]
     if totals.drift:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import msgspec
 
-from exporter.board import AccountBoard, Board, EndpointStatus
 from exporter.gateway.readings import Endpoint
+from exporter.live import EndpointStatus, Live, LiveAccount
 
 MAX_LISTED = 20
 """Accounts that the body of `/readyz` lists: a probe's answer stays small."""
@@ -65,27 +65,27 @@ class Readiness:
     def __init__(self) -> None:
         self._answered = False
 
-    def check(self, board: Board) -> ReadinessBody:
+    def check(self, live: Live) -> ReadinessBody:
         """How things stand now."""
-        accounts = tuple(board.accounts.values())
+        accounts = tuple(live.accounts.values())
         self._answered = self._answered or any(map(_complete, accounts))
         waiting = [] if self._answered else _missing(accounts)
-        if not board.state_writable:
-            waiting.insert(0, f"the state to be writable: {board.state_error or 'no reason known'}")
+        if not live.state_writable:
+            waiting.insert(0, f"the state to be writable: {live.state_error or 'no reason known'}")
         return ReadinessBody(
             status="waiting" if waiting else "ready",
             waiting_for=tuple(waiting),
-            state=StateHealth(board.state_writable, board.state_error),
+            state=StateHealth(live.state_writable, live.state_error),
             accounts_total=len(accounts),
             accounts={account.name: _endpoints(account) for account in accounts[:MAX_LISTED]},
         )
 
 
-def _complete(account: AccountBoard) -> bool:
+def _complete(account: LiveAccount) -> bool:
     return all(status.last_success is not None for status in account.endpoints.values())
 
 
-def _endpoints(account: AccountBoard) -> dict[Endpoint, EndpointHealth]:
+def _endpoints(account: LiveAccount) -> dict[Endpoint, EndpointHealth]:
     return {
         endpoint: EndpointHealth(
             status.last_success is not None, status.last_success, status.last_error
@@ -94,7 +94,7 @@ def _endpoints(account: AccountBoard) -> dict[Endpoint, EndpointHealth]:
     }
 
 
-def _missing(accounts: tuple[AccountBoard, ...]) -> list[str]:
+def _missing(accounts: tuple[LiveAccount, ...]) -> list[str]:
     """What the account that is closest to complete still waits for."""
     if not accounts:
         return ["an account"]

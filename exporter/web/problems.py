@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 import msgspec
 
-from exporter.board import STALE_INTERVALS, Board, EndpointStatus
-from exporter.config import Config
+from exporter.config.types import Config
 from exporter.errors import Outcome
 from exporter.gateway.readings import AccountReading, Endpoint, ModelQuota
+from exporter.live import STALE_INTERVALS, EndpointStatus, Live
 from exporter.web.model import TONES, Problem, Tone
 from exporter.web.summary import Subject
 from exporter.web.words import about, span
@@ -45,23 +45,23 @@ _ADVICE = {
 def account_problems(subject: Subject) -> tuple[Problem, ...]:
     """What is wrong with one account, worst first."""
     found = [*_endpoint_problems(subject), *_money_problems(subject), *_cap_problems(subject)]
-    name = (subject.board.name,)
+    name = (subject.live.name,)
     named = (msgspec.structs.replace(problem, accounts=name) for problem in found)
     return tuple(sorted(named, key=_order))
 
 
 def exporter_problems(
-    board: Board, config: Config, totals_error: str | None, now: float
+    live: Live, config: Config, totals_error: str | None, now: float
 ) -> tuple[Problem, ...]:
     """What is wrong with the exporter itself."""
     found: list[Problem] = []
-    if not board.state_writable:
+    if not live.state_writable:
         advice = "Free or repair the disk below state.path. Nothing is counted until then."
-        found.append(Problem(Tone.BAD, "The state cannot be written", advice, board.state_error))
+        found.append(Problem(Tone.BAD, "The state cannot be written", advice, live.state_error))
     if totals_error is not None:
         advice = "Check the disk below state.path, and the exporter's log."
         found.append(Problem(Tone.BAD, "The state cannot be read", advice, totals_error))
-    found.extend(export_problems(board, config, now))
+    found.extend(export_problems(live, config, now))
     return tuple(found)
 
 
@@ -88,7 +88,7 @@ def _order(problem: Problem) -> int:
 
 def _endpoint_problems(subject: Subject) -> list[Problem]:
     found: dict[str, Problem] = {}
-    for endpoint, status in subject.board.endpoints.items():
+    for endpoint, status in subject.live.endpoints.items():
         problem = _endpoint_problem(subject, endpoint, status)
         if problem is not None:
             found.setdefault(problem.title, problem)
@@ -179,7 +179,7 @@ def _low(reading: AccountReading) -> bool:
 
 def _cap_problems(subject: Subject) -> list[Problem]:
     found: list[Problem] = []
-    for key_id, key in subject.board.keys.items():
+    for key_id, key in subject.live.keys.items():
         cap, left, reset = key.key_quota_remaining, key.remaining, key.reset_at
         if cap is not None and cap.value <= 0 and not subject.envelope_stale(cap):
             found.append(
@@ -200,13 +200,13 @@ def _models(subject: Subject) -> tuple[ModelQuota, ...]:
     return subject.reading.models if subject.reading and subject.stale is None else ()
 
 
-def export_problems(board: Board, config: Config, now: float) -> list[Problem]:
+def export_problems(live: Live, config: Config, now: float) -> list[Problem]:
     """What is wrong with the OTLP exports at `now` (Unix s). Nothing where they are turned off."""
     if not config.otlp.endpoint:
         return []
-    exports = board.exports
+    exports = live.exports
     patience = STALE_INTERVALS * config.otlp.interval + config.otlp.timeout
-    old = now - (exports.last_success or board.started_at) > patience
+    old = now - (exports.last_success or live.started_at) > patience
     if exports.last_error is not None:
         advice = (
             "Check otlp.endpoint, its credentials and the receiver's log. Nothing is lost: "

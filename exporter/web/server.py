@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from exporter import accepting
-from exporter.config import Listen
+from exporter import accept
+from exporter.config.types import Listen
 from exporter.errors import ListenError
 from exporter.web.app import App
 from exporter.web.protocol import MAX_HEADER_BYTES, Bounds, Connection
@@ -55,7 +55,7 @@ class WebServer:
         server, self._server = self._server, None
         if server is None:
             return
-        await accepting.close(server)
+        await accept.close(server)
         for connection in self._connections:
             connection.finish()
         await self._closed()

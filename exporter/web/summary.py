@@ -6,10 +6,10 @@ from math import inf
 
 import msgspec
 
-from exporter.board import AccountBoard, Reading, is_stale
-from exporter.config import Account, Config
+from exporter.config.types import Account, Config
 from exporter.gateway.readings import AccountReading, Endpoint
 from exporter.ledger.totals import AccountTotals
+from exporter.live import LiveAccount, Reading, is_stale
 from exporter.web.model import TONES, Bar, Figure, Problem, Summary, Tone, worst
 from exporter.web.words import about, ago, money, percent, span
 
@@ -20,7 +20,7 @@ COMFORT = 4
 class Subject(msgspec.Struct, frozen=True):
     """One account as it stands at `now`. `totals` None: the state could not be read."""
 
-    board: AccountBoard
+    live: LiveAccount
     totals: AccountTotals | None
     account: Account | None
     config: Config
@@ -29,12 +29,12 @@ class Subject(msgspec.Struct, frozen=True):
     @property
     def reading(self) -> AccountReading | None:
         """The newest answer of the account endpoint, however old."""
-        return self.board.account
+        return self.live.account
 
     @property
     def stale(self) -> str | None:
         """The age of the account reading in words if it is too old, else None."""
-        status = self.board.endpoints.get(Endpoint.ACCOUNT)
+        status = self.live.endpoints.get(Endpoint.ACCOUNT)
         if self.reading is None or status is None:
             return None
         at = self.reading.observed_at
@@ -43,7 +43,7 @@ class Subject(msgspec.Struct, frozen=True):
 
     def envelope_stale(self, reading: Reading) -> str | None:
         """The age of a number of an envelope if it is too old: polls or the tap renew it."""
-        if not is_stale(reading.observed_at, self.board.interval, self.now):
+        if not is_stale(reading.observed_at, self.live.interval, self.now):
             return None
         return span(self.now - reading.observed_at)
 
@@ -54,7 +54,7 @@ def wallet_figure(subject: Subject, nanos: int | None) -> Figure:
         return Figure(money(nanos), stale=subject.stale)
     if subject.reading is not None:
         return Figure(why="the gateway did not say")
-    status = subject.board.endpoints.get(Endpoint.ACCOUNT)
+    status = subject.live.endpoints.get(Endpoint.ACCOUNT)
     failed = status is not None and status.last_error is not None
     return Figure(why="no poll has succeeded yet" if failed else "waiting for the first answer")
 
@@ -72,10 +72,10 @@ def runway_figure(subject: Subject) -> Figure:
 def summarize(subject: Subject, problems: tuple[Problem, ...]) -> Summary:
     """The account's line. `problems` are its own."""
     reading = subject.reading
-    waiting = not _answered(subject.board)
+    waiting = not _answered(subject.live)
     tone = worst((*(p.tone for p in problems), Tone.WAIT if waiting else Tone.OK))
     return Summary(
-        name=subject.board.name,
+        name=subject.live.name,
         tone=tone,
         state=_state(tone, problems),
         balance=wallet_figure(subject, reading.available if reading else None),
@@ -88,8 +88,8 @@ def summarize(subject: Subject, problems: tuple[Problem, ...]) -> Summary:
     )
 
 
-def _answered(board: AccountBoard) -> bool:
-    return any(status.last_success is not None for status in board.endpoints.values())
+def _answered(live: LiveAccount) -> bool:
+    return any(status.last_success is not None for status in live.endpoints.values())
 
 
 def _state(tone: Tone, problems: tuple[Problem, ...]) -> str:
@@ -111,7 +111,7 @@ def balance_bar(reading: AccountReading | None) -> Bar | None:
 
 
 def _last_answer(subject: Subject) -> str:
-    times = [s.last_success for s in subject.board.endpoints.values() if s.last_success is not None]
+    times = [s.last_success for s in subject.live.endpoints.values() if s.last_success is not None]
     return ago(max(times), subject.now) if times else "never"
 
 
@@ -121,4 +121,4 @@ def _urgency(subject: Subject, tone: Tone) -> tuple[int, float, float, str]:
     ratio = inf
     if reading and reading.available is not None:
         ratio = reading.available / max(1, reading.low_balance_threshold or 1)
-    return (TONES.index(tone), inf if runway is None else runway, ratio, subject.board.name)
+    return (TONES.index(tone), inf if runway is None else runway, ratio, subject.live.name)

@@ -6,15 +6,15 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
-from exporter.board import Board
-from exporter.config import Config
+from exporter.config.types import Config
 from exporter.ledger.totals import AccountTotals
+from exporter.live import Live
 
 
 class View(msgspec.Struct, frozen=True):
     """The objects that are in force now; a reload of the configuration replaces them."""
 
-    board: Board
+    live: Live
     config: Config
     instance_id: str
 

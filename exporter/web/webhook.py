@@ -17,9 +17,8 @@ from typing import Final
 
 from exporter.clock import Clock
 from exporter.gateway.readings import Endpoint
-from exporter.repeats import Repeats
-from exporter.secret import Secret
-from exporter.secret_file import SecretFile
+from exporter.secrets import Secret, SecretFile
+from exporter.throttle import Throttle
 from exporter.traffic import DeliveryOutcome
 from exporter.web.bounds import Bucket, Seen
 from exporter.web.event import Event, read_event
@@ -70,7 +69,7 @@ class Webhook:
     def __init__(self, views: Views, clock: Clock) -> None:
         """`views` gives the objects in force, the configuration among them."""
         self._views = views
-        self._repeats = Repeats(logger, clock)
+        self._throttle = Throttle(logger, clock)
         self._bucket = Bucket(PER_MINUTE, BURST, clock)
         self._seen = Seen(REMEMBERED_SECONDS, REMEMBERED, clock)
         self._file: SecretFile | None = None
@@ -82,10 +81,10 @@ class Webhook:
         except _RefusedError as refused:
             outcome = refused.outcome
             status = _ANSWERS[outcome].status
-            self._repeats.say(
+            self._throttle.say(
                 str(refused), "A delivery to the webhook was answered %d: %s", status, refused
             )
-        self._views().board.tap.deliveries[outcome] += 1
+        self._views().live.tap.deliveries[outcome] += 1
         return _ANSWERS[outcome]
 
     async def _take(self, request: Request) -> DeliveryOutcome:
@@ -159,7 +158,7 @@ class Webhook:
 
     def _ask_for_polls(self, event: Event) -> None:
         """Of the account that the event names, else of all: it may be about any of them."""
-        accounts = self._views().board.accounts.values()
+        accounts = self._views().live.accounts.values()
         named = [
             account
             for account in accounts

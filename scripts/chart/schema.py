@@ -9,10 +9,10 @@ import json
 import re
 import sys
 
-from exporter.configuration.kinds import FLAG as SETTING_FLAG
-from exporter.configuration.kinds import PEM, Pairs, Setting
-from exporter.configuration.kinds import URL as SETTING_URL
-from exporter.configuration.settings import SETTINGS
+from exporter.config.kinds import FLAG as SETTING_FLAG
+from exporter.config.kinds import PEM, Pairs, Setting
+from exporter.config.kinds import URL as SETTING_URL
+from exporter.config.settings import SETTINGS
 from scripts.alerts.thresholds import read
 from scripts.chart.parts import (
     ACCOUNT_NAME,

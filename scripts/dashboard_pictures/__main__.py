@@ -14,9 +14,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from bytespike_simulator.faults import Fault
+from bytespike_simulator.options import Options
 from exporter.gateway.readings import Source as Seer
-from exporter.simulator.faults import Fault
-from exporter.simulator.options import Options
 from exporter.traffic import DeliveryOutcome
 from scripts.browser import Browser, BrowserError, find_chromium
 from scripts.dashboard_pictures.calls import Calls

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from exporter.board import Board
 from exporter.clock import Clock
 from exporter.gateway.readings import Envelope, Observation, Source
-from exporter.repeats import Repeats
-from exporter.secret import Secret
+from exporter.live import Live
+from exporter.secrets import Secret
 from exporter.tap.intake import Intake
+from exporter.throttle import Throttle
 from exporter.traffic import DeliveryOutcome, ProxyOutcome, TapOutcome
 
 _REFUSED_ONE_IN = 25
@@ -17,13 +17,13 @@ _MODELS = ("gpt-5-4", "claude-sonnet-5")
 class Calls:
     """What the tap of one exporter sees: its accounts' own keys, and one more that is tapped."""
 
-    def __init__(self, board: Board, account: str, clock: Clock, repeats: Repeats) -> None:
+    def __init__(self, live: Live, account: str, clock: Clock, throttle: Throttle) -> None:
         """Keys of no account belong to `account`."""
-        self._board = board
+        self._board = live
         self._clock = clock
-        self._intake = Intake(board, account, clock, repeats)
+        self._intake = Intake(live, account, clock, throttle)
         self._number = 0
-        board.tap.observing = board.tap.proxying = board.tap.hooked = True
+        live.tap.observing = live.tap.proxying = live.tap.hooked = True
 
     def happen(self, key: str, number: int, source: Source, *, refused: int = 429) -> None:
         """So many calls with a key until now; every 25th is refused with that status."""

@@ -17,18 +17,18 @@ from urllib.parse import quote
 
 import httpx
 
-from exporter.board import Board
-from exporter.complaints import Complaints
-from exporter.config import Account, Config, Gateway, Otlp, Poll, Usage, UsageStart
-from exporter.fleet import Fleet, Surroundings
+from bytespike_simulator.app import Simulator
+from bytespike_simulator.options import Options
+from bytespike_simulator.server import running
+from exporter.config.types import Account, Config, Gateway, Otlp, Poll, Usage, UsageStart
 from exporter.ledger.store import Store
 from exporter.ledger.worker import ThreadWorker
-from exporter.prometheus import render
-from exporter.repeats import Repeats
-from exporter.simulator.app import Simulator
-from exporter.simulator.options import Options
-from exporter.simulator.server import running
-from exporter.snapshot import take
+from exporter.live import Live
+from exporter.metrics.prometheus import render
+from exporter.metrics.snapshot import take
+from exporter.polling.complaints import Complaints
+from exporter.runtime import Runtime, Surroundings
+from exporter.throttle import Throttle
 from scripts.dashboard_pictures.calls import Calls
 
 MINUTE, HOUR = 60.0, 3600.0
@@ -81,9 +81,9 @@ class Receivers(NamedTuple):
 class Exporter:
     """One exporter with a state file of its own."""
 
-    def __init__(self, name: str, fleet: Fleet, around: Surroundings, scraped: str) -> None:
+    def __init__(self, name: str, runtime: Runtime, around: Surroundings, scraped: str) -> None:
         self.name = name
-        self._fleet = fleet
+        self._fleet = runtime
         self._around = around
         self._scraped = scraped
 
@@ -104,7 +104,7 @@ class Exporter:
         """As a scraper would store it: `/metrics` at this instant, with its own labels."""
         totals = await self._around.worker.do(self._fleet.ledger.totals)
         now = self._around.clock.now()
-        body = render(take(self._around.board, totals, now), openmetrics=False)
+        body = render(take(self._around.live, totals, now), openmetrics=False)
         added = "&".join(
             f"extra_label={quote(label, safe='=')}"
             for label in ("job=bytespike-exporter", f"instance={self.name}:9464")
@@ -115,7 +115,7 @@ class Exporter:
     def tap(self, account: str) -> Calls:
         """Give the exporter a tap; keys of no account belong to `account`."""
         around = self._around
-        return Calls(around.board, account, around.clock, around.repeats)
+        return Calls(around.live, account, around.clock, around.throttle)
 
     async def end(self) -> None:
         """Close the state file and the connections."""
@@ -173,7 +173,7 @@ async def replay(
             config = _config(folder / f"{name}.db", {a: urls[a] for a in accounts}, receivers.otlp)
             keys = {_variable(account): gateways[account].api_key for account in accounts}
             around = _surroundings(config, clock, keys)
-            exporter = Exporter(name, Fleet(config, around), around, receivers.scraped)
+            exporter = Exporter(name, Runtime(config, around), around, receivers.scraped)
             await exporter.begin()
             stack.push_async_callback(exporter.end)
             exporters.append(exporter)
@@ -200,13 +200,13 @@ def _variable(account: str) -> str:
 
 
 def _surroundings(config: Config, clock: JumpingClock, keys: dict[str, str]) -> Surroundings:
-    repeats = Repeats(logging.getLogger("exporter.replay"), clock)
+    throttle = Throttle(logging.getLogger("exporter.replay"), clock)
     return Surroundings(
-        board=Board(clock.now()),
+        live=Live(clock.now()),
         store=Store(config.state_path),
         worker=ThreadWorker(),
         clock=clock,
-        repeats=repeats,
-        complaints=Complaints(repeats, clock),
+        throttle=throttle,
+        complaints=Complaints(throttle, clock),
         environ=keys,
     )

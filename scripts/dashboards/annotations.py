@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.models import dashboard as model
 
-from exporter.attributes import KIND
-from exporter.catalogue import BILLING_LAST
-from exporter.prometheus import label_name
+from exporter.metrics.attributes import KIND
+from exporter.metrics.catalogue import BILLING_LAST
+from exporter.metrics.prometheus import label_name
 from scripts.dashboards.panels import DATASOURCE, STEP
 from scripts.dashboards.promql import gauge, labels, matcher, series
 

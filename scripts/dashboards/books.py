@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from exporter import attributes as a
-from exporter import catalogue as c
-from exporter.prometheus import label_name
+from exporter.metrics import attributes as a
+from exporter.metrics import catalogue as c
+from exporter.metrics.prometheus import label_name
 from scripts.dashboards import common as q
 from scripts.dashboards import limits
 from scripts.dashboards.frame import Tile

@@ -10,9 +10,9 @@ from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import dashboard as model
 
-from exporter.attributes import ACCOUNT
-from exporter.catalogue import GATEWAY_UP
-from exporter.prometheus import label_name, prometheus_name
+from exporter.metrics.attributes import ACCOUNT
+from exporter.metrics.catalogue import GATEWAY_UP
+from exporter.metrics.prometheus import label_name, prometheus_name
 from scripts.dashboards.panels import DATASOURCE
 
 TAG = "bytespike"

@@ -9,9 +9,9 @@ whose name two exporters learned at different times.
 
 from __future__ import annotations
 
-from exporter.attributes import ACCOUNT
-from exporter.catalogue import Kind, Metric
-from exporter.prometheus import label_name, prometheus_name
+from exporter.metrics.attributes import ACCOUNT
+from exporter.metrics.catalogue import Kind, Metric
+from exporter.metrics.prometheus import label_name, prometheus_name
 
 RATE = "$__rate_interval"
 RANGE = "$__range"

@@ -6,10 +6,10 @@ tap tells. Where there is no tap, panels say so.
 
 from __future__ import annotations
 
-from exporter import attributes as a
-from exporter import catalogue as c
-from exporter.catalogue import Metric
-from exporter.prometheus import label_name, prometheus_name
+from exporter.metrics import attributes as a
+from exporter.metrics import catalogue as c
+from exporter.metrics.catalogue import Metric
+from exporter.metrics.prometheus import label_name, prometheus_name
 from scripts.dashboards import common as q
 from scripts.dashboards import limits
 from scripts.dashboards.frame import Tile

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.findings import DETAILED, Finding, table
+from exporter.check_report import DETAILED, Tried, table
 from tests.commands.programs import KEY, Exporter, configured, finished
 from tests.e2e.gateway import Gateway
 from tests.otlp.receivers import HttpReceiver, Reply, free_port
@@ -197,7 +197,7 @@ def test_names_that_forge_lines_and_terminals_without_unicode_do_no_harm(
     ended = finished("check", "--config", config, folder=tmp_path, variables=plain)
     assert ended.returncode == 0
     assert r"sk-byts-\u2026" in ended.stdout
-    lines = list(table([Finding("a\x1b[2J\nok", "usage", False, "b\r\n  ok    all is well")]))
+    lines = list(table([Tried("a\x1b[2J\nok", "usage", False, "b\r\n  ok    all is well")]))
     assert len(lines) == 3
     assert lines[0].isprintable()
 
@@ -205,16 +205,16 @@ def test_names_that_forge_lines_and_terminals_without_unicode_do_no_harm(
 # -- many accounts ----------------------------------------------------------------------
 
 
-def many(number: int, failing: int, said: str = "network: down") -> list[Finding]:
+def many(number: int, failing: int, said: str = "network: down") -> list[Tried]:
     return [
-        Finding(f"a{n}", what, n >= failing, "fine" if n >= failing else said.format(n=f"a{n}"))
+        Tried(f"a{n}", what, n >= failing, "fine" if n >= failing else said.format(n=f"a{n}"))
         for n in range(number)
         for what in ("account", "usage")
     ]
 
 
 def test_a_thousand_accounts_that_work_are_a_few_lines() -> None:
-    lines = list(table([*many(1000, 0), Finding("", "state", True, "can be made")]))
+    lines = list(table([*many(1000, 0), Tried("", "state", True, "can be made")]))
     assert lines == [
         "  ok    account  1,000 of 1,000 accounts",
         "  ok    usage    1,000 of 1,000 accounts",

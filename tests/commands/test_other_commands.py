@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from exporter.catalogue import CATALOGUE
+from exporter.metrics.catalogue import CATALOGUE
 from tests.commands.programs import finished, program
 from tests.otlp.receivers import HttpReceiver, black_hole
 from tests.peers.process import Peer, until

@@ -5,10 +5,10 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from exporter.config import Config
-from exporter.config_file import describe, parse
-from exporter.configuration import values
-from exporter.configuration.settings import ACCOUNT_KEYS, SETTINGS
+from exporter.config import values
+from exporter.config.load import describe, parse
+from exporter.config.settings import ACCOUNT_KEYS, SETTINGS
+from exporter.config.types import Config
 from exporter.errors import ConfigError
 
 ENVIRON = {"BYTESPIKE_API_KEY": "sk-byts-0123456789abcdef"}

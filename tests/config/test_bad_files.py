@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from exporter.config_file import load, parse
-from exporter.configuration import tree
-from exporter.configuration.problems import Problems
+from exporter.config import tree
+from exporter.config.load import load, parse
+from exporter.config.problems import Problems
 from exporter.errors import ConfigError
 
 BAD = sorted((Path(__file__).parent / "bad").glob("*.yaml"))

@@ -4,7 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config import (
+from exporter.config.kinds import Kind
+from exporter.config.load import describe, load, parse
+from exporter.config.reference import markdown
+from exporter.config.settings import SETTINGS
+from exporter.config.types import (
     Account,
     Compression,
     Config,
@@ -20,11 +24,7 @@ from exporter.config import (
     UsageStart,
     Webhook,
 )
-from exporter.config_doc import markdown
-from exporter.config_file import describe, load, parse
-from exporter.configuration.kinds import Kind
-from exporter.configuration.settings import SETTINGS
-from exporter.secret import Secret
+from exporter.secrets import Secret
 
 ROOT = Path(__file__).parents[2]
 ENVIRON = {"BYTESPIKE_API_KEY": "sk-byts-0123456789abcdef"}

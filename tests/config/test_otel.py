@@ -2,10 +2,10 @@
 
 import pytest
 
-from exporter.config import Compression, Config, Protocol
-from exporter.config_file import parse
+from exporter.config.load import parse
+from exporter.config.types import Compression, Config, Protocol
 from exporter.errors import ConfigError
-from exporter.secret import Secret
+from exporter.secrets import Secret
 
 KEY = {"BYTESPIKE_API_KEY": "sk-byts-0123456789abcdef"}
 LEAST = "accounts: [{name: prod, api_key_env: BYTESPIKE_API_KEY}]\n"

@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from exporter.board import AccountBoard, Board
-from exporter.complaints import Complaints
 from exporter.errors import GatewayError, ResponseTooLargeError
 from exporter.gateway.readings import (
     AccountReading,
@@ -28,8 +26,10 @@ from exporter.gateway.readings import (
 from exporter.ledger.cursor import hour_of
 from exporter.ledger.ledger import Ledger, Rules
 from exporter.ledger.store import Store
-from exporter.repeats import Repeats
-from exporter.streams import Books
+from exporter.live import Live, LiveAccount
+from exporter.polling.complaints import Complaints
+from exporter.polling.reader import Books
+from exporter.throttle import Throttle
 
 NOW = 1_779_372_000.0
 """21 May 2026, 14:00 UTC."""
@@ -221,7 +221,7 @@ def _pages(found: list[Any], size: int) -> Iterator[list[Any]]:
 
 
 class Scene:
-    """One account's board, ledger and gateway, in simulated time."""
+    """One account's live, ledger and gateway, in simulated time."""
 
     def __init__(self, store: Store, rules: Rules, back: float = 0.0) -> None:
         self.clock = VirtualClock()
@@ -231,11 +231,11 @@ class Scene:
         self.ledger.open_account(NAME, self.clock.now() - back, self.clock.now())
         self.books = Books(self.ledger, self.worker, self.clock)
         self.gateway = FakeGateway(self.clock)
-        self.board = Board(self.clock.now())
-        self.account = AccountBoard(NAME, dict(INTERVALS))
-        self.board.accounts[NAME] = self.account
-        self.repeats = Repeats(_logger(), self.clock)
-        self.complaints = Complaints(self.repeats, self.clock)
+        self.live = Live(self.clock.now())
+        self.account = LiveAccount(NAME, dict(INTERVALS))
+        self.live.accounts[NAME] = self.account
+        self.throttle = Throttle(_logger(), self.clock)
+        self.complaints = Complaints(self.throttle, self.clock)
 
     @property
     def cost(self) -> int:

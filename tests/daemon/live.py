@@ -12,9 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from exporter.config import Account, Config, Gateway, Listen, Otlp, Poll, Usage, UsageStart
+from bytespike_simulator import Fault, Simulator, quiet, running
+from exporter.config.types import Account, Config, Gateway, Listen, Otlp, Poll, Usage, UsageStart
 from exporter.daemon import Daemon
-from exporter.simulator import Fault, Simulator, quiet, running
 
 VARIABLE = "SIMULATED_KEY"
 PATIENCE = 10.0
@@ -106,7 +106,7 @@ async def until(look: Callable[[], object], seconds: float = PATIENCE) -> None:
 
 def polled(live: Live, name: str = "prod") -> bool:
     """Whether every endpoint of the account has answered."""
-    account = live.daemon._around.board.accounts.get(name)
+    account = live.daemon._around.live.accounts.get(name)
     return account is not None and all(s.last_success for s in account.endpoints.values())
 
 

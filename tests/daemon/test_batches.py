@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.gateway.paging import PAGE_SIZE
-from exporter.streams import BATCH, HELD, batch_of
+from exporter.polling.reader import BATCH, HELD, batch_of
 
 
 def test_a_single_account_commits_large_batches() -> None:

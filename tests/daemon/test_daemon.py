@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from bytespike_simulator.wallet import CREDITS
 from exporter import daemon as daemon_module
 from exporter import threads
-from exporter.config import Config, Listen, Otlp
+from exporter.config.types import Config, Listen, Otlp
 from exporter.daemon import Daemon
 from exporter.errors import ListenError, StateLockedError
 from exporter.gateway.readings import Endpoint
 from exporter.ledger.store import Store
-from exporter.simulator.wallet import CREDITS
 from tests.daemon.live import daemon, gateway, hanging_ledger, polled, said, until
 from tests.otlp.receivers import HttpReceiver, black_hole, free_port
 
@@ -105,7 +105,7 @@ async def test_a_hanging_state_file_is_told_and_the_gauges_go_on(
             async with daemon(live):
                 await until(lambda: polled(live))
                 with hanging_ledger(live):
-                    await until(lambda: not live.daemon._around.board.state_writable)
+                    await until(lambda: not live.daemon._around.live.state_writable)
                     assert said(caplog, "has not answered for 0.3 s: check the disk")
                     body = (await live.get("/readyz")).json()
                     assert body["state"]["writable"] is False
@@ -113,7 +113,7 @@ async def test_a_hanging_state_file_is_told_and_the_gauges_go_on(
                     await until(lambda: live.simulator.requests["account"] > asked + 2)
                     sent = len(receiver.received)
                     await until(lambda: len(receiver.received) > sent + 1)
-                await until(lambda: live.daemon._around.board.state_writable)
+                await until(lambda: live.daemon._around.live.state_writable)
 
 
 async def test_a_busy_port_ends_the_start_and_exports_nothing(tmp_path: Path) -> None:

@@ -12,11 +12,11 @@ from typing import TypeVar
 import pytest
 
 from exporter import threads
-from exporter.board import ExportOutcome
 from exporter.errors import StateError
-from exporter.exports import HEAD_START, ExportLoop
+from exporter.export_loop import HEAD_START, ExportLoop
+from exporter.live import ExportOutcome
+from exporter.metrics.snapshot import Snapshot
 from exporter.otlp.result import ExportResult, failure, partial, success
-from exporter.snapshot import Snapshot
 from tests.daemon.fakes import NAME, NOW, USD, Scene, scene, settle
 
 pytestmark = pytest.mark.anyio
@@ -64,7 +64,7 @@ def receiver_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[Scene], Receiver]:
 
 
 def loop_of(made: Scene, receiver: Receiver, interval: float = 30.0) -> ExportLoop:
-    return ExportLoop(receiver, made.board, made.books, made.repeats, interval)  # type: ignore[arg-type]
+    return ExportLoop(receiver, made.live, made.books, made.throttle, interval)  # type: ignore[arg-type]
 
 
 @asynccontextmanager
@@ -136,10 +136,10 @@ async def test_every_outcome_is_recorded_as_what_it_was(
         receiver = receiver_of(made)
         receiver.answer = answer
         await once(made, loop_of(made, receiver))
-        counts = made.board.exports.outcomes
+        counts = made.live.exports.outcomes
         assert counts == {one: int(one is outcome) for one in ExportOutcome}
-        assert made.board.exports.last_error == answer.error
-        assert (made.board.exports.last_success is None) == (answer.error is not None)
+        assert made.live.exports.last_error == answer.error
+        assert (made.live.exports.last_success is None) == (answer.error is not None)
 
 
 async def test_trouble_with_the_receiver_is_said_once_and_so_is_its_end(
@@ -323,4 +323,4 @@ async def test_a_loop_that_was_replaced_closes_after_its_export(
         await made.clock.advance(2)
         assert (early, receiver.closed) == (False, True)
         assert retiring.done()
-        assert made.board.exports.outcomes[ExportOutcome.SUCCESS] == 1
+        assert made.live.exports.outcomes[ExportOutcome.SUCCESS] == 1

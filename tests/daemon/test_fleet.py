@@ -11,17 +11,25 @@ from pathlib import Path
 
 import pytest
 
-from exporter import fleet as fleet_module
-from exporter.board import Board, RowOutcome
-from exporter.complaints import Complaints
-from exporter.config import Account, Config, Otlp, Poll, Usage, UsageStart
+from exporter import runtime as fleet_module
+from exporter.config.types import Account, Config, Otlp, Poll, Usage, UsageStart
 from exporter.errors import ConfigError, Outcome, ServerError, StateError
-from exporter.fleet import FIRST_POLLS, RESTART, Fleet, Surroundings, connect, intervals, resource
 from exporter.gateway.readings import Endpoint
 from exporter.ledger.store import Store
+from exporter.live import Live, RowOutcome
+from exporter.metrics.snapshot import Snapshot
 from exporter.otlp.result import ExportResult, success
-from exporter.repeats import Repeats
-from exporter.snapshot import Snapshot
+from exporter.polling.complaints import Complaints
+from exporter.runtime import (
+    FIRST_POLLS,
+    RESTART,
+    Runtime,
+    Surroundings,
+    connect,
+    intervals,
+    resource,
+)
+from exporter.throttle import Throttle
 from tests.daemon.fakes import DAY, NOW, FakeGateway, InlineWorker, VirtualClock
 
 pytestmark = pytest.mark.anyio
@@ -39,14 +47,14 @@ class Yard:
         self.store.db.execute("PRAGMA synchronous = OFF")
         self.gateways: dict[str, FakeGateway] = {}
         self.sent: list[tuple[float, Snapshot]] = []
-        repeats = Repeats(logging.getLogger("exporter"), self.clock)
+        throttle = Throttle(logging.getLogger("exporter"), self.clock)
         self.around = Surroundings(
-            board=Board(NOW),
+            live=Live(NOW),
             store=self.store,
             worker=self.worker,
             clock=self.clock,
-            repeats=repeats,
-            complaints=Complaints(repeats, self.clock),
+            throttle=throttle,
+            complaints=Complaints(throttle, self.clock),
             environ={},
         )
         monkeypatch.setattr(fleet_module, "GatewayClient", self._client)
@@ -79,15 +87,15 @@ def config(*names: str, **changes: object) -> Config:
 
 
 @asynccontextmanager
-async def started(yard: Yard, wanted: Config) -> AsyncIterator[Fleet]:
-    fleet = Fleet(wanted, yard.around)
-    await fleet.open()
-    fleet.take_over()
-    fleet.start()
+async def started(yard: Yard, wanted: Config) -> AsyncIterator[Runtime]:
+    runtime = Runtime(wanted, yard.around)
+    await runtime.open()
+    runtime.take_over()
+    runtime.start()
     try:
-        yield fleet
+        yield runtime
     finally:
-        await fleet.stop()
+        await runtime.stop()
 
 
 async def test_first_polls_are_spread_over_the_accounts(yard: Yard) -> None:
@@ -104,10 +112,10 @@ async def test_a_mistake_in_one_part_is_logged_and_leaves_the_others_alone(
     async with started(yard, config("prod", "test")):
         yard.gateways["prod"].failing[USAGE] = RuntimeError("a mistake")
         await yard.clock.advance(200)
-        statuses = yard.around.board.accounts["prod"].endpoints
+        statuses = yard.around.live.accounts["prod"].endpoints
         assert statuses[ACCOUNT].polls[Outcome.SUCCESS] >= 3
         assert statuses[USAGE].polls == {}
-        assert yard.around.board.accounts["test"].endpoints[USAGE].polls[Outcome.SUCCESS] >= 3
+        assert yard.around.live.accounts["test"].endpoints[USAGE].polls[Outcome.SUCCESS] >= 3
         assert len(yard.gateways["prod"].of(ACCOUNT)) <= 5, "no loop was doubled"
         crashes = [record for record in caplog.records if record.exc_info]
         assert len(crashes) == pytest.approx(200 / RESTART, abs=2)
@@ -147,29 +155,29 @@ async def test_the_first_export_does_not_wait_for_history(yard: Yard) -> None:
         await yard.clock.advance(0.5)
         await asyncio.sleep(0.05)
         assert [at - NOW for at, _ in yard.sent] == pytest.approx([0.2], abs=0.1)
-        assert yard.around.board.accounts["prod"].endpoints[USAGE].up is None
+        assert yard.around.live.accounts["prod"].endpoints[USAGE].up is None
 
 
 async def test_an_account_that_stays_keeps_what_was_read_through_a_reload(yard: Yard) -> None:
-    board = yard.around.board
+    live = yard.around.live
     async with started(yard, config("prod", "old")):
         await yard.clock.advance(100)
-        before = board.accounts["prod"]
+        before = live.accounts["prod"]
         before.rows[RowOutcome.REJECTED] = 3
         polls = before.endpoints[ACCOUNT].polls[Outcome.SUCCESS]
         assert before.account is not None
     wanted = config("new", "prod", poll=Poll(account=7.0), transactions_enabled=False)
-    async with started(yard, wanted) as fleet:
-        assert list(board.accounts) == ["new", "prod"]
-        prod = board.accounts["prod"]
+    async with started(yard, wanted) as runtime:
+        assert list(live.accounts) == ["new", "prod"]
+        prod = live.accounts["prod"]
         assert prod.account is before.account
         assert prod.rows[RowOutcome.REJECTED] == 3
         assert list(prod.endpoints) == [ACCOUNT, USAGE]
         await yard.clock.advance(70)
         assert prod.endpoints[ACCOUNT].interval == 7.0
         assert prod.endpoints[ACCOUNT].polls[Outcome.SUCCESS] >= polls + 9
-        assert board.accounts["new"].endpoints[ACCOUNT].up is True
-        assert set(fleet.ledger.totals()) == {"new", "prod"}
+        assert live.accounts["new"].endpoints[ACCOUNT].up is True
+        assert set(runtime.ledger.totals()) == {"new", "prod"}
         asked = len(yard.gateways["old"].asked)
         await yard.clock.advance(100)
         assert len(yard.gateways["old"].asked) == asked
@@ -178,13 +186,13 @@ async def test_an_account_that_stays_keeps_what_was_read_through_a_reload(yard: 
 async def test_what_was_read_at_leisure_outlives_a_reload_during_an_outage(yard: Yard) -> None:
     async with started(yard, config("prod")):
         await yard.clock.advance(100)
-        relaxed = yard.around.board.accounts["prod"].endpoints[ACCOUNT]
+        relaxed = yard.around.live.accounts["prod"].endpoints[ACCOUNT]
         relaxed.keep_pace(600.0, yard.clock.now())
     await yard.clock.advance(400)
     yard.gateways["prod"].failing[ACCOUNT] = ServerError("down")
     async with started(yard, config("prod")):
         await yard.clock.advance(100)
-        status = yard.around.board.accounts["prod"].endpoints[ACCOUNT]
+        status = yard.around.live.accounts["prod"].endpoints[ACCOUNT]
         assert status.up is False
         assert not status.stale(yard.clock.now())
 
@@ -192,32 +200,32 @@ async def test_what_was_read_at_leisure_outlives_a_reload_during_an_outage(yard:
 async def test_a_fleet_that_cannot_open_the_ledger_has_changed_nothing(yard: Yard) -> None:
     async with started(yard, config("prod")):
         yard.worker.broken = StateError("the disk is full")
-        fleet = Fleet(config("other"), yard.around)
+        runtime = Runtime(config("other"), yard.around)
         with pytest.raises(StateError):
-            await fleet.open()
-        await fleet.stop()
+            await runtime.open()
+        await runtime.stop()
         yard.worker.broken = None
-        assert list(yard.around.board.accounts) == ["prod"]
+        assert list(yard.around.live.accounts) == ["prod"]
 
 
 async def test_one_round_gives_every_error(yard: Yard) -> None:
-    fleet = Fleet(config(*(f"a{number}" for number in range(30))), yard.around)
-    await fleet.open()
-    fleet.take_over()
+    runtime = Runtime(config(*(f"a{number}" for number in range(30))), yard.around)
+    await runtime.open()
+    runtime.take_over()
     yard.gateways["a7"].failing[USAGE] = StateError("one")
     yard.gateways["a8"].failing[ACCOUNT] = StateError("two")
-    errors = await fleet.poll_once()
+    errors = await runtime.poll_once()
     assert sorted(map(str, errors)) == ["one", "two"]
     assert all(len(gateway.asked) >= 3 for gateway in yard.gateways.values())
-    await fleet.stop()
+    await runtime.stop()
 
 
 async def test_after_a_lost_state_history_is_not_counted_again(yard: Yard) -> None:
     yard.store.recovered_from = Path("state.db.damaged-1")
-    fleet = Fleet(config("prod", usage=Usage(start=UsageStart(back=DAY))), yard.around)
-    await fleet.open()
-    assert fleet.ledger.cursor("prod", "usage").start == NOW
-    await fleet.stop()
+    runtime = Runtime(config("prod", usage=Usage(start=UsageStart(back=DAY))), yard.around)
+    await runtime.open()
+    assert runtime.ledger.cursor("prod", "usage").start == NOW
+    await runtime.stop()
 
 
 def test_what_is_turned_off_is_not_polled() -> None:

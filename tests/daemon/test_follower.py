@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.errors import GatewayError, ResponseTooLargeError, StateError
-from exporter.follower import FEW_ROWS, MANY_ROWS, DriftAlarm, Follower
 from exporter.gateway.readings import Endpoint
 from exporter.ledger.cursor import FIRST_SPAN, LONGEST_SPAN, OVERLAP
 from exporter.ledger.ledger import Rules
-from exporter.streams import TransactionsReader, UsageReader
+from exporter.polling.follower import FEW_ROWS, MANY_ROWS, DriftAlarm, Follower
+from exporter.polling.reader import TransactionsReader, UsageReader
 from tests.daemon.fakes import DAY, HOUR, NAME, NOW, USD, Scene, scene
 
 pytestmark = pytest.mark.anyio

@@ -14,8 +14,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.board import AccountBoard
-from exporter.complaints import LINES
 from exporter.errors import (
     AuthError,
     GatewayError,
@@ -27,8 +25,10 @@ from exporter.errors import (
     StateError,
 )
 from exporter.gateway.readings import Endpoint
-from exporter.poller import JITTER, AccountPoller
-from exporter.repeats import EVERY
+from exporter.live import LiveAccount
+from exporter.polling.complaints import LINES
+from exporter.polling.poller import JITTER, AccountPoller
+from exporter.throttle import EVERY
 from tests.daemon.fakes import NAME, NOW, USD, Scene, scene
 
 pytestmark = pytest.mark.anyio
@@ -36,14 +36,14 @@ pytestmark = pytest.mark.anyio
 ACCOUNT, USAGE, TRANSACTIONS = Endpoint.ACCOUNT, Endpoint.USAGE, Endpoint.TRANSACTIONS
 
 
-def poller(made: Scene, account: AccountBoard | None = None) -> AccountPoller:
+def poller(made: Scene, account: LiveAccount | None = None) -> AccountPoller:
     return AccountPoller(
-        made.board,
+        made.live,
         account or made.account,
         made.gateway,  # type: ignore[arg-type]
         made.books,
         random.Random(7),
-        made.repeats,
+        made.throttle,
         made.complaints,
     )
 
@@ -188,14 +188,14 @@ async def test_a_state_that_cannot_be_written_keeps_the_account_gauges(
             assert account.polls == {Outcome.SUCCESS: 4}
             assert made.account.account is not None
             assert made.account.endpoints[USAGE].last_success is None
-            assert (made.board.state_writable, made.board.state_error) == (
+            assert (made.live.state_writable, made.live.state_error) == (
                 False,
                 "the disk is full",
             )
             assert len(lines(caplog, "the disk is full")) == 1
             made.worker.broken = None
             await made.clock.advance(66)
-            assert (made.board.state_writable, made.board.state_error) == (True, None)
+            assert (made.live.state_writable, made.live.state_error) == (True, None)
             assert len(lines(caplog, "can be written again")) == 1
         assert made.account.endpoints[USAGE].last_success is not None
 

@@ -12,13 +12,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from bytespike_simulator.wallet import CREDITS
 from exporter import daemon as daemon_module
-from exporter.board import ExportOutcome
-from exporter.config import Listen, Otlp
+from exporter.config.types import Listen, Otlp
 from exporter.errors import ConfigError, StateError
 from exporter.gateway.readings import Endpoint
 from exporter.ledger.store import Store
-from exporter.simulator.wallet import CREDITS
+from exporter.live import ExportOutcome
 from tests.daemon.live import daemon, gateway, hanging_ledger, polled, said, until
 from tests.otlp.receivers import HttpReceiver, black_hole, free_port
 
@@ -41,13 +41,13 @@ async def test_a_reload_changes_accounts_and_intervals_and_says_so(
         )
         live.reload(wanted)
         await until(lambda: polled(live, "test"))
-        board = live.daemon._around.board
-        assert list(board.accounts) == ["test", "prod"]
-        assert board.accounts["prod"].endpoints[ACCOUNT].interval == 0.3
+        shown = live.daemon._around.live
+        assert list(shown.accounts) == ["test", "prod"]
+        assert shown.accounts["prod"].endpoints[ACCOUNT].interval == 0.3
         assert said(caplog, "Configuration reloaded")
         assert said(caplog, "this is not what you want")
         live.reload(replace(wanted, accounts=wanted.accounts[:1]))
-        await until(lambda: list(board.accounts) == ["test"])
+        await until(lambda: list(shown.accounts) == ["test"])
         assert 'account_name="prod"' not in (await live.get("/metrics")).text
 
 
@@ -71,12 +71,12 @@ async def test_an_invalid_configuration_changes_nothing_and_every_problem_is_tol
 ) -> None:
     async with gateway(tmp_path) as live, daemon(live):
         await until(lambda: polled(live))
-        fleet = live.daemon._fleet
+        runtime = live.daemon._runtime
         live.reload(ConfigError(("poll.usage: is too short", "accounts: is missing")))
         await until(lambda: said(caplog, "accounts: is missing"))
         assert said(caplog, "poll.usage: is too short")
         assert said(caplog, "the old one stays in force")
-        assert live.daemon._fleet is fleet
+        assert live.daemon._runtime is runtime
         polls = live.simulator.requests["account"]
         await until(lambda: live.simulator.requests["account"] > polls + 2)
 
@@ -90,7 +90,7 @@ async def test_a_reload_that_the_state_file_spoils_changes_nothing(
             patch.setattr(Store, "transaction", _full)
             live.reload(replace(live.config, accounts=(live.account("other"),)))
             await until(lambda: said(caplog, "send SIGHUP again"))
-        assert list(live.daemon._around.board.accounts) == ["prod"]
+        assert list(live.daemon._around.live.accounts) == ["prod"]
         live.daemon.reload()
         await until(lambda: polled(live, "other"))
 
@@ -161,7 +161,7 @@ async def test_a_reload_while_the_receiver_hangs_keeps_polling_and_its_word(
             live.change(otlp=hanging)
             async with daemon(live):
                 await until(lambda: polled(live))
-                exports = live.daemon._fleet.exports
+                exports = live.daemon._runtime.exports
                 assert exports is not None
                 await until(exports._exporting.locked)
                 with HttpReceiver() as receiver:
@@ -169,7 +169,7 @@ async def test_a_reload_while_the_receiver_hangs_keeps_polling_and_its_word(
                     live.reload(replace(live.config, otlp=otlp))
                     await until(lambda: receiver.received)
                     assert live.daemon._retiring, "nothing waited for the old receiver"
-                    outcomes = live.daemon._around.board.exports.outcomes
+                    outcomes = live.daemon._around.live.exports.outcomes
                     await until(lambda: outcomes[ExportOutcome.SUCCESS])
                     await until(lambda: not live.daemon._retiring)
 

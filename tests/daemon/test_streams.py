@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from exporter.board import AccountBoard, RowOutcome
 from exporter.errors import BadRequestError, GatewayError, NetworkError
 from exporter.gateway.readings import Endpoint, Rejected
 from exporter.ledger.cursor import Slice
-from exporter.rejections import LINES, Rejections
-from exporter.repeats import EVERY
-from exporter.streams import BATCH, LOOK_BACK, Read, TransactionsReader, UsageReader
+from exporter.live import LiveAccount, RowOutcome
+from exporter.polling.reader import BATCH, LOOK_BACK, Read, TransactionsReader, UsageReader
+from exporter.polling.rejections import LINES, Rejections
+from exporter.throttle import EVERY
 from tests.daemon.fakes import DAY, HOUR, INTERVALS, NAME, NOW, USD, Scene, VirtualClock, scene
 
 pytestmark = pytest.mark.anyio
@@ -103,7 +103,7 @@ def test_a_flood_of_bad_rows_is_counted_in_full_and_told_in_a_few_lines(
 ) -> None:
     caplog.set_level(logging.DEBUG, "exporter")
     clock = VirtualClock()
-    rejections = Rejections(AccountBoard(NAME, dict(INTERVALS)), Endpoint.USAGE, clock)
+    rejections = Rejections(LiveAccount(NAME, dict(INTERVALS)), Endpoint.USAGE, clock)
 
     def flood(begin: int) -> int:
         return rejections.note(Rejected(f"r{n}", "NaN") for n in range(begin, begin + 1000))
@@ -121,10 +121,10 @@ def test_a_flood_of_bad_rows_is_counted_in_full_and_told_in_a_few_lines(
 
 
 def test_what_is_remembered_of_bad_rows_is_bounded() -> None:
-    board = AccountBoard(NAME, dict(INTERVALS))
-    rejections = Rejections(board, Endpoint.USAGE, VirtualClock())
+    live = LiveAccount(NAME, dict(INTERVALS))
+    rejections = Rejections(live, Endpoint.USAGE, VirtualClock())
     rejections.note(Rejected(str(number), "bad") for number in range(25_000))
-    assert len(board.rejected[Endpoint.USAGE]) == 10_000
+    assert len(live.rejected[Endpoint.USAGE]) == 10_000
     assert rejections.note([Rejected("24999", "bad")]) == 0
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from exporter.config import Account, Listen, Tap, TapProxy
+from exporter.config.types import Account, Listen, Tap, TapProxy
 from exporter.errors import ListenError
 from exporter.gateway.readings import Endpoint
 from exporter.tap.hook import AsyncQuotaTap
@@ -38,9 +38,9 @@ async def tapped(folder: Path, tap: Tap | None = None) -> AsyncIterator[Live]:
 
 
 def at(live: Live, path: str) -> str:
-    door = live.daemon._doors.at(path)
-    assert door is not None
-    return door.address
+    listener = live.daemon._listeners.at(path)
+    assert listener is not None
+    return listener.address
 
 
 def key(live: Live) -> dict[str, str]:
@@ -68,7 +68,7 @@ async def test_a_call_through_the_proxy_is_seen_and_so_is_one_that_the_hook_tell
         }
         async with httpx.AsyncClient(trust_env=False, event_hooks=hooks) as client:
             await client.get(f"{live.url}/v1/models", headers=key(live))
-        traffic = live.daemon._around.board.accounts["prod"].traffic
+        traffic = live.daemon._around.live.accounts["prod"].traffic
         await until(lambda: len(traffic.responses) == 2)
         [told] = await metric(live, 'gen_ai_response_model="gpt-5-4"')
         assert told.startswith("bytespike_tap_responses_total{")
@@ -84,7 +84,7 @@ async def test_a_refusal_on_the_traffic_shows_the_empty_wallet_at_once(tmp_path:
         live.change(tap=Tap(None, None, TapProxy(ANY)), poll=poll)
         async with daemon(live):
             await until(lambda: polled(live))
-            status = live.daemon._around.board.accounts["prod"].endpoints[Endpoint.ACCOUNT]
+            status = live.daemon._around.live.accounts["prod"].endpoints[Endpoint.ACCOUNT]
             before = status.next_poll
             assert before is not None
             live.simulator.options = replace(live.simulator.options, state="wallet_empty")
@@ -100,13 +100,13 @@ async def test_a_reload_moves_the_tap_and_turns_it_off_and_on(
     async with tapped(tmp_path) as live:
         old = at(live, "tap.proxy.listen")
         live.reload(replace(live.config, tap=Tap()))
-        await until(lambda: live.daemon._doors.at("tap.proxy.listen") is None)
+        await until(lambda: live.daemon._listeners.at("tap.proxy.listen") is None)
         with pytest.raises(httpx.ConnectError):
             await call(live, f"http://{old}")
         await until(lambda: said(caplog, "Configuration reloaded"))
         assert await metric(live, "bytespike_tap_requests_total") == []
         live.reload(replace(live.config, tap=Tap(ANY, None, TapProxy(ANY))))
-        await until(lambda: live.daemon._doors.at("tap.proxy.listen"))
+        await until(lambda: live.daemon._listeners.at("tap.proxy.listen"))
         assert (await call(live, f"http://{at(live, 'tap.proxy.listen')}")).status_code == 200
 
 
@@ -120,7 +120,7 @@ async def test_an_address_that_cannot_be_had_leaves_the_tap_where_it_was(
             wanted = TapProxy(Listen("127.0.0.1", taken.getsockname()[1]))
             live.reload(replace(live.config, tap=Tap(ANY, None, wanted)))
             await until(lambda: said(caplog, "tap.proxy.listen stays as it was"))
-            await until(lambda: live.daemon._doors.at("tap.proxy.listen"))
+            await until(lambda: live.daemon._listeners.at("tap.proxy.listen"))
             assert (await call(live, f"http://{at(live, 'tap.proxy.listen')}")).status_code == 200
 
 

@@ -13,9 +13,9 @@ from functools import cache
 
 import promql_parser as p
 
-from exporter.catalogue import CATALOGUE, Kind, Metric
-from exporter.metrics_doc import attribute_values
-from exporter.prometheus import label_name, prometheus_name
+from exporter.metrics.catalogue import CATALOGUE, Kind, Metric
+from exporter.metrics.metric_reference import attribute_values
+from exporter.metrics.prometheus import label_name, prometheus_name
 from scripts.alerts import GROUPS
 from scripts.alerts.render import records
 from scripts.alerts.thresholds import fill, read

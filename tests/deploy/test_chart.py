@@ -13,8 +13,8 @@ import pytest
 import yaml
 from helm_python import lint
 
-from exporter.config import Config, Listen, Tap
-from exporter.config_file import parse
+from exporter.config.load import parse
+from exporter.config.types import Config, Listen, Tap
 from exporter.tap.proxy.target import Hosts, ProxyTarget
 from scripts.alerts.thresholds import read
 from tests.deploy import crds

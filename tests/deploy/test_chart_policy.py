@@ -7,7 +7,7 @@ from functools import cache
 
 import pytest
 
-from exporter.redaction import looks_like_key
+from exporter.secrets import looks_like_key
 from tests.deploy.charts import (
     Object,
     every_scenario,

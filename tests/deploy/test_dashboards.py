@@ -3,8 +3,8 @@ from itertools import combinations
 
 import pytest
 
-from exporter.catalogue import CATALOGUE, Kind
-from exporter.prometheus import prometheus_name
+from exporter.metrics.catalogue import CATALOGUE, Kind
+from exporter.metrics.prometheus import prometheus_name
 from scripts.alerts.thresholds import read
 from tests.deploy import dashboards
 from tests.deploy.dashboards import IN_CHART, NAMES, Json, all_queries, load, panels

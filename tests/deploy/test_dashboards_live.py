@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 import pytest
 
+from bytespike_simulator.faults import Fault
+from bytespike_simulator.options import Options
+from bytespike_simulator.truth import Truth
+from bytespike_simulator.wallet import CREDITS
 from exporter.gateway.readings import Source as Seer
-from exporter.simulator.faults import Fault
-from exporter.simulator.options import Options
-from exporter.simulator.truth import Truth
-from exporter.simulator.wallet import CREDITS
 from exporter.traffic import DeliveryOutcome
 from scripts.dashboard_pictures.calls import Calls
 from scripts.dashboard_pictures.grafana import Series, Source, View, seconds

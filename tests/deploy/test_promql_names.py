@@ -2,8 +2,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from exporter.catalogue import CATALOGUE
-from exporter.prometheus import prometheus_name
+from exporter.metrics.catalogue import CATALOGUE
+from exporter.metrics.prometheus import prometheus_name
 from tests.deploy.promql import metrics, problems
 from tests.deploy.shipped import Query, rule_queries, runbook_queries
 

@@ -11,8 +11,8 @@ import pytest
 import yaml
 from helm_python import HelmError
 
-from exporter.config import Listen
-from exporter.config_file import parse
+from exporter.config.load import parse
+from exporter.config.types import Listen
 from scripts.chart.sidecar import render
 from tests.deploy.charts import (
     DEPLOY,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from exporter.simulator.truth import Truth, UsageTruth
+from bytespike_simulator.truth import Truth, UsageTruth
 from tests.e2e.daemon import ACCOUNT
 from tests.e2e.gateway import Gateway
 from tests.peers.promql import Sample

@@ -10,7 +10,7 @@ from typing import TypeVar
 import httpx
 import msgspec
 
-from exporter.simulator.truth import Truth
+from bytespike_simulator.truth import Truth
 from tests.peers.process import Peer, until
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -110,7 +110,7 @@ class Gateway(Peer):
         until(lambda: self.truth().in_flight == 0, "calls in flight to end")
 
     def post(self, route: str, **wishes: object) -> bytes:
-        """Do something in the world: a route of `exporter.simulator.control`."""
+        """Do something in the world: a route of `bytespike_simulator.control`."""
         return self._ask("POST", f"/simulator/{route}", content=msgspec.json.encode(wishes)).content
 
     def _get(self, path: str, kind: type[T], parameters: dict[str, str] | None = None) -> T:

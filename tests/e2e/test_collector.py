@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from exporter import __version__
-from exporter.catalogue import CATALOGUE, Kind
+from exporter.metrics.catalogue import CATALOGUE, Kind
 from tests.e2e import expected, streams
 from tests.e2e.expected import assert_shows
 from tests.e2e.receivers import ChoosyCollector

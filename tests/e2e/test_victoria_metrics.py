@@ -5,9 +5,9 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from exporter.catalogue import CATALOGUE, Kind
-from exporter.prometheus import prometheus_name
-from exporter.secret import Secret
+from exporter.metrics.catalogue import CATALOGUE, Kind
+from exporter.metrics.prometheus import prometheus_name
+from exporter.secrets import Secret
 from tests.e2e import expected
 from tests.e2e.daemon import Daemon
 from tests.e2e.expected import Shown, assert_shows, by_name, series

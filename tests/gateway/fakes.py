@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from exporter.config import Account, Gateway, Usage, UsageMode
+from exporter.config.types import Account, Gateway, Usage, UsageMode
 from exporter.gateway.client import GatewayClient, open_http
 from exporter.gateway.readings import Envelope
 

@@ -7,7 +7,7 @@ from email.utils import formatdate
 import httpx
 import pytest
 
-from exporter.config import Account, Gateway, Usage
+from exporter.config.types import Account, Gateway, Usage
 from exporter.errors import (
     AuthError,
     BadRequestError,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from exporter.config import UsageMode
+from exporter.config.types import UsageMode
 from exporter.errors import BadRequestError, BadResponseError
 from exporter.gateway.readings import LogPage, RollupReading
 from tests.gateway.fakes import NOW, Bench, Handler, bucket, paged, reply, row, script

@@ -20,14 +20,14 @@ from exporter.errors import (
     ResponseTooLargeError,
 )
 from exporter.gateway.exchange import MAX_BODY, Answer, exchange, open_http
-from exporter.secret import Secret
+from exporter.secrets import Secret
 from tests.gateway.fakes import Bench, raw, run
 
 Connection = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 class Endless(httpx.AsyncByteStream):
-    """Repeats one part and counts how often it was taken."""
+    """Throttle one part and counts how often it was taken."""
 
     def __init__(self, first: bytes, then: bytes) -> None:
         self.first, self.then, self.taken = first, then, 0

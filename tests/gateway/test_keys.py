@@ -8,10 +8,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from exporter.config import Account
+from exporter.config.types import Account
 from exporter.errors import AuthError
 from exporter.gateway.keys import KeySource
-from exporter.redaction import redact
+from exporter.secrets import redact
 from tests.gateway.fakes import KEY, MASKED, Bench, reply, script
 
 FINE = reply({"balance": 1})

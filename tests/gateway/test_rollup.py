@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.config import UsageMode
+from exporter.config.types import UsageMode
 from exporter.errors import BadResponseError
 from exporter.gateway.readings import KeyRef, RollupReading, UsageBucket
 from tests.gateway.fakes import MASKED, NOW, Bench, bucket, reply

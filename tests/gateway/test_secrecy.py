@@ -13,7 +13,7 @@ import pytest
 from exporter.errors import GatewayError
 from exporter.gateway.attempts import redacted
 from exporter.gateway.exchange import quiet_http_logs
-from exporter.secret import Secret
+from exporter.secrets import Secret
 from tests.gateway.fakes import KEY, Bench, bucket, raw, reply, row, transaction
 
 ECHO = {

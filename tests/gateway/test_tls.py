@@ -7,7 +7,7 @@ import pytest
 
 from exporter.errors import NetworkError
 from exporter.gateway.exchange import Answer, exchange, open_http
-from exporter.secret import Secret
+from exporter.secrets import Secret
 from tests.otlp.certificates import OPENSSL, Certificates, make
 
 pytestmark = pytest.mark.skipif(OPENSSL is None, reason="openssl makes the certificates")

@@ -15,7 +15,7 @@ from exporter.gateway.exchange import (
     exchange,
     open_http,
 )
-from exporter.secret import Secret
+from exporter.secrets import Secret
 
 pytestmark = pytest.mark.anyio
 

@@ -15,10 +15,9 @@ import urllib3
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter import redaction
-from exporter.logs import JsonFormatter, TextFormatter, configure, log_uncaught
-from exporter.redaction import protect, redact
-from exporter.secret import Secret
+from exporter import secrets as redaction
+from exporter.log import JsonFormatter, TextFormatter, configure, log_uncaught
+from exporter.secrets import Secret, protect, redact
 
 KEY = "sk-byts-SECRETMARK0123456789"
 LOGGER = logging.getLogger("exporter.test")

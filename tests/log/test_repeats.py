@@ -4,9 +4,9 @@ import logging
 
 import pytest
 
-from exporter.repeats import _REMEMBERED, Repeats
+from exporter.throttle import _REMEMBERED, Throttle
 
-LOGGER = logging.getLogger("exporter.test.repeats")
+LOGGER = logging.getLogger("exporter.test.throttle")
 
 
 class FakeClock:
@@ -31,25 +31,25 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def repeats(clock: FakeClock, caplog: pytest.LogCaptureFixture) -> Repeats:
+def throttle(clock: FakeClock, caplog: pytest.LogCaptureFixture) -> Throttle:
     caplog.set_level(logging.DEBUG, logger=LOGGER.name)
-    return Repeats(LOGGER, clock, every=600.0)
+    return Throttle(LOGGER, clock, every=600.0)
 
 
 def test_a_thousand_troubles_are_one_line(
-    repeats: Repeats, caplog: pytest.LogCaptureFixture
+    throttle: Throttle, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(1000):
-        repeats.say("usage", "Poll of %s failed", "usage")
+        throttle.say("usage", "Poll of %s failed", "usage")
     assert caplog.messages == ["Poll of usage failed"]
 
 
 def test_later_lines_count_what_was_left_out(
-    repeats: Repeats, clock: FakeClock, caplog: pytest.LogCaptureFixture
+    throttle: Throttle, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     for minute in range(25):
         clock.time = minute * 60.0
-        repeats.say("usage", "Poll failed")
+        throttle.say("usage", "Poll failed")
     assert caplog.messages == [
         "Poll failed",
         "Poll failed (and 9 times since the last such line)",
@@ -58,45 +58,47 @@ def test_later_lines_count_what_was_left_out(
 
 
 def test_the_end_is_said_once_and_only_if_there_was_trouble(
-    repeats: Repeats, caplog: pytest.LogCaptureFixture
+    throttle: Throttle, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert not repeats.over("usage", "Poll works again")
-    repeats.say("usage", "Poll failed")
-    repeats.say("usage", "Poll failed")
-    assert repeats.over("usage", "Poll of %s works again", "usage")
-    assert not repeats.over("usage", "Poll works again")
+    assert not throttle.over("usage", "Poll works again")
+    throttle.say("usage", "Poll failed")
+    throttle.say("usage", "Poll failed")
+    assert throttle.over("usage", "Poll of %s works again", "usage")
+    assert not throttle.over("usage", "Poll works again")
     assert caplog.messages == ["Poll failed", "Poll of usage works again (after 2 times)"]
     assert [r.levelname for r in caplog.records] == ["WARNING", "INFO"]
 
 
 def test_after_the_end_the_next_trouble_is_said_at_once(
-    repeats: Repeats, caplog: pytest.LogCaptureFixture
+    throttle: Throttle, caplog: pytest.LogCaptureFixture
 ) -> None:
-    repeats.say("usage", "Poll failed")
-    repeats.over("usage", "Poll works again")
-    repeats.say("usage", "Poll failed")
+    throttle.say("usage", "Poll failed")
+    throttle.over("usage", "Poll works again")
+    throttle.say("usage", "Poll failed")
     assert caplog.messages == ["Poll failed", "Poll works again", "Poll failed"]
 
 
 def test_troubles_of_different_keys_do_not_hide_each_other(
-    repeats: Repeats, caplog: pytest.LogCaptureFixture
+    throttle: Throttle, caplog: pytest.LogCaptureFixture
 ) -> None:
-    repeats.say(("prod", "usage"), "a")
-    repeats.say(("prod", "account"), "b")
+    throttle.say(("prod", "usage"), "a")
+    throttle.say(("prod", "account"), "b")
     assert caplog.messages == ["a", "b"]
 
 
 def test_once_is_once_however_long_ago(
-    repeats: Repeats, clock: FakeClock, caplog: pytest.LogCaptureFixture
+    throttle: Throttle, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    repeats.once("row-1", "Row %s was rejected", "row-1", level=logging.ERROR)
+    throttle.once("row-1", "Row %s was rejected", "row-1", level=logging.ERROR)
     clock.time = 1e9
-    repeats.once("row-1", "Row %s was rejected", "row-1")
+    throttle.once("row-1", "Row %s was rejected", "row-1")
     assert caplog.messages == ["Row row-1 was rejected"]
 
 
-def test_what_is_remembered_is_bounded(repeats: Repeats, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_is_remembered_is_bounded(
+    throttle: Throttle, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.ERROR, logger=LOGGER.name)
     for row in range(_REMEMBERED + 100):
-        repeats.once(row, "Row was rejected")
-    assert len(repeats._troubles) == _REMEMBERED
+        throttle.once(row, "Row was rejected")
+    assert len(throttle._troubles) == _REMEMBERED

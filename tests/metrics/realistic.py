@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from exporter import prometheus
-from exporter.board import AccountBoard, Board, ExportOutcome, RowOutcome
 from exporter.errors import Outcome
 from exporter.gateway.readings import (
     AccountReading,
@@ -20,7 +18,9 @@ from exporter.gateway.readings import (
     Source,
 )
 from exporter.ledger.totals import AccountTotals, BillingTotal, UsageTotal
-from exporter.snapshot import Point, Snapshot, take
+from exporter.live import ExportOutcome, Live, LiveAccount, RowOutcome
+from exporter.metrics import prometheus
+from exporter.metrics.snapshot import Point, Snapshot, take
 from exporter.traffic import DeliveryOutcome, ProxyOutcome, TapOutcome
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -39,10 +39,10 @@ def usd(text: str) -> int:
     return int(whole + part.ljust(9, "0"))
 
 
-def board() -> Board:
+def live() -> Live:
     """Every endpoint polled within its interval; the usage endpoint failed once."""
-    made = Board(STARTED)
-    account = AccountBoard("prod", INTERVALS)
+    made = Live(STARTED)
+    account = LiveAccount("prod", INTERVALS)
     made.accounts["prod"] = account
     for endpoint, status in account.endpoints.items():
         status.succeeded(NOW - (30 if endpoint is not Endpoint.TRANSACTIONS else 200), 0.25)
@@ -58,7 +58,7 @@ def board() -> Board:
     return made
 
 
-def watch(made: Board) -> None:
+def watch(made: Live) -> None:
     """An application was answered through the proxy and by the hook, and refused once."""
     traffic = made.accounts["prod"].traffic
     seen = Envelope(NOW - 5, KEY)
@@ -128,7 +128,7 @@ def totals() -> dict[str, AccountTotals]:
 
 def snapshot() -> Snapshot:
     """All of it, now."""
-    return take(board(), totals(), NOW)
+    return take(live(), totals(), NOW)
 
 
 def text(taken: Snapshot) -> str:

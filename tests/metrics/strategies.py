@@ -1,13 +1,13 @@
-"""Any board and any totals that the types allow, and some that they should not."""
+"""Any live and any totals that the types allow, and some that they should not."""
 
 from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from exporter.board import AccountBoard, Board
 from exporter.errors import Outcome
 from exporter.gateway.readings import AccountReading, Endpoint, Envelope, ModelQuota, Organization
 from exporter.ledger.totals import AccountTotals, BillingTotal, UsageTotal
+from exporter.live import Live, LiveAccount
 from tests.metrics.realistic import NOW, NS
 
 _money = st.integers(-(10**18), 10**18)
@@ -80,9 +80,9 @@ account_totals = st.builds(
 
 
 @st.composite
-def account_boards(draw: st.DrawFn, name: str) -> AccountBoard:
+def account_boards(draw: st.DrawFn, name: str) -> LiveAccount:
     """An account with some endpoints, polled any number of times with any result."""
-    account = AccountBoard(name, dict.fromkeys(draw(st.sets(st.sampled_from(Endpoint))), 60.0))
+    account = LiveAccount(name, dict.fromkeys(draw(st.sets(st.sampled_from(Endpoint))), 60.0))
     for status in account.endpoints.values():
         for outcome in draw(st.lists(st.sampled_from(Outcome), max_size=3)):
             at, seconds = draw(_at), draw(st.floats(0, 1000))
@@ -97,9 +97,9 @@ def account_boards(draw: st.DrawFn, name: str) -> AccountBoard:
 
 
 @st.composite
-def worlds(draw: st.DrawFn) -> tuple[Board, dict[str, AccountTotals]]:
-    """A board of up to two accounts, one of them oddly named, and the ledger's totals."""
-    board = Board(draw(_at))
+def worlds(draw: st.DrawFn) -> tuple[Live, dict[str, AccountTotals]]:
+    """A live of up to two accounts, one of them oddly named, and the ledger's totals."""
+    live = Live(draw(_at))
     for name in draw(st.lists(names, max_size=2, unique=True)):
-        board.accounts[name] = draw(account_boards(name))
-    return board, {name: draw(account_totals) for name in board.accounts}
+        live.accounts[name] = draw(account_boards(name))
+    return live, {name: draw(account_totals) for name in live.accounts}

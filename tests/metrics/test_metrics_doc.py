@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from exporter.attributes import ATTRIBUTES
-from exporter.catalogue import CATALOGUE
-from exporter.metrics_doc import attribute_values, render
-from exporter.prometheus import label_name, prometheus_name
-from exporter.snapshot import take
-from tests.metrics.realistic import NOW, board, totals
+from exporter.metrics.attributes import ATTRIBUTES
+from exporter.metrics.catalogue import CATALOGUE
+from exporter.metrics.metric_reference import attribute_values, render
+from exporter.metrics.prometheus import label_name, prometheus_name
+from exporter.metrics.snapshot import take
+from tests.metrics.realistic import NOW, live, totals
 
 _REFERENCE = Path(__file__).parents[2] / "docs" / "metrics.md"
 
@@ -53,14 +53,14 @@ def test_every_attribute_is_explained_and_used() -> None:
 
 
 def test_a_snapshot_shows_only_values_that_the_reference_lists() -> None:
-    for point in take(board(), totals(), NOW).points:
+    for point in take(live(), totals(), NOW).points:
         for name, value in zip(point.metric.attributes, point.attributes, strict=True):
             listed = attribute_values(point.metric, name)
             assert value is None or not listed or value in listed
 
 
 def test_the_realistic_account_shows_every_metric_of_the_catalogue() -> None:
-    shown = {point.metric.name for point in take(board(), totals(), NOW).points}
+    shown = {point.metric.name for point in take(live(), totals(), NOW).points}
     assert [metric.name for metric in CATALOGUE if metric.name not in shown] == []
 
 

@@ -12,12 +12,12 @@ from prometheus_client.openmetrics.parser import (
 )
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from exporter import catalogue
-from exporter.board import Board, Histogram
-from exporter.catalogue import CATALOGUE, Kind, Metric, Origin
 from exporter.ledger.totals import AccountTotals
-from exporter.prometheus import content_type, label_name, negotiate, prometheus_name, render
-from exporter.snapshot import Point, Snapshot, take
+from exporter.live import Histogram, Live
+from exporter.metrics import catalogue
+from exporter.metrics.catalogue import CATALOGUE, Kind, Metric, Origin
+from exporter.metrics.prometheus import content_type, label_name, negotiate, prometheus_name, render
+from exporter.metrics.snapshot import Point, Snapshot, take
 from tests.metrics.realistic import GOLDEN, NOW, golden, snapshot
 from tests.metrics.strategies import worlds
 
@@ -26,7 +26,7 @@ _read_openmetrics: Callable[[str], Iterable[Family]] = parse_openmetrics
 _read_text: Callable[[str], Iterable[Family]] = parse_text
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
-World = tuple[Board, dict[str, AccountTotals]]
+World = tuple[Live, dict[str, AccountTotals]]
 
 
 def _samples(families: Iterable[Family]) -> Samples:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from exporter.board import AccountBoard, Board, Histogram
 from exporter.errors import Outcome
 from exporter.gateway.readings import Endpoint
 from exporter.ledger.totals import AccountTotals, BillingTotal, UsageTotal
-from exporter.snapshot import Point, Snapshot, take
-from tests.metrics.realistic import NOW, NS, STARTED, board, totals, usd
+from exporter.live import Histogram, Live, LiveAccount
+from exporter.metrics.snapshot import Point, Snapshot, take
+from tests.metrics.realistic import NOW, NS, STARTED, live, totals, usd
 
 _NOW_NS = int(NOW) * NS
 _POLL_BEFORE = _NOW_NS - 60 * NS
@@ -26,13 +26,13 @@ def _billing(**changes: object) -> BillingTotal:
     return msgspec.structs.replace(base, **changes)
 
 
-def _take(counted: AccountTotals | None = None, made: Board | None = None) -> Snapshot:
-    return take(made or board(), {"prod": counted or AccountTotals()}, NOW)
+def _take(counted: AccountTotals | None = None, made: Live | None = None) -> Snapshot:
+    return take(made or live(), {"prod": counted or AccountTotals()}, NOW)
 
 
-def _only_account() -> Board:
-    made = Board(STARTED)
-    made.accounts["prod"] = AccountBoard("prod", {Endpoint.ACCOUNT: 60.0})
+def _only_account() -> Live:
+    made = Live(STARTED)
+    made.accounts["prod"] = LiveAccount("prod", {Endpoint.ACCOUNT: 60.0})
     return made
 
 
@@ -50,14 +50,14 @@ def _brief(points: list[Point]) -> list[tuple[str, object, int]]:
 
 def test_usage_and_billing_show_as_counted_while_every_endpoint_is_down() -> None:
     late = NOW + 86_400
-    shown = take(board(), totals(), late).points
+    shown = take(live(), totals(), late).points
     assert len(_named(shown, "usage.")) == 9
     assert len(_named(shown, "billing.amount")) == 3
     assert len(_named(shown, "billing.transactions")) == 2
 
 
 def test_everything_that_leans_on_a_reading_is_absent_once_that_is_stale() -> None:
-    shown = take(board(), totals(), NOW + 86_400).points
+    shown = take(live(), totals(), NOW + 86_400).points
     for name in (
         "wallet.",
         "ledger.",
@@ -73,7 +73,7 @@ def test_everything_that_leans_on_a_reading_is_absent_once_that_is_stale() -> No
 
 @pytest.mark.parametrize("endpoint", [Endpoint.ACCOUNT, Endpoint.USAGE])
 def test_drift_is_absent_while_either_side_of_it_is_not_read(endpoint: Endpoint) -> None:
-    made = board()
+    made = live()
     assert _named(_take(AccountTotals(drift=usd("3")), made).points, "ledger.drift")
     made.accounts["prod"].endpoints[endpoint].last_success = NOW - 181
     assert _named(_take(AccountTotals(drift=usd("3")), made).points, "ledger.drift") == []
@@ -87,7 +87,7 @@ def test_runway_and_overcount_are_absent_until_they_are_known() -> None:
 
 
 def test_the_wallets_counters_start_at_the_users_creation_and_have_no_zero_point() -> None:
-    taken = take(board(), totals(), NOW)
+    taken = take(live(), totals(), NOW)
     assert _brief(_named(taken.points, "wallet.topup")) == [("wallet.topup", 250.0, 86_400)]
     assert _brief(_named(taken.points, "wallet.spend")) == [("wallet.spend", 218.6, 86_400)]
     assert _named(taken.zero_points, "wallet.") == []
@@ -150,7 +150,7 @@ def test_usage_totals_that_look_alike_are_added_up() -> None:
 
 def test_a_counter_waits_while_a_clock_that_was_set_back_has_not_reached_its_start() -> None:
     fresh = AccountTotals(usage=(_usage(fresh=True),), billing=(_billing(fresh=True),))
-    early = take(board(), {"prod": fresh}, NOW - 3600)
+    early = take(live(), {"prod": fresh}, NOW - 3600)
     assert _named(early.points, "usage.cost") == _named(early.points, "billing.") == []
     assert (early.zero_points, early.fresh_usage, early.fresh_billing) == ((), (), ())
     assert len(_take(fresh).zero_points) == 6
@@ -163,7 +163,7 @@ def test_a_counter_that_starts_now_stands_after_its_zero_point() -> None:
 
 
 def test_the_exporters_own_counters_start_with_the_process() -> None:
-    shown = take(board(), totals(), NOW).points
+    shown = take(live(), totals(), NOW).points
     own = [point for point in _named(shown, "exporter.") if point.metric.kind != "gauge"]
     assert len(own) == 13
     assert {point.start_ns for point in own} == {int(STARTED) * NS}
@@ -184,7 +184,7 @@ def test_a_disabled_usage_endpoint_has_no_row_counts_but_keeps_its_totals() -> N
 
 
 def test_a_snapshot_does_not_change_when_the_board_does() -> None:
-    made = board()
+    made = live()
     taken = take(made, {}, NOW)
     before = [_counts(point) for point in taken.points]
     for status in made.accounts["prod"].endpoints.values():
@@ -197,11 +197,11 @@ def _counts(point: Point) -> object:
 
 
 def test_two_snapshots_of_one_board_are_the_same() -> None:
-    first, second = take(board(), totals(), NOW), take(board(), totals(), NOW)
+    first, second = take(live(), totals(), NOW), take(live(), totals(), NOW)
     assert [_counts(point) for point in first.points] == [_counts(p) for p in second.points]
     assert first.zero_points == second.zero_points
 
 
 def test_the_totals_of_an_account_that_is_no_longer_configured_are_not_shown() -> None:
-    shown = take(board(), {"gone": AccountTotals(usage=(_usage(),))}, NOW).points
+    shown = take(live(), {"gone": AccountTotals(usage=(_usage(),))}, NOW).points
     assert _named(shown, "usage.") == []

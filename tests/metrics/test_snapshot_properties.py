@@ -1,4 +1,4 @@
-"""What holds for every snapshot, whatever board and totals it is taken of."""
+"""What holds for every snapshot, whatever live and totals it is taken of."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.board import Board, Histogram
-from exporter.catalogue import CATALOGUE, Kind
 from exporter.gateway.readings import Endpoint
 from exporter.ledger.totals import AccountTotals
+from exporter.live import Histogram, Live
+from exporter.metrics.catalogue import CATALOGUE, Kind
+from exporter.metrics.snapshot import Point, take
 from exporter.money import NANOS_PER_USD
-from exporter.snapshot import Point, take
-from tests.metrics.realistic import NOW, board
+from tests.metrics.realistic import NOW, live
 from tests.metrics.strategies import account_totals, worlds
 
-World = tuple[Board, dict[str, AccountTotals]]
+World = tuple[Live, dict[str, AccountTotals]]
 _FEWER = settings(max_examples=50)
 """A world is large: fifty of them find what a hundred do, in half the time."""
 
@@ -100,7 +100,7 @@ def test_a_stale_account_reading_shows_nowhere(world: World) -> None:
 
 @given(account_totals)
 def test_money_is_the_double_nearest_to_the_exact_sum(counted: AccountTotals) -> None:
-    taken = take(board(), {"prod": counted}, NOW + 3600)
+    taken = take(live(), {"prod": counted}, NOW + 3600)
     exact: Counter[tuple[str | None, ...]] = Counter()
     for total in counted.usage:
         exact["prod", total.key_id, total.key_name, total.model] += total.cost
@@ -118,6 +118,6 @@ def _assert_nearest(point: Point, usd: Decimal) -> None:
 @given(st.integers(0, 10**9 * NANOS_PER_USD // 1000))
 def test_whole_micro_usd_read_back_as_written(micros: int) -> None:
     text = str(Decimal(micros).scaleb(-6))
-    shown = take(board(), {"prod": AccountTotals(overcount=micros * 1000)}, NOW).points
+    shown = take(live(), {"prod": AccountTotals(overcount=micros * 1000)}, NOW).points
     [value] = [p.value for p in shown if p.metric.name == "bytespike.usage.overcount"]
     assert value == float(text)

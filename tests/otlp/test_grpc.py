@@ -13,10 +13,10 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceResponse,
 )
 
-from exporter import config
-from exporter.board import ExportOutcome
+from exporter.config import types as config
+from exporter.live import ExportOutcome
 from exporter.otlp import ExportResult, OtlpExporter
-from exporter.secret import Secret
+from exporter.secrets import Secret
 from tests.otlp import samples
 from tests.otlp.receivers import GrpcReceiver, black_hole, free_port, rejecting
 

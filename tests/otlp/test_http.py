@@ -11,10 +11,11 @@ from collections.abc import Iterator
 import pytest
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
-from exporter import __version__, config
-from exporter.board import ExportOutcome
+from exporter import __version__
+from exporter.config import types as config
+from exporter.live import ExportOutcome
 from exporter.otlp import ExportResult, OtlpExporter
-from exporter.secret import Secret
+from exporter.secrets import Secret
 from tests.otlp import samples
 from tests.otlp.receivers import (
     HttpReceiver,

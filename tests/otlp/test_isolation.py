@@ -9,7 +9,7 @@ from tests.otlp.receivers import HttpReceiver
 
 EXPORT_ONCE = """
 import sys
-from exporter import config
+from exporter.config import types as config
 from exporter.otlp import OtlpExporter
 from tests.otlp import samples
 

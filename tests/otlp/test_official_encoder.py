@@ -24,10 +24,10 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from exporter import __version__
-from exporter.board import DURATION_BOUNDS, Histogram
-from exporter.catalogue import Kind
+from exporter.live import DURATION_BOUNDS, Histogram
+from exporter.metrics.catalogue import Kind
+from exporter.metrics.snapshot import Point, Snapshot
 from exporter.otlp.points import requests_of, resource_of
-from exporter.snapshot import Point, Snapshot
 from tests.otlp import samples
 
 CUMULATIVE = AggregationTemporality.CUMULATIVE

@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from exporter import config
-from exporter.board import ExportOutcome
+from exporter.config import types as config
+from exporter.live import ExportOutcome
 from exporter.otlp import OtlpExporter
 from exporter.otlp.proxies import proxy_for
 from tests.otlp import samples

@@ -7,8 +7,8 @@ from pathlib import Path
 import grpc  # type: ignore[import-untyped]
 import pytest
 
-from exporter import config
-from exporter.board import ExportOutcome
+from exporter.config import types as config
+from exporter.live import ExportOutcome
 from exporter.otlp import ExportResult, OtlpExporter
 from tests.otlp import samples
 from tests.otlp.certificates import OPENSSL, Certificates, make

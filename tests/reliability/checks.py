@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporter.simulator.truth import Truth
+from bytespike_simulator.truth import Truth
 from tests.daemon.fakes import NAME
 from tests.reliability.stage import MICRO, Stage
 from tests.reliability.watch import Watch
@@ -66,8 +66,8 @@ def over_budget(stage: Stage) -> int:
 
 def assert_secret(stage: Stage) -> None:
     """The key is in nothing that left: log, exports, status, state file."""
-    texts = [stage.log.getvalue(), repr(vars(stage.board.accounts[NAME]))]
-    texts += [repr(vars(s)) for s in stage.board.accounts[NAME].endpoints.values()]
+    texts = [stage.log.getvalue(), repr(vars(stage.in_memory.accounts[NAME]))]
+    texts += [repr(vars(s)) for s in stage.in_memory.accounts[NAME].endpoints.values()]
     assert not any(stage.key in text for text in texts)
     key = stage.key.encode()
     assert not any(key in body for body in stage.sent)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-from exporter.simulator.app import ENDPOINTS
+from bytespike_simulator.app import ENDPOINTS
 
 Trick = Callable[["Front", socket.socket, str], None]
 """Answers one request whose head is given, on its connection, which is closed afterwards."""

@@ -21,7 +21,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
 
-from exporter.simulator import Simulator, running
+from bytespike_simulator import Simulator, running
 from tests.reliability.watch import Watch
 
 T = TypeVar("T")

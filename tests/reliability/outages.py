@@ -18,7 +18,7 @@ from functools import cache
 
 import httpx
 
-from exporter.config import UsageMode
+from exporter.config.types import UsageMode
 from exporter.errors import Outcome
 from exporter.gateway.dialects import DIALECTS
 from tests.reliability.stage import Outage, Stage

@@ -1,6 +1,6 @@
 """The exporter and its gateway in one process, in simulated time.
 
-Everything is real but the sockets, the threads and the passing of time: fleet, pollers, gateway
+Everything is real but the sockets, the threads and the passing of time: runtime, pollers, gateway
 client, ledger, snapshot and the encoding for OTLP; the gateway is the simulator.
 """
 
@@ -24,22 +24,22 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
 
-from exporter import fleet as fleet_module
-from exporter import logs, threads
-from exporter.board import Board
-from exporter.complaints import Complaints
-from exporter.config import Account, Config, Otlp, Poll, Usage, UsageStart
-from exporter.exports import HEAD_START
-from exporter.fleet import Fleet, Surroundings, intervals, resource
+from bytespike_simulator import Simulator, quiet
+from bytespike_simulator.app import ENDPOINTS
+from exporter import log, threads
+from exporter import runtime as fleet_module
+from exporter.config.types import Account, Config, Otlp, Poll, Usage, UsageStart
+from exporter.export_loop import HEAD_START
 from exporter.gateway.client import open_http
 from exporter.gateway.readings import Endpoint
 from exporter.ledger.store import Store
+from exporter.live import Live
+from exporter.metrics.snapshot import Snapshot
 from exporter.otlp.points import requests_of, resource_of
 from exporter.otlp.result import ExportResult, success
-from exporter.repeats import Repeats
-from exporter.simulator import Simulator, quiet
-from exporter.simulator.app import ENDPOINTS
-from exporter.snapshot import Snapshot
+from exporter.polling.complaints import Complaints
+from exporter.runtime import Runtime, Surroundings, intervals, resource
+from exporter.throttle import Throttle
 from tests.daemon.fakes import HOUR, NAME, NOW, InlineWorker, VirtualClock
 from tests.reliability.watch import Series, Watch, shown
 
@@ -163,8 +163,8 @@ class Stage:
         self._resource = resource_of(resource(self.config, self.store.instance_id))
         self.settle = settle
         self.start = NOW - 2 * settle
-        self.board = Board(NOW)
-        self.fleet: Fleet
+        self.in_memory = Live(NOW)
+        self.runtime: Runtime
 
     @property
     def key(self) -> str:
@@ -297,27 +297,27 @@ async def staged(
     monkeypatch.setattr(fleet_module, "OtlpExporter", lambda *arguments: stage)
     monkeypatch.setattr(fleet_module, "connect", lambda config: _connected(stage))
     monkeypatch.setattr(threads, "call", _at_once)
-    logs.configure("debug", "text", stage.log)
-    repeats = Repeats(logging.getLogger("exporter"), stage.clock)
+    log.configure("debug", "text", stage.log)
+    throttle = Throttle(logging.getLogger("exporter"), stage.clock)
     around = Surroundings(
-        board=stage.board,
+        live=stage.in_memory,
         store=stage.store,
         worker=InlineWorker(),
         clock=stage.clock,
-        repeats=repeats,
-        complaints=Complaints(repeats, stage.clock),
+        throttle=throttle,
+        complaints=Complaints(throttle, stage.clock),
         environ={"KEY": stage.key},
     )
-    stage.fleet = Fleet(stage.config, around)
-    await stage.fleet.open()
-    stage.fleet.take_over()
-    stage.fleet.start()
+    stage.runtime = Runtime(stage.config, around)
+    await stage.runtime.open()
+    stage.runtime.take_over()
+    stage.runtime.start()
     try:
         yield stage
     finally:
-        await stage.fleet.stop()
+        await stage.runtime.stop()
         stage.store.close()
-        logs.configure("info", "text")
+        log.configure("info", "text")
 
 
 def _connected(stage: Stage) -> httpx.AsyncClient:

@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
-from exporter.config import Poll
+from bytespike_simulator.cast import Model
+from bytespike_simulator.rollup import Sums
+from exporter.config.types import Poll
 from exporter.gateway.readings import Endpoint
-from exporter.simulator.cast import Model
-from exporter.simulator.rollup import Sums
 from tests.daemon.fakes import HOUR
 from tests.reliability.checks import assert_secret, lost, over_budget
 from tests.reliability.stage import ACCOUNT, TRANSACTIONS, USAGE, Outage, Stage, staged

@@ -12,7 +12,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceResponse,
 )
 
-from exporter.board import ExportOutcome
+from exporter.live import ExportOutcome
 from exporter.otlp.answers import HttpAnswer, judge_http
 from exporter.otlp.http import MAX_ANSWER
 from exporter.otlp.result import ExportResult

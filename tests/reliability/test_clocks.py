@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config import Poll
+from exporter.config.types import Poll
 from tests.daemon.fakes import HOUR
 from tests.reliability.checks import lost, over_budget
 from tests.reliability.stage import Stage, staged

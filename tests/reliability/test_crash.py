@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.simulator import Simulator, quiet, running
+from bytespike_simulator import Simulator, quiet, running
 from tests.daemon.live import until
 from tests.reliability.machine import Process, Receiver
 from tests.reliability.trials import SOAK, Trials, saw

@@ -128,7 +128,7 @@ def _told(stage: Stage, kind: Kind, scope: Sequence[Endpoint]) -> list[str]:
     """What the newest export should say of the failing endpoints and does not."""
     wrong = []
     for endpoint in scope:
-        polls = stage.board.accounts[NAME].endpoints[endpoint].polls
+        polls = stage.in_memory.accounts[NAME].endpoints[endpoint].polls
         if kind.outcome is not None and not polls.get(kind.outcome):
             wrong.append(f"{endpoint}: no poll ended as {kind.outcome}: {polls}")
         if stage.up(endpoint) != float(kind.up):

@@ -141,7 +141,7 @@ async def test_a_list_that_lies_counts_nothing_twice_and_loses_nothing(
         stage.outages = {}
         await stage.live(60)
         await stage.rest()
-        polls = [stage.board.accounts[NAME].endpoints[endpoint].polls for endpoint in LISTS]
+        polls = [stage.in_memory.accounts[NAME].endpoints[endpoint].polls for endpoint in LISTS]
         failed = sum(sum(p.values()) - p.get(Outcome.SUCCESS, 0) for p in polls)
         missing = lost(stage)
         saw(
@@ -178,7 +178,7 @@ async def test_a_shape_that_changes_with_every_answer_counts_nothing_twice(
         await stage.live(60)
         await stage.rest()
         missing = lost(stage)
-        polls = stage.board.accounts[NAME].endpoints[USAGE].polls
+        polls = stage.in_memory.accounts[NAME].endpoints[USAGE].polls
         saw(
             row,
             requests=len(stage.asked),

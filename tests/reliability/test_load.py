@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config import Poll
-from exporter.simulator import Simulator, quiet
-from exporter.simulator.cast import Model
-from exporter.simulator.rollup import Sums
+from bytespike_simulator import Simulator, quiet
+from bytespike_simulator.cast import Model
+from bytespike_simulator.rollup import Sums
+from exporter.config.types import Poll
 from tests.reliability.machine import Process, Receiver, served
 from tests.reliability.stage import MICRO, TRANSACTIONS, Asked, Stage, staged
 from tests.reliability.test_receiver_outages import SLACK, forget, kept

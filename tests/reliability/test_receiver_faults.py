@@ -16,8 +16,8 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceResponse,
 )
 
-from exporter.board import ExportOutcome
-from exporter.config import Otlp, Protocol
+from exporter.config.types import Otlp, Protocol
+from exporter.live import ExportOutcome
 from tests.daemon.live import Live, daemon, gateway, polled, until
 from tests.otlp.certificates import Certificates, make
 from tests.otlp.receivers import GrpcReceiver, HttpReceiver, Reply, rejecting
@@ -193,7 +193,7 @@ def arrived(receiver: HttpReceiver | GrpcReceiver) -> int:
 
 
 def outcomes(live: Live) -> dict[ExportOutcome, int]:
-    return dict(live.daemon._around.board.exports.outcomes)
+    return dict(live.daemon._around.live.exports.outcomes)
 
 
 async def fails_and_recovers(

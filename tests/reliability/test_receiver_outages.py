@@ -12,9 +12,9 @@ from typing import TypeVar
 import pytest
 
 from exporter import threads
-from exporter.board import ExportOutcome
+from exporter.live import ExportOutcome
+from exporter.metrics.snapshot import Snapshot
 from exporter.otlp.result import ExportResult, failure, partial
-from exporter.snapshot import Snapshot
 from tests.daemon.fakes import HOUR
 from tests.reliability.checks import lost as lost_on
 from tests.reliability.stage import INTERVALS, Stage, staged
@@ -88,13 +88,13 @@ async def test_an_hour_without_the_receiver_loses_no_growth(
         await stage.live(600)
         receiver = Receiver(stage, how)
         began, before = stage.clock.time, kept()
-        successes = stage.board.exports.outcomes[ExportOutcome.SUCCESS]
+        successes = stage.in_memory.exports.outcomes[ExportOutcome.SUCCESS]
         for _ in range(HOURS):
             await stage.live(HOUR)
             forget(stage)
         grown, ended = kept() - before, stage.clock.time
         late = out_of_rhythm(stage, began, ended)
-        assert stage.board.exports.outcomes[ExportOutcome.SUCCESS] == successes
+        assert stage.in_memory.exports.outcomes[ExportOutcome.SUCCESS] == successes
         receiver.heal()
         await stage.rest()
         lost = lost_on(stage)
@@ -132,7 +132,7 @@ async def test_an_export_that_hangs_holds_up_no_poll(
         hangs, began, before = True, stage.clock.time, kept()
         await stage.live(HOUR)
         grown, late = kept() - before, out_of_rhythm(stage, began, stage.clock.time)
-        failed = stage.board.exports.outcomes[ExportOutcome.FAILURE]
+        failed = stage.in_memory.exports.outcomes[ExportOutcome.FAILURE]
         hangs = False
         await stage.rest()
         lost = lost_on(stage)

@@ -14,8 +14,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from exporter.config import Config, Listen
-from exporter.simulator import Simulator, quiet
+from bytespike_simulator import Simulator, quiet
+from exporter.config.types import Config, Listen
 from tests.reliability import hostile
 from tests.reliability.hostile import Front, Trick, echoing, trap
 from tests.reliability.machine import ROOT, VARIABLE, Process, Receiver, served

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config import Otlp
+from exporter.config.types import Otlp
 from exporter.errors import StateError
 from exporter.ledger import store as store_module
 from exporter.ledger.store import Store
@@ -139,7 +139,7 @@ async def test_a_state_that_cannot_be_written_counts_nothing_and_heals(
                     await until(lambda: counted(receiver.watch) == before + CALLS)  # noqa: B023
                     with FAULTS[name](live):  # type: ignore[attr-defined]
                         bill(live)
-                        await until(lambda: not live.daemon._around.board.state_writable)
+                        await until(lambda: not live.daemon._around.live.state_writable)
                         exports = receiver.watch.exports
                         receiver.bodies.clear()
                         await until(lambda: receiver.watch.exports > exports + LONG_ENOUGH)  # noqa: B023
@@ -149,7 +149,7 @@ async def test_a_state_that_cannot_be_written_counts_nothing_and_heals(
                         assert (await live.get("/livez")).status_code == 200
                         assert (await live.get("/readyz")).status_code == 503
                     await until(lambda: counted(receiver.watch) >= before + 2 * CALLS)  # noqa: B023
-                    await until(lambda: live.daemon._around.board.state_writable)
+                    await until(lambda: live.daemon._around.live.state_writable)
                     lost = abs(counted(receiver.watch) - before - 2 * CALLS)
                     fell = len(receiver.watch.wrong)
                     saw(row, exports=during, without=without, early=early, fell=fell, lost=lost)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from bytespike_simulator.wallet import CREDITS
 from exporter.errors import Outcome
 from exporter.gateway.readings import Endpoint
-from exporter.simulator.wallet import CREDITS
 from tests.daemon.live import daemon, gateway, polled, until
 from tests.otlp.certificates import OPENSSL, make
 from tests.otlp.receivers import HttpReceiver, free_port
@@ -63,22 +63,22 @@ async def test_a_fault_on_the_wire_costs_only_its_own_readings(
             )
             async with daemon(live):
                 await until(lambda: polled(live))
-                board = live.daemon._around.board.accounts["prod"]
+                shown = live.daemon._around.live.accounts["prod"]
                 front.tricks = dict.fromkeys(map(str, scope), trick)
                 live.simulator.world.bill(credits=3 * CREDITS)
                 others = [e for e in EVERYWHERE if e not in scope]
-                before = {e: board.endpoints[e].polls.get(Outcome.SUCCESS, 0) for e in others}
+                before = {e: shown.endpoints[e].polls.get(Outcome.SUCCESS, 0) for e in others}
 
                 def failed_and_others_went_on() -> bool:
-                    polls = {e: board.endpoints[e].polls for e in EVERYWHERE}
+                    polls = {e: shown.endpoints[e].polls for e in EVERYWHERE}
                     return all(polls[e].get(outcome, 0) >= 2 for e in scope) and all(
                         polls[e][Outcome.SUCCESS] >= before[e] + 2 for e in others
                     )
 
                 await until(failed_and_others_went_on, 30)
-                grown = [board.endpoints[e].polls[Outcome.SUCCESS] - before[e] for e in others]
-                failed = sum(board.endpoints[e].polls[outcome] for e in scope)
-                assert all(board.endpoints[e].duration.max < 2 * TIMEOUT + 1 for e in scope)
+                grown = [shown.endpoints[e].polls[Outcome.SUCCESS] - before[e] for e in others]
+                failed = sum(shown.endpoints[e].polls[outcome] for e in scope)
+                assert all(shown.endpoints[e].duration.max < 2 * TIMEOUT + 1 for e in scope)
                 front.tricks = {}
                 deadline = time.monotonic() + 15
                 while _cost(receiver) != 3 and time.monotonic() < deadline:  # noqa: ASYNC110
@@ -129,15 +129,15 @@ async def test_no_connection_is_told_with_what_to_check(
             }[name]
             live.change(accounts=(live.account("prod"),))
             async with daemon(live):
-                board = live.daemon._around.board.accounts["prod"]
+                shown = live.daemon._around.live.accounts["prod"]
                 await until(
                     lambda: all(
-                        s.polls.get(Outcome.NETWORK, 0) >= 3 for s in board.endpoints.values()
+                        s.polls.get(Outcome.NETWORK, 0) >= 3 for s in shown.endpoints.values()
                     ),
                     30,
                 )
                 assert (await live.get("/livez")).status_code == 200
-                polls = sum(s.polls[Outcome.NETWORK] for s in board.endpoints.values())
+                polls = sum(s.polls[Outcome.NETWORK] for s in shown.endpoints.values())
     told = sum(words in record.getMessage() for record in caplog.records)
     saw(row, polls=polls, told=told)
     assert told == len(EVERYWHERE)

@@ -23,7 +23,8 @@ def broken(folder: Path) -> list[str]:
 def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the exporter and its contracts."""
     skip = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "exporter", tmp_path / "exporter", ignore=skip)
+    for package in ("exporter", "bytespike_simulator"):
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=skip)
     shutil.copy(ROOT / ".importlinter", tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     return tmp_path
@@ -33,8 +34,8 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ("module", "line", "contract"),
     [
         ("gateway/readings", "import exporter.ledger.totals", "Data flows one way"),
-        ("snapshot/__init__", "import exporter.poller", "Data flows one way"),
-        ("streams", "import exporter.snapshot", "Polling does not know who looks"),
+        ("metrics/snapshot", "import exporter.polling.poller", "Data flows one way"),
+        ("polling/reader", "import exporter.metrics.snapshot", "Polling does not know who looks"),
         (
             "web/__init__",
             "import httpx",
@@ -45,7 +46,7 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             "import opentelemetry.sdk",
             "Reading and counting know no OpenTelemetry",
         ),
-        ("prometheus", "import opentelemetry.sdk", "Only otlp imports OpenTelemetry"),
+        ("metrics/prometheus", "import opentelemetry.sdk", "Only otlp imports OpenTelemetry"),
         ("ledger/totals", "import exporter.gateway.client", "No payload behind the readings"),
         (
             "otlp/__init__",
@@ -53,14 +54,14 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             "otlp and prometheus see neither ledger nor gateway",
         ),
         (
-            "simulator/__init__",
+            "../bytespike_simulator/__init__",
             "import exporter.money",
             "The simulator is no relation of the exporter",
         ),
-        ("fleet", "import exporter.cli", "Nothing imports the command line"),
+        ("runtime", "import exporter.cli", "Nothing imports the command line"),
         (
-            "fleet",
-            "import exporter.simulator",
+            "runtime",
+            "import bytespike_simulator",
             "Only the command line and the demo know the simulator",
         ),
     ],

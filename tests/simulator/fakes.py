@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from exporter.simulator import Simulator
+from bytespike_simulator import Simulator
 
 NOW = 1_779_372_491.0
 """2026-05-21T14:08:11Z."""

@@ -2,9 +2,9 @@ from decimal import Decimal
 
 import pytest
 
-from exporter.secret import Secret
-from exporter.simulator import Options, Simulator, quiet
-from exporter.simulator.wallet import CREDITS
+from bytespike_simulator import Options, Simulator, quiet
+from bytespike_simulator.wallet import CREDITS
+from exporter.secrets import Secret
 from tests.simulator.fakes import NOW, StillClock, answer, ask, credits
 
 ENVELOPE = (

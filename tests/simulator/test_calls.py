@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.simulator import Fault, Options, Simulator, quiet, running
-from exporter.simulator.wallet import CREDITS
+from bytespike_simulator import Fault, Options, Simulator, quiet, running
+from bytespike_simulator.wallet import CREDITS
 from tests.simulator.fakes import NOW, StillClock, ask
 
 CHAT = "/v1/chat/completions"

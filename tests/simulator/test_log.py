@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.simulator import Simulator, quiet
+from bytespike_simulator import Simulator, quiet
 from tests.simulator.fakes import NOW, StillClock, answer, ask, credits
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from exporter.simulator import Options, quiet
+from bytespike_simulator import Options, quiet
 
 
 def test_a_wrong_option_is_named_and_changes_nothing() -> None:

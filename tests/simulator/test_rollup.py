@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.simulator import Options, Simulator, quiet
+from bytespike_simulator import Options, Simulator, quiet
 from tests.simulator.fakes import HOUR, NOW, StillClock, answer, ask, credits
 
 EVERYTHING = "hour,model,api_key"
@@ -118,7 +118,7 @@ def test_the_rollup_of_a_range_is_the_sum_of_its_log(seed: int, back: int, lengt
 
 
 def _iso(instant: float) -> str:
-    from exporter.simulator.wire import timestamp
+    from bytespike_simulator.wire import timestamp
 
     return timestamp(int(instant))
 

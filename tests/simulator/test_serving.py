@@ -13,15 +13,15 @@ import time
 import httpx
 import pytest
 
-from exporter.simulator import Fault, Simulator, cli, quiet, running
-from exporter.simulator.asgi import Receive, Scope, Send
+from bytespike_simulator import Fault, Simulator, cli, quiet, running
+from bytespike_simulator.asgi import Receive, Scope, Send
 from tests.simulator.fakes import StillClock, answer, ask
 
 pytestmark = pytest.mark.anyio
 
 COMMAND = """
 import argparse, asyncio, sys
-from exporter.simulator import cli
+from bytespike_simulator import cli
 parser = argparse.ArgumentParser()
 cli.add_arguments(parser)
 sys.exit(asyncio.run(cli.serve(parser.parse_args())))

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from exporter.simulator import Simulator, quiet
-from exporter.simulator.wallet import CREDITS
-from exporter.simulator.world import LOW_BALANCE, PAYMENT
+from bytespike_simulator import Simulator, quiet
+from bytespike_simulator.wallet import CREDITS
+from bytespike_simulator.world import LOW_BALANCE, PAYMENT
 from tests.peers.process import free_port
 from tests.simulator.fakes import StillClock, answer, ask
 

@@ -3,10 +3,10 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.simulator import Options, World, quiet, showcase
-from exporter.simulator.rollup import Sums
-from exporter.simulator.truth import Truth
-from exporter.simulator.wallet import CREDITS
+from bytespike_simulator import Options, World, quiet, showcase
+from bytespike_simulator.rollup import Sums
+from bytespike_simulator.truth import Truth
+from bytespike_simulator.wallet import CREDITS
 from tests.simulator.fakes import HOUR, NOW
 
 

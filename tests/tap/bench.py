@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from exporter.clock import Clock
-from exporter.config import Listen
+from exporter.config.types import Listen
 from exporter.gateway.readings import Observation
 from exporter.tap.listener import Listener
 from exporter.traffic import TapOutcome, TapStatus

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from exporter.gateway.readings import Envelope, Observation, Source
 from exporter.money import to_nanos
-from exporter.redaction import looks_like_key, protect, redact
-from exporter.secret import Secret
+from exporter.secrets import Secret, looks_like_key, protect, redact
 from exporter.tap.datagram import MAX_BYTES, MAX_MODEL, MEMBERS, DatagramError, decode
 from tests.tap.reports import DOCUMENTED, MASKED, NOW, READ, WHOLE, report
 
@@ -163,7 +162,7 @@ def test_a_whole_key_in_escapes_is_no_model() -> None:
 def test_an_accounts_own_key_in_another_spelling_is_no_model(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("exporter.redaction._protected", set())
+    monkeypatch.setattr("exporter.secrets._protected", set())
     protect(Secret("another-spelling-of-a-key"))
     with pytest.raises(DatagramError, match="masked form"):
         decode(report(model="another-spelling-of-a-key"), NOW)

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.secret import Secret
+from exporter.secrets import Secret
 from exporter.tap import hook
 from exporter.tap.hook import AsyncQuotaTap, QuotaTap, masked
 from tests.peers.process import free_port

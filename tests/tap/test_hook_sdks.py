@@ -18,8 +18,8 @@ import httpx2
 import openai
 import pytest
 
-from exporter.secret import Secret
-from exporter.simulator import Fault, Simulator, quiet, running
+from bytespike_simulator import Fault, Simulator, quiet, running
+from exporter.secrets import Secret
 from exporter.tap.hook import AsyncQuotaTap, QuotaTap
 from tests.tap.hook_stage import LARGEST, NOW, QUOTA, Ear
 

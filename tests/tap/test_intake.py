@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.board import AccountBoard, Board
 from exporter.gateway.readings import Endpoint, Envelope, Observation, Source
-from exporter.repeats import Repeats
-from exporter.snapshot import take
+from exporter.live import Live, LiveAccount
+from exporter.metrics.snapshot import take
 from exporter.tap.intake import MAX_AGE, MAX_SKEW, Intake
+from exporter.throttle import Throttle
 from exporter.traffic import MAX_KEYS, MAX_SERIES, OTHER, TapOutcome
 from tests.daemon.fakes import NOW, USD, VirtualClock
 
@@ -21,10 +21,10 @@ OWN, OTHERS = "sk-byts-…9f3c", "sk-byts-…0000"
 INTERVALS = {Endpoint.ACCOUNT: 60.0, Endpoint.USAGE: 60.0, Endpoint.TRANSACTIONS: 300.0}
 
 
-def board(*names: str) -> Board:
-    made = Board(NOW - 3600)
+def live(*names: str) -> Live:
+    made = Live(NOW - 3600)
     for name in names or ("prod",):
-        made.accounts[name] = AccountBoard(name, INTERVALS, relaxed=600.0)
+        made.accounts[name] = LiveAccount(name, INTERVALS, relaxed=600.0)
     return made
 
 
@@ -33,20 +33,20 @@ def seen(key: str = OWN, at: float = NOW, status: int = 200, **numbers: int) -> 
     return Observation(Source.HOOK, status, envelope)
 
 
-def intake(made: Board, account: str | None = None) -> Intake:
+def intake(made: Live, account: str | None = None) -> Intake:
     return intake_at(VirtualClock(), made, account)
 
 
-def intake_at(clock: VirtualClock, made: Board, account: str | None = None) -> Intake:
-    return Intake(made, account, clock, Repeats(logging.getLogger("exporter"), clock))
+def intake_at(clock: VirtualClock, made: Live, account: str | None = None) -> Intake:
+    return Intake(made, account, clock, Throttle(logging.getLogger("exporter"), clock))
 
 
-def asked(made: Board, name: str = "prod") -> bool:
+def asked(made: Live, name: str = "prod") -> bool:
     return made.accounts[name].endpoints[Endpoint.ACCOUNT].asked.is_set()
 
 
 def test_an_only_account_owns_every_key() -> None:
-    made = board()
+    made = live()
     assert intake(made).take(seen(OTHERS, remaining=7 * USD)) is TapOutcome.ACCEPTED
     remaining = made.accounts["prod"].keys[OTHERS].remaining
     assert remaining is not None
@@ -54,7 +54,7 @@ def test_an_only_account_owns_every_key() -> None:
 
 
 def test_of_several_accounts_the_one_that_polls_with_the_key_owns_it() -> None:
-    made = board("prod", "research")
+    made = live("prod", "research")
     made.accounts["research"].own_key = OWN
     assert intake(made, "prod").take(seen()) is TapOutcome.ACCEPTED
     assert made.accounts["research"].keys.keys() == {OWN}
@@ -62,21 +62,21 @@ def test_of_several_accounts_the_one_that_polls_with_the_key_owns_it() -> None:
 
 
 def test_keys_of_nobody_are_the_named_accounts_or_rejected() -> None:
-    made = board("prod", "research")
+    made = live("prod", "research")
     assert intake(made).take(seen(OTHERS)) is TapOutcome.UNKNOWN_KEY
     assert intake(made, "research").take(seen(OTHERS)) is TapOutcome.ACCEPTED
     assert made.accounts["research"].keys.keys() == {OTHERS}
 
 
 def test_a_masked_form_that_two_accounts_share_is_neithers() -> None:
-    made = board("prod", "research")
+    made = live("prod", "research")
     for account in made.accounts.values():
         account.own_key = OWN
     assert intake(made, "prod").take(seen()) is TapOutcome.UNKNOWN_KEY
 
 
 def test_what_is_rejected_is_told_once_with_what_to_do(caplog: pytest.LogCaptureFixture) -> None:
-    tap = intake(board("prod", "research"))
+    tap = intake(live("prod", "research"))
     for _ in range(100):
         tap.take(seen(OTHERS))
     [told] = [record.getMessage() for record in caplog.records]
@@ -86,13 +86,13 @@ def test_what_is_rejected_is_told_once_with_what_to_do(caplog: pytest.LogCapture
 
 @pytest.mark.parametrize("skew", [MAX_SKEW + 1, -MAX_AGE - 1, 1e9, -1e9])
 def test_what_is_not_of_now_is_rejected(skew: float) -> None:
-    made = board()
+    made = live()
     assert intake(made).take(seen(at=NOW + skew)) is TapOutcome.OUTDATED
     assert not made.accounts["prod"].keys
 
 
 def test_a_stream_that_is_told_of_at_its_end_counts_and_its_limits_are_history() -> None:
-    made = board()
+    made = live()
     tap = intake(made)
     tap.take(seen(at=NOW - 1, remaining=2 * USD))
     assert tap.take(seen(at=NOW - MAX_SKEW - 300, remaining=9 * USD)) is TapOutcome.ACCEPTED
@@ -106,7 +106,7 @@ def test_a_stream_that_is_told_of_at_its_end_counts_and_its_limits_are_history()
 
 @pytest.mark.parametrize("order", list(permutations((1.0, 2.0, 3.0))))
 def test_the_newest_observation_wins_in_whatever_order_they_come(order: tuple[float, ...]) -> None:
-    made = board()
+    made = live()
     for at in order:
         intake(made).take(seen(at=NOW - at, remaining=int(at) * USD))
     remaining = made.accounts["prod"].keys[OWN].remaining
@@ -115,7 +115,7 @@ def test_the_newest_observation_wins_in_whatever_order_they_come(order: tuple[fl
 
 
 def test_a_sender_whose_clock_is_ahead_overrules_nobody() -> None:
-    made, clock = board(), VirtualClock()
+    made, clock = live(), VirtualClock()
     tap = intake_at(clock, made)
     tap.take(seen(at=NOW + MAX_SKEW, remaining=9 * USD))
     clock.time = 1.0
@@ -127,7 +127,7 @@ def test_a_sender_whose_clock_is_ahead_overrules_nobody() -> None:
 
 
 def test_a_flood_of_keys_is_bounded_and_keeps_room_for_the_accounts_own() -> None:
-    made = board()
+    made = live()
     made.accounts["prod"].own_key = OWN
     tap = intake(made)
     for number in range(MAX_KEYS):
@@ -139,7 +139,7 @@ def test_a_flood_of_keys_is_bounded_and_keeps_room_for_the_accounts_own() -> Non
 
 
 def test_keys_that_nobody_uses_any_more_make_room() -> None:
-    made, clock = board(), VirtualClock()
+    made, clock = live(), VirtualClock()
     tap = intake_at(clock, made)
     for number in range(MAX_KEYS):
         tap.take(seen(f"sk-byts-…{number:04}"))
@@ -150,7 +150,7 @@ def test_keys_that_nobody_uses_any_more_make_room() -> None:
 
 
 def test_a_key_that_comes_back_counts_from_then_whatever_time_it_tells() -> None:
-    made, clock = board(), VirtualClock()
+    made, clock = live(), VirtualClock()
     tap = intake_at(clock, made)
     for number in range(MAX_KEYS):
         tap.take(seen(f"sk-byts-…{number:04}"))
@@ -163,7 +163,7 @@ def test_a_key_that_comes_back_counts_from_then_whatever_time_it_tells() -> None
 
 
 def test_a_clock_that_is_set_back_does_not_leave_a_key_seen_in_the_future() -> None:
-    made, clock = board(), VirtualClock()
+    made, clock = live(), VirtualClock()
     tap = intake_at(clock, made)
     tap.take(seen(at=NOW + MAX_SKEW))
     assert made.accounts["prod"].traffic.last_seen(OWN) == NOW
@@ -173,7 +173,7 @@ def test_a_clock_that_is_set_back_does_not_leave_a_key_seen_in_the_future() -> N
 
 
 def test_a_flood_of_models_folds_into_other_and_ends_with_its_key() -> None:
-    made, clock = board(), VirtualClock()
+    made, clock = live(), VirtualClock()
     tap = intake_at(clock, made)
     for number in range(MAX_SERIES + 5):
         tap.take(Observation(Source.PROXY, 200, Envelope(NOW, OWN), f"model-{number}"))
@@ -191,7 +191,7 @@ def test_a_flood_of_models_folds_into_other_and_ends_with_its_key() -> None:
     ("status", "wanted"), [(200, False), (402, True), (429, True), (500, False)]
 )
 def test_a_refusal_asks_for_the_account_at_once(status: int, wanted: bool) -> None:
-    made = board()
+    made = live()
     intake(made).take(seen(status=status))
     assert asked(made) is wanted
 
@@ -199,7 +199,7 @@ def test_a_refusal_asks_for_the_account_at_once(status: int, wanted: bool) -> No
 @pytest.mark.parametrize("key", [OWN, OTHERS])
 @pytest.mark.parametrize("status", [401, 403])
 def test_the_accounts_own_key_that_is_refused_is_tried_at_once(status: int, key: str) -> None:
-    made = board()
+    made = live()
     made.accounts["prod"].own_key = OWN
     intake(made).take(seen(key, status=status))
     assert asked(made) is (key == OWN)
@@ -224,7 +224,7 @@ def sequences() -> st.SearchStrategy[list[Observation]]:
 def test_every_observation_is_counted_once_and_what_is_shown_is_what_was_seen(
     observations: list[Observation], several: bool
 ) -> None:
-    made = board("prod", "research") if several else board()
+    made = live("prod", "research") if several else live()
     made.accounts["prod"].own_key = OWN
     tap = intake(made)
     outcomes = [tap.take(observation) for observation in observations]

@@ -13,7 +13,7 @@ from functools import partial
 import pytest
 
 from exporter.clock import SystemClock
-from exporter.config import Listen
+from exporter.config.types import Listen
 from exporter.errors import ListenError
 from exporter.gateway.readings import Source
 from exporter.tap import listener as module

@@ -17,13 +17,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bytespike_simulator.app import Simulator
+from bytespike_simulator.options import Options
+from bytespike_simulator.server import running as simulating
 from exporter.clock import SystemClock
 from exporter.gateway.envelope import read_envelope
 from exporter.gateway.readings import Envelope, Observation, Source
-from exporter.secret import Secret
-from exporter.simulator.app import Simulator
-from exporter.simulator.options import Options
-from exporter.simulator.server import running as simulating
+from exporter.secrets import Secret
 from exporter.tap import listener as module
 from exporter.tap.datagram import decode
 from tests.daemon.live import until

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from exporter.errors import AuthError, Outcome, RateLimitedError, ServerError
 from exporter.gateway.readings import AccountReading, Endpoint, Envelope, Observation, Source
-from exporter.pace import NEAR, is_near, wanted_interval
-from exporter.poller import SOONEST
-from exporter.snapshot import take
+from exporter.metrics.snapshot import take
+from exporter.polling.pace import NEAR, is_near, wanted_interval
+from exporter.polling.poller import SOONEST
 from exporter.tap.intake import Intake
 from tests.daemon.fakes import NOW, USD, Scene, scene
 from tests.daemon.test_poller import gaps, poller
-from tests.tap.test_intake import OWN, board, intake, seen
+from tests.tap.test_intake import OWN, intake, live, seen
 
 pytestmark = pytest.mark.anyio
 
@@ -34,7 +34,7 @@ def reading(available: int, threshold: int | None = 5 * USD) -> AccountReading:
 
 
 def test_without_observations_the_pace_is_the_usual_one() -> None:
-    account = board().accounts["prod"]
+    account = live().accounts["prod"]
     account.account = reading(31 * USD)
     account.endpoints[ACCOUNT].succeeded(NOW, 0.1)
     account.own_key = OWN
@@ -43,7 +43,7 @@ def test_without_observations_the_pace_is_the_usual_one() -> None:
 
 @pytest.mark.parametrize("missing", ["nothing", "own key", "freshness", "success", "distance"])
 def test_the_pace_is_relaxed_only_where_nothing_is_lost_by_it(missing: str) -> None:
-    made = board()
+    made = live()
     account = made.accounts["prod"]
     account.account = reading((9 if missing == "distance" else 31) * USD)
     account.endpoints[ACCOUNT].succeeded(NOW, 0.1)
@@ -57,7 +57,7 @@ def test_the_pace_is_relaxed_only_where_nothing_is_lost_by_it(missing: str) -> N
 
 @given(st.integers(0, 40 * USD), st.lists(st.integers(0, 20 * USD), max_size=6))
 def test_what_is_seen_to_be_spent_brings_the_balance_near(balance: int, left: list[int]) -> None:
-    made = board()
+    made = live()
     account = made.accounts["prod"]
     account.account = reading(balance)
     tap = intake(made)
@@ -69,13 +69,13 @@ def test_what_is_seen_to_be_spent_brings_the_balance_near(balance: int, left: li
 
 @pytest.mark.parametrize("threshold", [None, 5 * USD])
 def test_a_threshold_that_is_not_known_counts_as_near(threshold: int | None) -> None:
-    account = board().accounts["prod"]
+    account = live().accounts["prod"]
     account.account = reading(10**6 * USD, threshold)
     assert is_near(account) is (threshold is None)
 
 
 def test_the_organizations_wallet_counts_too() -> None:
-    made = board()
+    made = live()
     made.accounts["prod"].account = reading(1000 * USD)
     intake(made).take(seen(org_quota_remaining=9 * USD))
     assert is_near(made.accounts["prod"])
@@ -88,7 +88,7 @@ async def watching(made: Scene) -> AsyncIterator[Intake]:
     made.account.relaxed = 600.0
     task = asyncio.create_task(poller(made).run(ACCOUNT, 0.0))
     try:
-        yield Intake(made.board, None, made.clock, made.repeats)
+        yield Intake(made.live, None, made.clock, made.throttle)
         assert not task.done()
     finally:
         task.cancel()
@@ -161,14 +161,14 @@ async def test_what_was_read_stays_known_while_the_pace_is_relaxed(tmp_path: Pat
             for _ in range(60):
                 await use(made, tap, 10)
                 shown = {
-                    point.metric.name for point in take(made.board, {}, made.clock.now()).points
+                    point.metric.name for point in take(made.live, {}, made.clock.now()).points
                 }
                 assert "bytespike.wallet.balance" in shown
 
 
 def known(made: Scene) -> bool:
     """Whether the balance is shown."""
-    points = take(made.board, {}, made.clock.now()).points
+    points = take(made.live, {}, made.clock.now()).points
     return "bytespike.wallet.balance" in {point.metric.name for point in points}
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from exporter.board import AccountBoard, Board, ExportOutcome
-from exporter.config import Account, Config, Otlp
+from exporter.config.types import Account, Config, Otlp
 from exporter.errors import Outcome
 from exporter.gateway.readings import (
     AccountReading,
@@ -15,6 +14,7 @@ from exporter.gateway.readings import (
     Organization,
 )
 from exporter.ledger.totals import AccountTotals, BillingTotal, UsageTotal
+from exporter.live import ExportOutcome, Live, LiveAccount
 from exporter.money import NANOS_PER_USD
 from exporter.web.view import View
 
@@ -55,14 +55,14 @@ def config(*names: str) -> Config:
     return Config(accounts=accounts, otlp=Otlp(endpoint="http://collector:4318/v1/metrics"))
 
 
-def empty_board(*names: str, started_at: float = NOW - 3) -> Board:
-    """A board as it is just after the start."""
-    board = Board(started_at=started_at)
+def empty_board(*names: str, started_at: float = NOW - 3) -> Live:
+    """A live as it is just after the start."""
+    live = Live(started_at=started_at)
     for name in names:
-        board.accounts[name] = AccountBoard(name, dict(INTERVALS))
-        for offset, status in enumerate(board.accounts[name].endpoints.values()):
+        live.accounts[name] = LiveAccount(name, dict(INTERVALS))
+        for offset, status in enumerate(live.accounts[name].endpoints.values()):
             status.next_poll = NOW + offset
-    return board
+    return live
 
 
 def reading(available: float | None = 31.4, **changes: object) -> AccountReading:
@@ -87,7 +87,7 @@ def reading(available: float | None = 31.4, **changes: object) -> AccountReading
     return AccountReading(**{**fields, **changes})  # type: ignore[arg-type]
 
 
-def answer(account: AccountBoard, now: float = NOW) -> None:
+def answer(account: LiveAccount, now: float = NOW) -> None:
     """Every endpoint has answered a few times, last a moment ago."""
     for number, (endpoint, status) in enumerate(account.endpoints.items()):
         for _ in range(180 // (number + 1)):
@@ -151,17 +151,17 @@ def totals() -> AccountTotals:
 
 def healthy(*names: str) -> tuple[View, Mapping[str, AccountTotals]]:
     """Accounts that all work, and their totals."""
-    board = empty_board(*names, started_at=NOW - 11_520)
-    for account in board.accounts.values():
+    live = empty_board(*names, started_at=NOW - 11_520)
+    for account in live.accounts.values():
         answer(account)
         account.account = reading()
         account.observe(envelope())
     for at in range(10):
-        board.exports.ended(NOW - 9 - 30 * (9 - at), ExportOutcome.SUCCESS, None)
-    return View(board, config(*names), INSTANCE), {name: totals() for name in names}
+        live.exports.ended(NOW - 9 - 30 * (9 - at), ExportOutcome.SUCCESS, None)
+    return View(live, config(*names), INSTANCE), {name: totals() for name in names}
 
 
 def fail(view: View, name: str, outcome: Outcome, message: str, age: float = 20.0) -> None:
     """Every endpoint of the account failed `age` seconds ago, after it had answered before."""
-    for status in view.board.accounts[name].endpoints.values():
+    for status in view.live.accounts[name].endpoints.values():
         status.failed(NOW - age, 0.2, outcome, message, up=False)

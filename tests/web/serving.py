@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 
-from exporter.config import Listen
+from exporter.config.types import Listen
 from exporter.ledger.totals import AccountTotals
 from exporter.web.app import App
 from exporter.web.protocol import Bounds

@@ -9,7 +9,7 @@ import socket
 
 import pytest
 
-from exporter import accepting
+from exporter import accept
 
 pytestmark = pytest.mark.anyio
 
@@ -24,7 +24,7 @@ async def test_a_connection_on_its_way_reaches_its_protocol_before_the_server_cl
     with socket.create_connection(server.sockets[0].getsockname()) as client:
         for _ in range(rounds):
             await asyncio.sleep(0)
-        await accepting.close(server)
+        await accept.close(server)
         for writer in taken:
             writer.transport.abort()
         taken.clear()

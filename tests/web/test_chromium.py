@@ -11,11 +11,11 @@ from contextlib import contextmanager
 import msgspec
 import pytest
 
-from exporter.board import ExportOutcome
-from exporter.config import Listen
+from exporter.config.types import Listen
 from exporter.errors import Outcome
 from exporter.gateway.readings import ModelQuota, Organization
 from exporter.ledger.totals import AccountTotals
+from exporter.live import ExportOutcome
 from exporter.web.app import App
 from exporter.web.server import WebServer
 from exporter.web.view import View
@@ -77,26 +77,26 @@ def started() -> Scene:
 
 def broken() -> Scene:
     view, totals = healthy("prod")
-    account = view.board.accounts["prod"]
+    account = view.live.accounts["prod"]
     account.account = reading(3.2, observed_at=NOW - 700)
     for status in account.endpoints.values():
         status.last_success = NOW - 700
     fail(view, "prod", Outcome.AUTH, "401: the gateway refuses the key")
-    view.board.exports.ended(NOW - 15, ExportOutcome.FAILURE, "connection refused")
-    view.board.state_writable, view.board.state_error = False, "no space left on device"
+    view.live.exports.ended(NOW - 15, ExportOutcome.FAILURE, "connection refused")
+    view.live.state_writable, view.live.state_error = False, "no space left on device"
     return view, totals
 
 
 def many() -> Scene:
     view, totals = healthy(*(f"team-{number:03d}" for number in range(120)))
     fail(view, "team-007", Outcome.TIMEOUT, "no answer within 10 s")
-    view.board.accounts["team-003"].account = reading(-123_456.78)
+    view.live.accounts["team-003"].account = reading(-123_456.78)
     return view, totals
 
 
 def hostile() -> Scene:
     view, totals = healthy(HOSTILE)
-    account = view.board.accounts[HOSTILE]
+    account = view.live.accounts[HOSTILE]
     account.account = reading(
         999_999_999.99,
         tier=HOSTILE,

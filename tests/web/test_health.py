@@ -17,17 +17,17 @@ def test_the_exporter_is_not_ready_before_anything_answered_and_says_what_it_wai
 
 
 def test_one_complete_account_is_enough() -> None:
-    board = empty_board("broken", "prod")
-    answer(board.accounts["prod"])
-    assert Readiness().check(board).ready
+    live = empty_board("broken", "prod")
+    answer(live.accounts["prod"])
+    assert Readiness().check(live).ready
 
 
 def test_endpoints_of_two_accounts_do_not_add_up_to_one_complete_account() -> None:
-    board = empty_board("one", "two")
+    live = empty_board("one", "two")
     for name, endpoints in (("one", 2), ("two", 1)):
-        for status in list(board.accounts[name].endpoints.values())[:endpoints]:
+        for status in list(live.accounts[name].endpoints.values())[:endpoints]:
             status.succeeded(NOW, 0.1)
-    body = Readiness().check(board)
+    body = Readiness().check(live)
     assert not body.ready
     assert body.waiting_for == ("one: a first answer of transactions: not polled yet",)
 
@@ -35,35 +35,35 @@ def test_endpoints_of_two_accounts_do_not_add_up_to_one_complete_account() -> No
 def test_an_outage_after_the_first_answers_does_not_take_readiness_back() -> None:
     view, _ = healthy("prod")
     readiness = Readiness()
-    assert readiness.check(view.board).ready
+    assert readiness.check(view.live).ready
     fail(view, "prod", Outcome.NETWORK, "connection refused")
-    assert readiness.check(view.board).ready
+    assert readiness.check(view.live).ready
 
 
 def test_a_reload_that_brings_only_new_accounts_does_not_take_readiness_back() -> None:
     readiness = Readiness()
-    readiness.check(healthy("old")[0].board)
+    readiness.check(healthy("old")[0].live)
     assert readiness.check(empty_board("new")).ready
 
 
 def test_a_state_that_cannot_be_written_takes_readiness_back_until_it_can() -> None:
-    board = healthy("prod")[0].board
+    live = healthy("prod")[0].live
     readiness = Readiness()
-    assert readiness.check(board).ready
-    board.state_writable, board.state_error = False, "no space left on device"
-    body = readiness.check(board)
+    assert readiness.check(live).ready
+    live.state_writable, live.state_error = False, "no space left on device"
+    body = readiness.check(live)
     assert not body.ready
     assert body.waiting_for == ("the state to be writable: no space left on device",)
-    board.state_writable = True
-    assert readiness.check(board).ready
+    live.state_writable = True
+    assert readiness.check(live).ready
 
 
 def test_a_failed_first_poll_is_named_with_its_error() -> None:
     view, _ = healthy("prod")
-    board = empty_board("prod")
-    view.board.accounts = board.accounts
+    live = empty_board("prod")
+    view.live.accounts = live.accounts
     fail(view, "prod", Outcome.AUTH, "401: the key is refused")
-    assert "401: the key is refused" in Readiness().check(view.board).waiting_for[0]
+    assert "401: the key is refused" in Readiness().check(view.live).waiting_for[0]
 
 
 def test_the_answer_stays_small_with_a_thousand_accounts() -> None:

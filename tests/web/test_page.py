@@ -10,11 +10,11 @@ from html import unescape
 import msgspec
 import pytest
 
-from exporter.board import ExportOutcome
-from exporter.config import Otlp
+from exporter.config.types import Otlp
 from exporter.errors import Outcome
 from exporter.gateway.readings import Endpoint, ModelQuota
 from exporter.ledger.totals import AccountTotals
+from exporter.live import ExportOutcome
 from exporter.web.build import ROWS, build
 from exporter.web.model import Choice, Page, Tone
 from exporter.web.page import render
@@ -113,7 +113,7 @@ def test_just_after_the_start_the_page_explains_what_it_waits_for() -> None:
 
 def test_what_the_gateway_did_not_say_is_unknown_and_not_zero() -> None:
     view, known = healthy("prod")
-    view.board.accounts["prod"].account = reading(None, lifetime_spent=None, models=())
+    view.live.accounts["prod"].account = reading(None, lifetime_spent=None, models=())
     seen = words(page(view, {"prod": msgspec.structs.replace(known["prod"], runway=None)}))
     assert "Balance unknown the gateway did not say" in seen
     assert "Runway unknown nothing spent in the last 6 h" in seen
@@ -134,7 +134,7 @@ def test_a_reading_from_the_future_is_as_stale_as_one_from_the_past() -> None:
 
 def test_a_window_that_has_reset_since_it_was_read_is_unknown() -> None:
     view, known = healthy("prod")
-    view.board.accounts["prod"].observe(envelope(reset_at=NOW - 1))
+    view.live.accounts["prod"].observe(envelope(reset_at=NOW - 1))
     seen = words(page(view, known))
     assert "it has reset since it was read" in seen
     assert "$17.50" not in seen
@@ -142,7 +142,7 @@ def test_a_window_that_has_reset_since_it_was_read_is_unknown() -> None:
 
 def test_a_refused_key_comes_first_and_says_where_to_put_a_valid_one() -> None:
     view, known = healthy("prod")
-    view.board.accounts["prod"].account = reading(3.2)
+    view.live.accounts["prod"].account = reading(3.2)
     fail(view, "prod", Outcome.AUTH, "401: the key is revoked")
     shown = page(view, known)
     assert [problem.title for problem in shown.problems] == [
@@ -172,8 +172,8 @@ def test_a_failure_becomes_worse_when_the_reading_is_stale() -> None:
 
 def test_an_empty_wallet_is_not_an_outage() -> None:
     view, known = healthy("prod")
-    view.board.accounts["prod"].account = reading(0)
-    status = view.board.accounts["prod"].endpoints[Endpoint.ACCOUNT]
+    view.live.accounts["prod"].account = reading(0)
+    status = view.live.accounts["prod"].endpoints[Endpoint.ACCOUNT]
     status.failed(NOW - 5, 0.1, Outcome.RATE_LIMITED, "402: insufficient balance", up=True)
     titles = {problem.title for problem in page(view, known).problems}
     assert titles == {"The wallet or the key's cap is empty", "The wallet is empty"}
@@ -182,7 +182,7 @@ def test_an_empty_wallet_is_not_an_outage() -> None:
 
 def test_caps_that_are_reached_are_named() -> None:
     view, known = healthy("prod")
-    account = view.board.accounts["prod"]
+    account = view.live.accounts["prod"]
     account.observe(envelope(key_quota_remaining=0, remaining=0))
     account.account = reading(models=(ModelQuota("gpt-5-4", usd(50), usd(50)),))
     assert {problem.title for problem in page(view, known).problems} == {
@@ -194,18 +194,18 @@ def test_caps_that_are_reached_are_named() -> None:
 
 def test_exports_that_fail_or_stop_are_told() -> None:
     view, known = healthy("prod")
-    view.board.exports.ended(NOW - 5, ExportOutcome.PARTIAL, "5 points were rejected")
+    view.live.exports.ended(NOW - 5, ExportOutcome.PARTIAL, "5 points were rejected")
     shown = page(view, known)
     assert [problem.title for problem in shown.problems] == ["Exports do not succeed"]
     assert "10 success, 1 partial, 0 failure" in words(shown)
-    view.board.exports.last_error = None
+    view.live.exports.last_error = None
     later = page(view, known, now=NOW + 120)
     assert later.problems[0].title == "Exports have stopped"
 
 
 def test_a_state_that_cannot_be_written_or_read_is_told_first() -> None:
     view, _ = healthy("prod")
-    view.board.state_writable, view.board.state_error = False, "no space left on device"
+    view.live.state_writable, view.live.state_error = False, "no space left on device"
     shown = page(view, "the state did not answer within 5 s")
     assert [problem.title for problem in shown.problems] == [
         "The state cannot be written",
@@ -219,7 +219,7 @@ def test_a_state_that_cannot_be_written_or_read_is_told_first() -> None:
 def test_the_receivers_address_is_shown_without_what_could_be_a_secret() -> None:
     view, known = healthy("prod")
     otlp = Otlp(endpoint="https://user:hunter2@collector:4318/v1/metrics?token=hunter2")
-    secret = View(view.board, msgspec.structs.replace(view, config=view.config).config, INSTANCE)
+    secret = View(view.live, msgspec.structs.replace(view, config=view.config).config, INSTANCE)
     object.__setattr__(secret.config, "otlp", otlp)
     shown = render(page(secret, known))
     assert "https://collector:4318/v1/metrics" in shown
@@ -238,8 +238,8 @@ def test_notes_about_the_counting_appear_when_there_is_something_to_say() -> Non
 
 def test_of_many_accounts_the_most_urgent_comes_first() -> None:
     view, known = healthy("calm", "short", "refused", "low")
-    board = view.board.accounts
-    board["low"].account = reading(4)
+    live = view.live.accounts
+    live["low"].account = reading(4)
     fail(view, "refused", Outcome.AUTH, "401")
     runways = {"calm": 9e6, "short": 40_000.0, "refused": 9e6, "low": 9e6}
     counted = {n: msgspec.structs.replace(known[n], runway=r) for n, r in runways.items()}
@@ -251,7 +251,7 @@ def test_of_many_accounts_the_most_urgent_comes_first() -> None:
 
 def test_a_wallet_that_two_accounts_read_is_summed_once() -> None:
     view, known = healthy("one", "two", "other")
-    view.board.accounts["other"].account = reading(10, user_id="99")
+    view.live.accounts["other"].account = reading(10, user_id="99")
     shown = page(view, known)
     assert shown.overview is not None
     assert shown.overview.total.text == "$41.40"
@@ -307,7 +307,7 @@ def test_hostile_names_stay_text() -> None:
     hostile = '\u202e"><script>alert(1)</script>\n' + "x" * 300
     view, known = healthy(hostile, "two")
     usage = (series(1, hostile, hostile, hostile, 1),)
-    view.board.accounts[hostile].observe(envelope(hostile))
+    view.live.accounts[hostile].observe(envelope(hostile))
     counted = {**known, hostile: msgspec.structs.replace(totals(), usage=usage)}
     fail(view, hostile, Outcome.SERVER_ERROR, hostile)
     for account in (None, hostile, hostile + "?"):
@@ -318,9 +318,9 @@ def test_hostile_names_stay_text() -> None:
 
 def test_otlp_that_is_turned_off_is_no_problem_however_long_it_runs() -> None:
     view, known = healthy("prod")
-    off = View(view.board, replace(view.config, otlp=Otlp(endpoint="")), INSTANCE)
-    view.board.exports.last_success = None
-    view.board.exports.ended(NOW - 90_000, ExportOutcome.FAILURE, "from before it was turned off")
+    off = View(view.live, replace(view.config, otlp=Otlp(endpoint="")), INSTANCE)
+    view.live.exports.last_success = None
+    view.live.exports.ended(NOW - 90_000, ExportOutcome.FAILURE, "from before it was turned off")
     shown = page(off, known)
     assert shown.problems == ()
     assert shown.exports.tone is Tone.OK
@@ -331,7 +331,7 @@ def test_otlp_that_is_turned_off_is_no_problem_however_long_it_runs() -> None:
 
 def test_history_that_is_caught_up_does_not_look_like_a_hanging_poll() -> None:
     view, known = healthy("prod")
-    status = view.board.accounts["prod"].endpoints[Endpoint.USAGE]
+    status = view.live.accounts["prod"].endpoints[Endpoint.USAGE]
     status.behind = 3 * 86_400.0
     assert page(view, known).problems == ()
     assert "catching up" in words(page(view, known))

@@ -16,7 +16,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter.config import Listen, Webhook
+from exporter.config.types import Listen, Webhook
 from exporter.errors import ListenError, StateError
 from exporter.ledger.totals import AccountTotals
 from exporter.web.protocol import MAX_HEADER_BYTES
@@ -51,7 +51,7 @@ async def test_readyz_is_503_until_everything_has_answered_once() -> None:
     view = View(empty_board("prod"), config("prod"), INSTANCE)
     async with running(serving(view, known({}))) as server:
         before = await get(server, "/readyz")
-        view.board.accounts = healthy("prod")[0].board.accounts
+        view.live.accounts = healthy("prod")[0].live.accounts
         after = await get(server, "/readyz")
     assert (before.status_code, before.json()["status"]) == (503, "waiting")
     assert (after.status_code, after.json()["status"]) == (200, "ready")
@@ -102,7 +102,7 @@ async def test_nothing_can_be_written(method: str, hooked: bool, tmp_path: Path)
     view, totals = healthy("prod")
     secret = tmp_path / "secret" if hooked else None
     changed = replace(view.config, webhook=Webhook("/in", secret))
-    view = View(view.board, changed, view.instance_id)
+    view = View(view.live, changed, view.instance_id)
     async with running(serving(view, known(totals))) as server:
         for path in ("/", "/metrics", "/livez", "/readyz"):
             response = await get(server, path, method)

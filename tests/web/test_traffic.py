@@ -15,7 +15,7 @@ def test_without_a_tap_nothing_is_said_of_traffic() -> None:
 
 def test_each_key_shows_when_and_by_whom_it_was_seen_and_how_often_it_was_refused() -> None:
     view, totals = healthy("prod")
-    traffic = view.board.accounts["prod"].traffic
+    traffic = view.live.accounts["prod"].traffic
     for status in (200, 200, 500, 429):
         traffic.count(Observation(Source.PROXY, status, Envelope(NOW - 3, OWN_KEY), "sonnet"), NOW)
     traffic.count(Observation(Source.HOOK, 200, Envelope(NOW - 40, OWN_KEY)), NOW)
@@ -25,7 +25,7 @@ def test_each_key_shows_when_and_by_whom_it_was_seen_and_how_often_it_was_refuse
 
 def test_of_many_keys_those_seen_last_are_shown() -> None:
     view, totals = healthy("prod")
-    traffic = view.board.accounts["prod"].traffic
+    traffic = view.live.accounts["prod"].traffic
     for number in range(MAX_KEYS):
         at = NOW - MAX_KEYS + number
         envelope = Envelope(at, f"sk-byts-…{number:04}")

@@ -11,9 +11,9 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
-from exporter.board import AccountBoard
-from exporter.config import Webhook as Settings
+from exporter.config.types import Webhook as Settings
 from exporter.gateway.readings import Endpoint
+from exporter.live import LiveAccount
 from exporter.traffic import DeliveryOutcome
 from exporter.web.app import App
 from exporter.web.messages import Request, Response
@@ -53,7 +53,7 @@ class Bench:
         self.secret_file.write_text(f"{SECRET}\n")
         view, totals = healthy(*names or ("prod",))
         settings = Settings(PATH, self.secret_file, HEADER)
-        self.view = View(view.board, replace(view.config, webhook=settings), view.instance_id)
+        self.view = View(view.live, replace(view.config, webhook=settings), view.instance_id)
 
         async def read() -> object:
             return totals
@@ -65,7 +65,7 @@ class Bench:
         """Reload with other settings of the webhook."""
         webhook = replace(self.view.config.webhook, **changes)  # type: ignore[arg-type]
         config = replace(self.view.config, webhook=webhook)
-        self.view = View(self.view.board, config, self.view.instance_id)
+        self.view = View(self.view.live, config, self.view.instance_id)
 
     def deliver(
         self,
@@ -94,11 +94,11 @@ class Bench:
     @property
     def counted(self) -> dict[str, int]:
         """Deliveries by outcome, without those that never came about."""
-        found = self.view.board.tap.deliveries
+        found = self.view.live.tap.deliveries
         return {outcome.value: found[outcome] for outcome in DeliveryOutcome if found[outcome]}
 
-    def account(self, name: str = "prod") -> AccountBoard:
-        return self.view.board.accounts[name]
+    def account(self, name: str = "prod") -> LiveAccount:
+        return self.view.live.accounts[name]
 
     def asked(self, name: str = "prod") -> list[str]:
         """What is to be polled early."""
@@ -107,7 +107,7 @@ class Bench:
 
     def polled(self) -> None:
         """All that was asked for was polled."""
-        for account in self.view.board.accounts.values():
+        for account in self.view.live.accounts.values():
             for status in account.endpoints.values():
                 status.asked.clear()
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from exporter import poller
-from exporter.config import Listen, Poll, Webhook
-from exporter.simulator.wallet import CREDITS
-from exporter.simulator.world import LOW_BALANCE, PAYMENT
+from bytespike_simulator.wallet import CREDITS
+from bytespike_simulator.world import LOW_BALANCE, PAYMENT
+from exporter.config.types import Listen, Poll, Webhook
+from exporter.polling import poller
 from tests.daemon.live import Live, daemon, gateway, polled, until
 from tests.webhook.fakes import HEADER, PATH, event, signature
 
@@ -105,7 +105,7 @@ async def test_a_replay_is_a_duplicate_and_asks_for_nothing(live: Live) -> None:
     await until(lambda: requests(live) == (account + 1, usage, transactions + 1))
     for _ in range(5):
         assert await deliver(live, body, signature(body, secret)) == 204
-    endpoints = live.daemon._around.board.accounts["prod"].endpoints.values()
+    endpoints = live.daemon._around.live.accounts["prod"].endpoints.values()
     assert not any(status.asked.is_set() for status in endpoints)
     assert await deliveries(live) == {"accepted": 1, "duplicate": 5}
 
@@ -134,7 +134,7 @@ async def test_a_reload_changes_path_header_and_secret_and_turns_the_webhook_off
     assert await deliver(live, body, signature(body, "another-secret-0123"), "/in") == 204
     assert await deliveries(live) == {"accepted": 1, "unsigned": 1}
     live.reload(replace(wanted, webhook=Webhook()))
-    await until(lambda: not live.daemon._around.board.tap.hooked)
+    await until(lambda: not live.daemon._around.live.tap.hooked)
     assert await deliver(live, body, signature(body, "another-secret-0123"), "/in") == 404
     assert "bytespike_webhook" not in (await live.get("/metrics")).text
 

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from exporter.secret import Secret
+from exporter.secrets import Secret
 from exporter.tap.proxy.refusal import BadAnswerError, bad_request
 
 Header = tuple[bytes, bytes]

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from exporter.redaction import looks_like_key, redact
+from exporter.secrets import looks_like_key, redact
 from exporter.tap.datagram import MAX_MODEL
 
 _TOKEN: Final = re.compile(rb'"([^"\\]*(?:\\.[^"\\]*)*)(?:"(\s*:\s*)?|\\?\Z)|[{}\[\]]', re.DOTALL)

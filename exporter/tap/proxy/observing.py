@@ -8,9 +8,9 @@ from collections.abc import Callable
 from exporter.clock import Clock
 from exporter.gateway.envelope import read_envelope
 from exporter.gateway.readings import Envelope, Observation, Source
-from exporter.repeats import Repeats
 from exporter.tap.proxy.limits import MAX_PEEK, PEEK_SECONDS
 from exporter.tap.proxy.models import has_whole_event, model_of_events, model_of_json
+from exporter.throttle import Throttle
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ class Observer:
     def __init__(self, observe: Observe, clock: Clock) -> None:
         self._observe = observe
         self._clock = clock
-        self._repeats = Repeats(logger, clock)
+        self._throttle = Throttle(logger, clock)
 
     def watch(self, key: str) -> Watch:
         """What notes the response to a request with this key, in its masked form."""
@@ -40,7 +40,7 @@ class Observer:
     def complain(self, error: Exception) -> None:
         """Say that an observation was lost."""
         # Neither its text nor its traceback: they may hold what a header said.
-        self._repeats.say(
+        self._throttle.say(
             "observe",
             "A response that the proxy passed on could not be observed (%s): this is a mistake in "
             "the exporter, the traffic is not concerned",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import resource
 
-from exporter import accepting
+from exporter import accept
 from exporter.clock import Clock
-from exporter.config import Listen
+from exporter.config.types import Listen
 from exporter.errors import ListenError
 from exporter.tap.proxy.client import Client
 from exporter.tap.proxy.limits import GRACE, MAX_CONNECTIONS, SPARE_FILES, TICK
@@ -71,7 +71,7 @@ class Proxy:
         server, self._server = self._server, None
         if server is None:
             return
-        await accepting.close(server)
+        await accept.close(server)
         await self._shared.drain(grace)
         if self._ticking is not None:
             self._ticking.cancel()

@@ -8,12 +8,12 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING
 
 from exporter.clock import Clock
-from exporter.repeats import Repeats
 from exporter.tap.proxy.limits import BUFFER, MAX_CONNECTIONS
 from exporter.tap.proxy.observing import Observe, Observer
 from exporter.tap.proxy.pool import Pool
 from exporter.tap.proxy.refusal import Refusal
 from exporter.tap.proxy.target import Hosts, ProxyTarget, address_of
+from exporter.throttle import Throttle
 from exporter.traffic import ProxyOutcome, TapStatus
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Shared:
         self.status = status
         self.now = clock.monotonic()
         self.observer = Observer(observe, clock)
-        self.repeats = Repeats(logger, clock)
+        self.throttle = Throttle(logger, clock)
         self.clients: set[Client] = set()
         self.idle: dict[Client, None] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -76,9 +76,9 @@ class Shared:
     def complain(self, outcome: ProxyOutcome, refusal: Refusal) -> None:
         """Say why requests fail that the application is not to blame for, or not alone."""
         if outcome is ProxyOutcome.GATEWAY_FAILED:
-            self.repeats.say(str(refusal), "The proxy's gateway fails: %s", refusal)
+            self.throttle.say(str(refusal), "The proxy's gateway fails: %s", refusal)
         elif outcome is ProxyOutcome.REFUSED:
-            self.repeats.say(refusal.kind, "The proxy refuses a request: %s", refusal)
+            self.throttle.say(refusal.kind, "The proxy refuses a request: %s", refusal)
 
     def make_room(self) -> bool:
         """Cut off the client that has been idle longest, if any is idle."""

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from typing import Self
 
 from exporter.clock import Clock
-from exporter.config import Listen
+from exporter.config.types import Listen
 from exporter.gateway.readings import Observation
 from exporter.tap.proxy import Proxy, ProxyTarget
 from exporter.traffic import ProxyOutcome, TapStatus

@@ -14,9 +14,9 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletionMessageParam
 
+from bytespike_simulator import Fault, Simulator, quiet, running
 from exporter.clock import SystemClock
 from exporter.gateway.readings import Observation
-from exporter.simulator import Fault, Simulator, quiet, running
 from exporter.tap.proxy import Proxy, ProxyTarget
 from exporter.traffic import ProxyOutcome, TapStatus
 from tests.tap.proxy.scene import LOOPBACK

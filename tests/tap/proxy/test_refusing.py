@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.config import Listen
+from exporter.config.types import Listen
 from exporter.traffic import ProxyOutcome
 from tests.tap.proxy.scene import GET, OK, error_of, scene
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from exporter.config import Listen
+from exporter.config.types import Listen
 from exporter.errors import ListenError
 from exporter.tap.proxy import ProxyTarget
 from exporter.traffic import ProxyOutcome

@@ -1,0 +1,193 @@
+"""The typed configuration: every setting once, with its default and what it means.
+
+`exporter.config.load` reads it from YAML and the environment, by the table in
+`exporter.config.settings`, from which `docs/configuration.md` is made too. Durations are in
+seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from exporter.secrets import Secret
+
+
+class UsageMode(StrEnum):
+    """Which shape of `/me/usage` to ask for."""
+
+    AUTO = "auto"
+    LOG = "log"
+    ROLLUP = "rollup"
+
+
+class Protocol(StrEnum):
+    """How OTLP is carried."""
+
+    HTTP = "http/protobuf"
+    GRPC = "grpc"
+
+
+class Compression(StrEnum):
+    """How OTLP requests are compressed."""
+
+    GZIP = "gzip"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """An address to listen on. Port 0 takes a free one."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        """As it is written in the configuration: `host:port`, `[::1]:port`."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One account: exactly one of `api_key_env` and `api_key_file` is set."""
+
+    name: str
+    base_url: str
+    api_key_env: str | None = None
+    api_key_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """How requests are made. `timeout` bounds one request, the budget counts per account.
+
+    `base_url` is what accounts without one of their own have in `Account.base_url`.
+    """
+
+    timeout: float = 10.0
+    max_requests_per_minute: int = 300
+    base_url: str = "https://llm.bytespike.ai"
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """Poll intervals, each with ±10 % jitter. `account_relaxed` while the tap is fresh."""
+
+    account: float = 60.0
+    usage: float = 60.0
+    transactions: float = 300.0
+    account_relaxed: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class UsageStart:
+    """Where counting begins on the first start: `at` (Unix s), or `back` seconds before it."""
+
+    at: float | None = None
+    back: float = 0.0
+
+    def instant(self, now: float) -> float:
+        """The start in Unix s on a first start at `now`: never later than `now`."""
+        return min(now, self.at if self.at is not None else now - self.back)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """How usage is counted."""
+
+    enabled: bool = True
+    mode: UsageMode = UsageMode.AUTO
+    start: UsageStart = field(default_factory=UsageStart)
+    settle_window: float = 172_800.0
+    credits_per_usd: int = 1_000_000
+    max_series: int = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Otlp:
+    """Where metrics go.
+
+    `endpoint` is the URL that is used, path included for HTTP, no path for gRPC; "" sends
+    nothing. Names of `headers` are in lower case.
+    """
+
+    protocol: Protocol = Protocol.HTTP
+    endpoint: str = "http://localhost:4318/v1/metrics"
+    headers: dict[str, Secret] = field(default_factory=dict)
+    compression: Compression = Compression.GZIP
+    interval: float = 30.0
+    timeout: float = 10.0
+    certificate: Path | None = None
+    client_certificate: Path | None = None
+    client_key: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TapProxy:
+    """The proxy in front of the gateway. `allow_hosts`: further names by which it may be called."""
+
+    listen: Listen | None = None
+    allow_hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tap:
+    """What is read off the applications' own traffic; everything is off by default.
+
+    `account` owns the keys that are no account's own; None where there is only one account.
+    """
+
+    listen: Listen | None = None
+    account: str | None = None
+    proxy: TapProxy = field(default_factory=TapProxy)
+
+    @property
+    def enabled(self) -> bool:
+        """Whether anything can be observed."""
+        return self.listen is not None or self.proxy.listen is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """Where the gateway may push events; off without `secret_file`."""
+
+    path: str = "/hooks/bytespike"
+    secret_file: Path | None = None
+    signature_header: str = "X-ByteSpike-Signature"
+
+    def takes(self, path: str) -> bool:
+        """Whether deliveries come to this path."""
+        return self.secret_file is not None and path == self.path
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """How the log is written. `format` is `text` or `json`."""
+
+    level: str = "info"
+    format: str = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything that `run` needs.
+
+    `resource_attributes` are the file's and the environment's together. `warnings` are lines
+    for the log about what works but is probably not meant.
+    """
+
+    accounts: tuple[Account, ...]
+    gateway: Gateway = field(default_factory=Gateway)
+    poll: Poll = field(default_factory=Poll)
+    usage: Usage = field(default_factory=Usage)
+    transactions_enabled: bool = True
+    runway_window: float = 21_600.0
+    otlp: Otlp = field(default_factory=Otlp)
+    state_path: Path = Path("state/bytespike.db")
+    http_listen: Listen | None = field(default_factory=lambda: Listen("127.0.0.1", 9464))
+    tap: Tap = field(default_factory=Tap)
+    webhook: Webhook = field(default_factory=Webhook)
+    log: Log = field(default_factory=Log)
+    resource_attributes: dict[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = field(default=(), compare=False)

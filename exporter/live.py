@@ -1,0 +1,242 @@
+"""The newest readings of every account and the health of every poll and export.
+
+Lives in memory only and starts anew with the process. Written by the poller and the export
+loop, read by the snapshot and the status page.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_left
+from enum import StrEnum
+
+import msgspec
+
+from exporter.errors import Outcome
+from exporter.gateway.readings import AccountReading, Endpoint, Envelope
+from exporter.traffic import TapStatus, Traffic
+
+DURATION_BOUNDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+"""Upper bounds, in seconds, of the buckets of `bytespike.exporter.poll.duration`."""
+
+STALE_INTERVALS = 3
+"""A reading older than this many poll intervals is unknown."""
+
+CLOCK_SET_BACK = 60.0
+"""An envelope this many seconds older than the last is no late answer: the clock was set back."""
+
+
+def is_stale(observed_at: float, interval: float, now: float) -> bool:
+    """Whether what was read at `observed_at` (Unix s) is too old to be shown.
+
+    `interval` is the poll interval in seconds. The future is as unknown as the past: after the
+    machine's clock was set back, an old reading would otherwise look new until then.
+    """
+    return abs(now - observed_at) > STALE_INTERVALS * interval
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """One number of an envelope and when it was observed (Unix seconds)."""
+
+    value: float
+    observed_at: float
+
+
+class ExportOutcome(StrEnum):
+    """How one OTLP export ended: `bytespike.outcome` on `bytespike.exporter.exports`."""
+
+    SUCCESS = "success"
+    PARTIAL = "partial"
+    FAILURE = "failure"
+
+
+class RowOutcome(StrEnum):
+    """What became of a usage row: `bytespike.outcome` on `bytespike.exporter.usage.rows`."""
+
+    COUNTED = "counted"
+    DUPLICATE = "duplicate"
+    REJECTED = "rejected"
+
+
+class Histogram:
+    """Durations in `DURATION_BOUNDS` buckets; `counts` has one more, for what is above."""
+
+    __slots__ = ("counts", "sum", "min", "max")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(DURATION_BOUNDS) + 1)
+        self.sum = 0.0
+        self.min = 0.0
+        self.max = 0.0
+
+    @property
+    def count(self) -> int:
+        """How many durations were recorded."""
+        return sum(self.counts)
+
+    def record(self, seconds: float) -> None:
+        """Add one duration."""
+        self.min = min(self.min, seconds) if self.count else seconds
+        self.max = max(self.max, seconds)
+        self.counts[bisect_left(DURATION_BOUNDS, seconds)] += 1
+        self.sum += seconds
+
+    def copy(self) -> Histogram:
+        """The same durations, apart from what is recorded from now on."""
+        other = Histogram()
+        other.counts = self.counts.copy()
+        other.sum, other.min, other.max = self.sum, self.min, self.max
+        return other
+
+
+class EndpointStatus:
+    """One endpoint of one account, as its polls found it.
+
+    `up` and `last_outcome` are None before the first poll ended. Instants are Unix seconds.
+    `interval` is the configured poll interval in seconds, without jitter. `behind`: while history
+    is being caught up, how many seconds of it are left to read; None otherwise. `asked` is set
+    where something is known that makes the next poll worth having now.
+    """
+
+    def __init__(self, interval: float) -> None:
+        self.interval = interval
+        self.up: bool | None = None
+        self.last_outcome: Outcome | None = None
+        self.last_success: float | None = None
+        self.last_error: str | None = None
+        self.last_error_at: float | None = None
+        self.next_poll: float | None = None
+        self.behind: float | None = None
+        self.polls: dict[Outcome, int] = {}
+        self.duration = Histogram()
+        self.asked = asyncio.Event()
+        self._known_until: float | None = None
+
+    def keep_pace(self, interval: float, now: float) -> None:
+        """Poll at another interval from now on.
+
+        What was read before a shorter one stays known for as long as a poll at that one may fail:
+        the pace is tightened for the sake of the next reading, not to lose the last one.
+        """
+        if interval < self.interval and not self.stale(now):
+            self._known_until = now + STALE_INTERVALS * interval
+        elif interval > self.interval:
+            self._known_until = None
+        self.interval = interval
+
+    def succeeded(self, now: float, seconds: float) -> None:
+        """A poll at `now` that took `seconds` gave its reading."""
+        self._known_until = None
+        self.up = True
+        self.last_success = now
+        self.last_error = None
+        self._ended(Outcome.SUCCESS, seconds)
+
+    def failed(self, now: float, seconds: float, outcome: Outcome, message: str, up: bool) -> None:
+        """A poll failed; `up` where the gateway itself works (402)."""
+        self.up = up
+        self.last_error = message
+        self.last_error_at = now
+        self._ended(outcome, seconds)
+
+    def _ended(self, outcome: Outcome, seconds: float) -> None:
+        self.last_outcome = outcome
+        self.polls[outcome] = self.polls.get(outcome, 0) + 1
+        self.duration.record(seconds)
+
+    def stale(self, now: float) -> bool:
+        """Whether what the last successful poll read is too old to be shown."""
+        return self.last_success is None or self.outdated(self.last_success, now)
+
+    def outdated(self, observed_at: float, now: float) -> bool:
+        """Whether what was read at `observed_at` (Unix s) is too old to be shown."""
+        if self._known_until is not None and observed_at <= now <= self._known_until:
+            return False
+        return is_stale(observed_at, self.interval, now)
+
+
+class KeyReadings:
+    """The envelope of one key, number by number: a response that lacks a header leaves it be.
+
+    Money in nano-USD, `reset_at` in Unix seconds.
+    """
+
+    __slots__ = ("limit", "remaining", "reset_at", "key_quota_remaining", "org_quota_remaining")
+
+    def __init__(self) -> None:
+        self.limit: Reading | None = None
+        self.remaining: Reading | None = None
+        self.reset_at: Reading | None = None
+        self.key_quota_remaining: Reading | None = None
+        self.org_quota_remaining: Reading | None = None
+
+    def observe(self, envelope: Envelope) -> None:
+        """Take over what the envelope says, unless something newer is known."""
+        at = envelope.observed_at
+        for name in self.__slots__:
+            value = getattr(envelope, name)
+            known: Reading | None = getattr(self, name)
+            late = known is not None and 0 < known.observed_at - at < CLOCK_SET_BACK
+            if value is not None and not late:
+                setattr(self, name, Reading(value, at))
+
+
+class LiveAccount:
+    """Newest readings of one account.
+
+    `own_key` is the masked form of the key that polls, None while it cannot be read. `interval` is
+    `poll.account` in seconds, by which envelopes are judged; `relaxed` is what is enough while the
+    tap is fresh, None without a tap. `rejected` holds the ids of rows that could not be understood,
+    so that each is logged and counted once, however often it comes.
+    """
+
+    def __init__(
+        self, name: str, endpoints: dict[Endpoint, float], relaxed: float | None = None
+    ) -> None:
+        """`endpoints`: each enabled endpoint and its poll interval in seconds."""
+        self.name = name
+        self.own_key: str | None = None
+        self.interval = endpoints.get(Endpoint.ACCOUNT, 0.0)
+        self.relaxed = relaxed
+        self.traffic = Traffic()
+        self.endpoints = {endpoint: EndpointStatus(s) for endpoint, s in endpoints.items()}
+        self.account: AccountReading | None = None
+        self.keys: dict[str, KeyReadings] = {}
+        self.rows: dict[RowOutcome, int] = dict.fromkeys(RowOutcome, 0)
+        self.rejected: dict[Endpoint, dict[str, None]] = {endpoint: {} for endpoint in Endpoint}
+
+    def observe(self, envelope: Envelope) -> None:
+        """Take over an envelope, whatever the status of the response that carried it."""
+        self.keys.setdefault(envelope.key_id, KeyReadings()).observe(envelope)
+
+
+class ExportStatus:
+    """How the OTLP exports went. Instants are Unix seconds."""
+
+    def __init__(self) -> None:
+        self.outcomes: dict[ExportOutcome, int] = dict.fromkeys(ExportOutcome, 0)
+        self.last_success: float | None = None
+        self.last_error: str | None = None
+        self.last_error_at: float | None = None
+
+    def ended(self, now: float, outcome: ExportOutcome, error: str | None) -> None:
+        """Record one export; `error` says why it was not a success."""
+        self.outcomes[outcome] += 1
+        if outcome is ExportOutcome.SUCCESS:
+            self.last_success = now
+            self.last_error = None
+        else:
+            self.last_error = error
+            self.last_error_at = now
+
+
+class Live:
+    """All accounts, in the order of the configuration, and the exports."""
+
+    def __init__(self, started_at: float) -> None:
+        self.started_at = started_at
+        self.accounts: dict[str, LiveAccount] = {}
+        self.exports = ExportStatus()
+        self.tap = TapStatus()
+        self.state_writable = True
+        self.state_error: str | None = None

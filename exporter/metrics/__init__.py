@@ -1,0 +1,1 @@
+"""Every metric: the catalogue, the snapshot of their points, their Prometheus text."""

@@ -1,0 +1,95 @@
+"""What the ledger has counted: usage and billing, the wallet's lifetime counters, runway, drift.
+
+Usage and billing show always: a total stays true while the gateway is down. What is compared with
+a reading shows only while that reading does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from exporter.gateway.readings import Endpoint
+from exporter.ledger.totals import AccountTotals, BillingTotal, UsageTotal
+from exporter.live import LiveAccount
+from exporter.metrics import attributes as a
+from exporter.metrics import catalogue as c
+from exporter.metrics.from_readings import account_reading
+from exporter.metrics.points import Draft
+from exporter.money import to_usd
+
+_Total = TypeVar("_Total", UsageTotal, BillingTotal)
+_Key = TypeVar("_Key")
+
+
+def add(draft: Draft, account: LiveAccount, totals: AccountTotals) -> None:
+    """Add every point that comes from the ledger's totals of one account."""
+    _wallet(draft, account, totals)
+    _usage(draft, account.name, totals.usage)
+    draft.money(c.USAGE_OVERCOUNT, (account.name,), totals.overcount)
+    _billing(draft, account.name, totals.billing)
+    if _fresh(account, Endpoint.TRANSACTIONS, draft.now):
+        for kind, newest in dict(totals.last_transactions).items():
+            draft.gauge(c.BILLING_LAST, (account.name, kind), newest)
+
+
+def _wallet(draft: Draft, account: LiveAccount, totals: AccountTotals) -> None:
+    """Lifetime counters, each only while the newest reading has it; runway and drift.
+
+    Drift compares two endpoints: while usage is not read, it would only show the spend since.
+    """
+    reading = account_reading(account, draft.now)
+    if reading is None:
+        return
+    attributes = (account.name,)
+    draft.gauge(c.WALLET_RUNWAY, attributes, totals.runway)
+    if _fresh(account, Endpoint.USAGE, draft.now):
+        draft.money(c.LEDGER_DRIFT, attributes, totals.drift)
+    stream = draft.stream(totals.wallet_start_ns)
+    if stream is None:
+        return
+    if reading.lifetime_topup is not None and totals.topup is not None:
+        draft.counter(c.WALLET_TOPUP, attributes, to_usd(totals.topup), stream)
+    if reading.lifetime_spent is not None and totals.spent is not None:
+        draft.counter(c.WALLET_SPEND, attributes, to_usd(totals.spent), stream)
+
+
+def _usage(draft: Draft, name: str, totals: tuple[UsageTotal, ...]) -> None:
+    series = _grouped(totals, lambda t: (name, t.key_id, t.key_name, t.model))
+    for attributes, group in series.items():
+        stream = draft.ledger_stream(group)
+        if stream is None:
+            continue
+        draft.counter(c.USAGE_COST, attributes, to_usd(sum([t.cost for t in group])), stream)
+        tokens_in, tokens_out = ((*attributes, token_type) for token_type in a.TOKEN_TYPES)
+        draft.counter(c.USAGE_TOKENS, tokens_in, sum([t.input_tokens for t in group]), stream)
+        draft.counter(c.USAGE_TOKENS, tokens_out, sum([t.output_tokens for t in group]), stream)
+        draft.counter(c.USAGE_REQUESTS, attributes, sum([t.requests for t in group]), stream)
+        draft.fresh_usage.extend([t.id for t in group if t.fresh])
+
+
+def _billing(draft: Draft, name: str, totals: tuple[BillingTotal, ...]) -> None:
+    """Movements are counted by kind, amounts by kind and direction."""
+    for kind, group in _grouped(totals, lambda t: (name, t.kind)).items():
+        stream = draft.ledger_stream(group)
+        if stream is not None:
+            draft.counter(c.BILLING_TRANSACTIONS, kind, sum([t.count for t in group]), stream)
+    for attributes, group in _grouped(totals, lambda t: (name, t.kind, t.direction)).items():
+        stream = draft.ledger_stream(group)
+        if stream is not None:
+            amount = to_usd(sum([t.amount for t in group]))
+            draft.counter(c.BILLING_AMOUNT, attributes, amount, stream)
+            draft.fresh_billing.extend([t.id for t in group if t.fresh])
+
+
+def _grouped(totals: Iterable[_Total], key: Callable[[_Total], _Key]) -> dict[_Key, list[_Total]]:
+    """The totals by what identifies their series, so that no two points can be told apart badly."""
+    groups: dict[_Key, list[_Total]] = {}
+    for total in totals:
+        groups.setdefault(key(total), []).append(total)
+    return groups
+
+
+def _fresh(account: LiveAccount, endpoint: Endpoint, now: float) -> bool:
+    status = account.endpoints.get(endpoint)
+    return status is not None and not status.stale(now)

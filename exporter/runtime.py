@@ -1,0 +1,245 @@
+"""The pollers and exports of one configuration, made together and ended together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+
+import msgspec
+
+from exporter import __version__
+from exporter.clock import InterruptibleClock
+from exporter.config.types import Account, Config
+from exporter.errors import ConfigError
+from exporter.export_loop import ExportLoop
+from exporter.gateway.client import GatewayClient, Http, open_http
+from exporter.gateway.readings import Endpoint
+from exporter.ledger.ledger import Ledger, Rules
+from exporter.ledger.store import Store
+from exporter.ledger.worker import Worker
+from exporter.live import EndpointStatus, Live, LiveAccount
+from exporter.otlp import OtlpExporter
+from exporter.polling.complaints import Complaints
+from exporter.polling.poller import AccountPoller, PollError
+from exporter.polling.reader import Books, batch_of
+from exporter.throttle import Throttle
+
+SPREAD = 0.02
+"""Seconds between the first polls of one account and those of the next."""
+
+FIRST_POLLS = 2.0
+"""How long the first export waits for the first polls, in seconds."""
+
+RESTART = 10.0
+"""Seconds until a part that a mistake of ours stopped is started again."""
+
+_LOOK = 0.02
+_AT_ONCE = 20
+_CLOSE_HTTP = 1.0
+
+logger = logging.getLogger(__name__)
+
+
+class Surroundings(msgspec.Struct, frozen=True):
+    """What outlives a reload of the configuration."""
+
+    live: Live
+    store: Store
+    worker: Worker
+    clock: InterruptibleClock
+    throttle: Throttle
+    complaints: Complaints
+    environ: Mapping[str, str]
+
+
+def resource(config: Config, instance_id: str) -> dict[str, str]:
+    """The OTLP resource; `resource_attributes` win over what the exporter would say itself."""
+    return {
+        "service.name": "bytespike-exporter",
+        "service.version": __version__,
+        "service.instance.id": instance_id,
+        **config.resource_attributes,
+    }
+
+
+def intervals(config: Config) -> dict[Endpoint, float]:
+    """The poll interval, in seconds, of every endpoint that is enabled."""
+    enabled = {Endpoint.ACCOUNT: config.poll.account}
+    if config.usage.enabled:
+        enabled[Endpoint.USAGE] = config.poll.usage
+    if config.transactions_enabled:
+        enabled[Endpoint.TRANSACTIONS] = config.poll.transactions
+    return enabled
+
+
+def relaxed(config: Config) -> float | None:
+    """The interval (s) at which the account may be polled while the tap is fresh."""
+    return config.poll.account_relaxed if config.tap.enabled else None
+
+
+def connect(config: Config) -> Http:
+    """The HTTP client for the gateway. Raises ConfigError where the environment spoils it."""
+    urls = [account.base_url for account in config.accounts]
+    secure = any(url.lower().startswith("https:") for url in urls)
+    try:
+        return open_http(config.gateway.timeout, secure=secure)
+    except Exception as error:  # of ssl, httpx or what it uses; its text may hold a password
+        reason = error.strerror if isinstance(error, OSError) else None
+        raise ConfigError(
+            (
+                "environment: what it says of TLS or proxies cannot be used "
+                f"({reason or type(error).__name__}); check SSL_CERT_FILE, SSL_CERT_DIR, "
+                "HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY",
+            )
+        ) from None
+
+
+class Runtime:
+    """Everything that one configuration sets in motion: `open`, then `take_over`, then `start`."""
+
+    def __init__(self, config: Config, around: Surroundings) -> None:
+        """Touches nothing yet. Raises ConfigError."""
+        self._config = config
+        self._around = around
+        usage = config.usage
+        rules = Rules(usage.settle_window, usage.max_series, config.runway_window)
+        self.ledger = Ledger(around.store, rules)
+        self._books = Books(
+            self.ledger, around.worker, around.clock, batch_of(len(config.accounts))
+        )
+        self._http = connect(config)
+        self.exports = self._export_loop()
+        self._pollers: list[AccountPoller] = []
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def open(self) -> None:
+        """Make the accounts known to the ledger. Raises StateError; nothing has changed then."""
+        now = self._around.clock.now()
+        # After a state file was lost, history would be counted again under a new identity.
+        lost = self._around.store.recovered_from is not None
+        start = now if lost else self._config.usage.start.instant(now)
+        names = [account.name for account in self._config.accounts]
+        await self._around.worker.do(self.ledger.open_accounts, names, start, now)
+
+    def take_over(self) -> None:
+        """The live shows what this configuration has from now on."""
+        self._around.live.tap.hooked = self._config.webhook.secret_file is not None
+        self._seat_accounts()
+        self._pollers = [self._poller(account) for account in self._config.accounts]
+
+    def start(self) -> None:
+        """Poll and export from now on."""
+        for number, poller in enumerate(self._pollers):
+            for endpoint in poller.endpoints:
+                self._keep(partial(poller.run, endpoint, number * SPREAD))
+        if self.exports is not None:
+            self._keep(partial(self._export, self.exports))
+
+    async def stop(self) -> None:
+        """Stop polling. What was committed stays; an export under way goes on."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_HTTP):
+                await self._http.aclose()
+
+    async def poll_once(self) -> list[PollError]:
+        """One round of polls of every account; gives what went wrong."""
+        turns = asyncio.Semaphore(_AT_ONCE)
+
+        async def in_turn(poller: AccountPoller) -> list[PollError]:
+            async with turns:
+                return await poller.poll_once()
+
+        rounds = await asyncio.gather(*(in_turn(poller) for poller in self._pollers))
+        return [error for errors in rounds for error in errors]
+
+    async def _export(self, exports: ExportLoop) -> None:
+        clock = self._around.clock
+        deadline = clock.monotonic() + min(FIRST_POLLS, self._config.otlp.interval)
+        while not self._polled_once() and clock.monotonic() < deadline:
+            await clock.sleep(_LOOK)
+        await exports.run()
+
+    def _polled_once(self) -> bool:
+        """Whether the first export has something to say of every endpoint, or will not soon."""
+        return all(
+            status.up is not None or status.behind is not None
+            for account in self._around.live.accounts.values()
+            for status in account.endpoints.values()
+        )
+
+    def _keep(self, run: Callable[[], Awaitable[None]]) -> None:
+        """Run for ever. A mistake of ours is logged with its traceback and ends nothing else."""
+
+        async def kept() -> None:
+            while True:
+                try:
+                    await run()
+                except Exception:
+                    logger.exception(
+                        "A mistake in the exporter stopped a part of it; trying again in %g s. "
+                        "Please report it",
+                        RESTART,
+                    )
+                await self._around.clock.sleep(RESTART)
+
+        self._tasks.append(asyncio.create_task(kept()))
+
+    def _seat_accounts(self) -> None:
+        """Boards for the accounts, in their order; those that stay keep what they have read."""
+        live, before = self._around.live, dict(self._around.live.accounts)
+        now = self._around.clock.now()
+        live.accounts.clear()
+        for account in self._config.accounts:
+            seat = LiveAccount(account.name, intervals(self._config), relaxed(self._config))
+            known = before.get(account.name)
+            if known is not None:
+                seat.account, seat.keys = known.account, known.keys
+                seat.rows, seat.rejected = known.rows, known.rejected
+                seat.traffic = known.traffic
+                for endpoint, status in seat.endpoints.items():
+                    seat.endpoints[endpoint] = _continued(
+                        known.endpoints.get(endpoint), status, now
+                    )
+            live.accounts[account.name] = seat
+
+    def _poller(self, account: Account) -> AccountPoller:
+        around, config = self._around, self._config
+        seat = around.live.accounts[account.name]
+        client = GatewayClient(
+            self._http,
+            account,
+            config.gateway,
+            config.usage,
+            around.clock,
+            seat.observe,
+            around.environ,
+        )
+        seat.own_key = client.masked_key
+        rng = random.Random()
+        return AccountPoller(
+            around.live, seat, client, self._books, rng, around.throttle, around.complaints
+        )
+
+    def _export_loop(self) -> ExportLoop | None:
+        if not self._config.otlp.endpoint:
+            return None
+        around = self._around
+        exporter = OtlpExporter(self._config.otlp, resource(self._config, around.store.instance_id))
+        interval = self._config.otlp.interval
+        return ExportLoop(exporter, around.live, self._books, around.throttle, interval)
+
+
+def _continued(before: EndpointStatus | None, status: EndpointStatus, now: float) -> EndpointStatus:
+    """The status that goes on after a reload at `now` (Unix s), with the new interval."""
+    if before is None:
+        return status
+    before.keep_pace(status.interval, now)
+    return before

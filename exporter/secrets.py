@@ -1,0 +1,156 @@
+"""Secrets: a value that cannot print itself, the files that hold one, and redaction.
+
+Secrets are kept out of messages where they are made; `redact` is the last line of defence and
+catches what slipped through, for instance in the message of a library's exception.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Final, NoReturn
+
+HIDDEN = "…"
+_KEY = re.compile(r"sk-byts-[A-Za-z0-9_-]{8,}")
+_KEY_START = re.compile(r"sk-byts-[A-Za-z0-9_-]", re.IGNORECASE)
+_SHORTEST = 8
+_protected: set[str] = set()
+_MAX_FILE: Final = 4096
+_Signature = tuple[int, int, int]
+
+
+class Secret:
+    """An API key or a password, kept out of every text and every pickle.
+
+    Only `reveal` gives the value, and only the line that sends it should call that.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The value itself."""
+        return self._value
+
+    def masked(self) -> str:
+        """The gateway's masked form: `sk-byts-…9f3c`.
+
+        A key in another spelling keeps at most its last four characters, and none if it is short.
+        """
+        prefix = "sk-byts-" if self._value.startswith("sk-byts-") else ""
+        rest = self._value[len(prefix) :]
+        return f"{prefix}…{rest[-4:] if len(rest) >= 12 else ''}"
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return repr(self)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret cannot be pickled")
+
+
+def looks_like_key(text: str) -> bool:
+    """Whether a key, or the beginning of one, stands anywhere in `text`."""
+    return _KEY_START.search(text) is not None
+
+
+def holds_key(text: str) -> bool:
+    """Whether a whole key stands anywhere in `text`; an example such as `sk-byts-abc` does not."""
+    return _KEY.search(text) is not None
+
+
+def protect(secret: Secret) -> None:
+    """Have `redact` cut out this value, and the credential in `Bearer credential`, from now on.
+
+    Keys in the gateway's spelling are recognized anyway and not remembered. Parts shorter than
+    8 characters are not cut out: ordinary words would go with them.
+    """
+    value = secret.reveal().strip()
+    for part in {value, *value.split()}:
+        if len(part) >= _SHORTEST and not _KEY.fullmatch(part):
+            _protected.add(part)
+
+
+def redact(text: str) -> str:
+    """`text` without anything that looks like a key and without any protected value."""
+    for value in sorted(_protected, key=len, reverse=True):
+        text = text.replace(value, HIDDEN)
+    return _KEY.sub(f"sk-byts-{HIDDEN}", text)
+
+
+class SecretFile:
+    """Gives the secret in a file, newest version."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._signature: _Signature | None = None
+        self._secret: Secret | None = None
+
+    def read(self) -> Secret:
+        """The secret as it is now. Raises ValueError with the half of a sentence after the path.
+
+        Re-read when inode, size or time changed; Kubernetes swaps a symlink to a new file.
+        """
+        try:
+            signature = _signature(os.stat(self.path))
+            if self._secret is not None and signature == self._signature:
+                return self._secret
+            with self.path.open("rb") as file:
+                signature = _signature(os.fstat(file.fileno()))
+                raw = file.read(_MAX_FILE + 1)
+        except FileNotFoundError:
+            problem = "does not exist"
+        except (OSError, ValueError) as error:
+            problem = f"cannot be read ({type(error).__name__})"
+        else:
+            if len(raw) > _MAX_FILE:
+                raise ValueError(f"holds more than {_MAX_FILE} bytes, which is no key")
+            self._secret = checked(raw.decode("utf-8", "replace").removeprefix("\ufeff"))
+            self._signature = signature
+            return self._secret
+        raise ValueError(problem)
+
+    def forget(self) -> None:
+        """Read the file again, even if it looks unchanged."""
+        self._signature = None
+
+    def version(self) -> object:
+        """Differs from what it gave before once the file was changed; made for comparing."""
+        try:
+            return _signature(os.stat(self.path))
+        except (OSError, ValueError):
+            return "no such file"
+
+
+def checked(text: str) -> Secret:
+    """The secret that a text holds. Raises ValueError with what is wrong with it.
+
+    From now on `redact` cuts it out.
+    """
+    value = text.strip()
+    if not value:
+        raise ValueError("is empty")
+    if "\n" in value or "\r" in value:
+        raise ValueError("holds more than one line")
+    if not value.isascii() or not value.isprintable() or " " in value:
+        raise ValueError("holds characters that cannot be part of a key")
+    secret = Secret(value)
+    protect(secret)
+    return secret
+
+
+def _signature(status: os.stat_result) -> _Signature:
+    return status.st_mtime_ns, status.st_ino, status.st_size

@@ -50,7 +50,7 @@ async def check(config: Config, path: Path, environ: Mapping[str, str]) -> bool:
     finally:
         await http.aclose()
     tried = [one for found in asked for one in found]
-    tried.append(_state(config.state_path))
+    tried.append(_state(config.state.path))
     tried.append(await _export(config, clock))
     for line in table(tried):
         print(line)

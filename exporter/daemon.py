@@ -163,7 +163,7 @@ class Daemon:
 
     async def _open_state(self) -> Store:
         """The state file, with a word in the log where opening it takes its time."""
-        path = self._config.state_path
+        path = self._config.state.path
         slow = asyncio.get_running_loop().call_later(
             SLOW_STATE, logger.warning, "Still opening %s: it is large, or the disk is slow", path
         )
@@ -230,7 +230,7 @@ class Daemon:
         logger.info("Configuration reloaded; %s", self._where())
 
     async def _change_to(self, config: Config, runtime: Runtime) -> None:
-        if config.state_path != self._around.store.path:
+        if config.state.path != self._around.store.path:
             logger.warning("state.path: another state file is opened by a restart only")
         self._config = config
         old, self._runtime = self._runtime, runtime

@@ -30,7 +30,7 @@ class Listening(Protocol):
 Make = Callable[[Listen], Listening]
 
 PLACES: Mapping[str, Callable[[Config], Listen | None]] = {
-    "http.listen": lambda config: config.http_listen,
+    "http.listen": lambda config: config.http.listen,
     "tap.listen": lambda config: config.tap.listen,
     "tap.proxy.listen": lambda config: config.tap.proxy.listen,
 }

@@ -71,7 +71,7 @@ def intervals(config: Config) -> dict[Endpoint, float]:
     enabled = {Endpoint.ACCOUNT: config.poll.account}
     if config.usage.enabled:
         enabled[Endpoint.USAGE] = config.poll.usage
-    if config.transactions_enabled:
+    if config.transactions.enabled:
         enabled[Endpoint.TRANSACTIONS] = config.poll.transactions
     return enabled
 
@@ -106,7 +106,7 @@ class Runtime:
         self._config = config
         self._around = around
         usage = config.usage
-        rules = Rules(usage.settle_window, usage.max_series, config.runway_window)
+        rules = Rules(usage.settle_window, usage.max_series, config.runway.window)
         self.ledger = Ledger(around.store, rules)
         self._books = Books(
             self.ledger, around.worker, around.clock, batch_of(len(config.accounts))

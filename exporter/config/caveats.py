@@ -71,7 +71,7 @@ def _budget(config: Config) -> list[str]:
     poll = config.poll
     per_minute = 60 / poll.account
     per_minute += 60 / poll.usage if config.usage.enabled else 0
-    per_minute += 60 / poll.transactions if config.transactions_enabled else 0
+    per_minute += 60 / poll.transactions if config.transactions.enabled else 0
     if per_minute <= config.gateway.max_requests_per_minute:
         return []
     return [

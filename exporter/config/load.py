@@ -6,9 +6,10 @@ Nothing but redaction is kept from one call to the next, so that a reload is sim
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from exporter.config import tree
 from exporter.config.accounts import read_accounts
@@ -25,7 +26,7 @@ from exporter.secrets import protect
 
 __all__ = ["describe", "load", "parse"]
 
-_PAGE = DEFAULTS.http_listen
+_PAGE = DEFAULTS.http.listen
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Config:
@@ -107,9 +108,9 @@ def _check_tap(given: Values, accounts: tuple[Account, ...], problems: Problems)
             "is where base_url leads, so the proxy would ask itself; base_url is the gateway's "
             "own address, and only applications are given the proxy's",
         )
-    if isinstance(proxy, Listen) and proxy.port and proxy == given.get("http_listen", _PAGE):
+    if isinstance(proxy, Listen) and proxy.port and proxy == given.get("http.listen", _PAGE):
         problems.add("tap.proxy.listen", "is the address of http.listen; take another port")
-    if "webhook.secret_file" in given and given.get("http_listen", "") is None:
+    if "webhook.secret_file" in given and given.get("http.listen", "") is None:
         problems.add("webhook.secret_file", "needs http.listen, which is turned off")
 
 

@@ -87,13 +87,13 @@ SETTINGS = (
         "Pairs of key and model kept apart for each account; further ones count under `other`.",
     ),
     Setting(
-        "transactions.enabled", FLAG, "Whether transactions are polled.", "transactions_enabled"
+        "transactions.enabled", FLAG, "Whether transactions are polled.", "transactions.enabled"
     ),
     Setting(
         "runway.window",
         bounded(1.0, values.MAX_BACK),
         "The spend of this long makes the rate from which the runway is computed.",
-        "runway_window",
+        "runway.window",
     ),
     Setting("otlp.protocol", enum(Protocol), "How metrics are sent."),
     Setting(
@@ -119,13 +119,13 @@ SETTINGS = (
         "state.path",
         Kind("path of a file", values.file_path),
         "Where totals and cursors are kept. It must survive a restart.",
-        "state_path",
+        "state.path",
     ),
     Setting(
         "http.listen",
         LISTEN,
         'Serves the status page, `/livez`, `/readyz` and `/metrics`; `""` turns them off.',
-        "http_listen",
+        "http.listen",
     ),
     Setting(
         "tap.listen",

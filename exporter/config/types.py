@@ -7,9 +7,11 @@ seconds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+
+import msgspec
+from msgspec import field
 
 from exporter.secrets import Secret
 
@@ -36,8 +38,7 @@ class Compression(StrEnum):
     NONE = "none"
 
 
-@dataclass(frozen=True, slots=True)
-class Listen:
+class Listen(msgspec.Struct, frozen=True):
     """An address to listen on. Port 0 takes a free one."""
 
     host: str
@@ -48,8 +49,7 @@ class Listen:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(msgspec.Struct, frozen=True):
     """One account: exactly one of `api_key_env` and `api_key_file` is set."""
 
     name: str
@@ -58,8 +58,7 @@ class Account:
     api_key_file: Path | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Gateway:
+class Gateway(msgspec.Struct, frozen=True):
     """How requests are made. `timeout` bounds one request, the budget counts per account.
 
     `base_url` is what accounts without one of their own have in `Account.base_url`.
@@ -70,8 +69,7 @@ class Gateway:
     base_url: str = "https://llm.bytespike.ai"
 
 
-@dataclass(frozen=True, slots=True)
-class Poll:
+class Poll(msgspec.Struct, frozen=True):
     """Poll intervals, each with ±10 % jitter. `account_relaxed` while the tap is fresh."""
 
     account: float = 60.0
@@ -80,8 +78,7 @@ class Poll:
     account_relaxed: float = 600.0
 
 
-@dataclass(frozen=True, slots=True)
-class UsageStart:
+class UsageStart(msgspec.Struct, frozen=True):
     """Where counting begins on the first start: `at` (Unix s), or `back` seconds before it."""
 
     at: float | None = None
@@ -92,8 +89,7 @@ class UsageStart:
         return min(now, self.at if self.at is not None else now - self.back)
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(msgspec.Struct, frozen=True):
     """How usage is counted."""
 
     enabled: bool = True
@@ -104,8 +100,7 @@ class Usage:
     max_series: int = 2000
 
 
-@dataclass(frozen=True, slots=True)
-class Otlp:
+class Otlp(msgspec.Struct, frozen=True):
     """Where metrics go.
 
     `endpoint` is the URL that is used, path included for HTTP, no path for gRPC; "" sends
@@ -123,16 +118,38 @@ class Otlp:
     client_key: Path | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TapProxy:
+class Transactions(msgspec.Struct, frozen=True):
+    """Whether wallet movements are polled."""
+
+    enabled: bool = True
+
+
+class Runway(msgspec.Struct, frozen=True):
+    """The spend of `window` seconds makes the rate from which the runway is computed."""
+
+    window: float = 21_600.0
+
+
+class State(msgspec.Struct, frozen=True):
+    """Where totals and cursors are kept."""
+
+    path: Path = Path("state/bytespike.db")
+
+
+class Http(msgspec.Struct, frozen=True):
+    """The status page, health and `/metrics`; None turns them off."""
+
+    listen: Listen | None = field(default_factory=lambda: Listen("127.0.0.1", 9464))
+
+
+class TapProxy(msgspec.Struct, frozen=True):
     """The proxy in front of the gateway. `allow_hosts`: further names by which it may be called."""
 
     listen: Listen | None = None
     allow_hosts: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Tap:
+class Tap(msgspec.Struct, frozen=True):
     """What is read off the applications' own traffic; everything is off by default.
 
     `account` owns the keys that are no account's own; None where there is only one account.
@@ -148,8 +165,7 @@ class Tap:
         return self.listen is not None or self.proxy.listen is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Webhook:
+class Webhook(msgspec.Struct, frozen=True):
     """Where the gateway may push events; off without `secret_file`."""
 
     path: str = "/hooks/bytespike"
@@ -161,16 +177,14 @@ class Webhook:
         return self.secret_file is not None and path == self.path
 
 
-@dataclass(frozen=True, slots=True)
-class Log:
+class Log(msgspec.Struct, frozen=True):
     """How the log is written. `format` is `text` or `json`."""
 
     level: str = "info"
     format: str = "text"
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(msgspec.Struct, frozen=True):
     """Everything that `run` needs.
 
     `resource_attributes` are the file's and the environment's together. `warnings` are lines
@@ -181,13 +195,13 @@ class Config:
     gateway: Gateway = field(default_factory=Gateway)
     poll: Poll = field(default_factory=Poll)
     usage: Usage = field(default_factory=Usage)
-    transactions_enabled: bool = True
-    runway_window: float = 21_600.0
+    transactions: Transactions = field(default_factory=Transactions)
+    runway: Runway = field(default_factory=Runway)
     otlp: Otlp = field(default_factory=Otlp)
-    state_path: Path = Path("state/bytespike.db")
-    http_listen: Listen | None = field(default_factory=lambda: Listen("127.0.0.1", 9464))
+    state: State = field(default_factory=State)
+    http: Http = field(default_factory=Http)
     tap: Tap = field(default_factory=Tap)
     webhook: Webhook = field(default_factory=Webhook)
     log: Log = field(default_factory=Log)
     resource_attributes: dict[str, str] = field(default_factory=dict)
-    warnings: tuple[str, ...] = field(default=(), compare=False)
+    warnings: tuple[str, ...] = ()

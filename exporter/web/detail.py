@@ -75,7 +75,7 @@ def _runway_note(subject: Subject) -> str | None:
     runway = subject.totals.runway if subject.totals else None
     if runway is None or subject.reading is None or subject.reading.available is None:
         return None
-    window = span(subject.config.runway_window)
+    window = span(subject.config.runway.window)
     if runway <= 0:
         return f"at the spend of the last {window}"
     hourly = money(round(subject.reading.available / runway * 3600))

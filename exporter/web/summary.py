@@ -64,7 +64,7 @@ def runway_figure(subject: Subject) -> Figure:
     if subject.totals is None:
         return Figure(why="the state could not be read")
     if subject.totals.runway is None:
-        window = span(subject.config.runway_window)
+        window = span(subject.config.runway.window)
         return Figure(why=f"nothing spent in the last {window}, or not watched for long enough")
     return Figure(about(subject.totals.runway), stale=subject.stale)
 

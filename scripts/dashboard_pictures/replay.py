@@ -20,7 +20,17 @@ import httpx
 from bytespike_simulator.app import Simulator
 from bytespike_simulator.options import Options
 from bytespike_simulator.server import running
-from exporter.config.types import Account, Config, Gateway, Otlp, Poll, Usage, UsageStart
+from exporter.config.types import (
+    Account,
+    Config,
+    Gateway,
+    Http,
+    Otlp,
+    Poll,
+    State,
+    Usage,
+    UsageStart,
+)
 from exporter.ledger.store import Store
 from exporter.ledger.worker import ThreadWorker
 from exporter.live import Live
@@ -190,8 +200,8 @@ def _config(state: Path, gateways: dict[str, str], otlp: str) -> Config:
         poll=Poll(account=MINUTE, usage=MINUTE, transactions=MINUTE),
         usage=Usage(start=UsageStart(back=0.0)),
         otlp=Otlp(endpoint=endpoint),
-        state_path=state,
-        http_listen=None,
+        state=State(path=state),
+        http=Http(listen=None),
     )
 
 
@@ -203,7 +213,7 @@ def _surroundings(config: Config, clock: JumpingClock, keys: dict[str, str]) -> 
     throttle = Throttle(logging.getLogger("exporter.replay"), clock)
     return Surroundings(
         live=Live(clock.now()),
-        store=Store(config.state_path),
+        store=Store(config.state.path),
         worker=ThreadWorker(),
         clock=clock,
         throttle=throttle,

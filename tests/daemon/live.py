@@ -6,14 +6,25 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
 from bytespike_simulator import Fault, Simulator, quiet, running
-from exporter.config.types import Account, Config, Gateway, Listen, Otlp, Poll, Usage, UsageStart
+from exporter.config.types import (
+    Account,
+    Config,
+    Gateway,
+    Http,
+    Listen,
+    Otlp,
+    Poll,
+    State,
+    Usage,
+    UsageStart,
+)
 from exporter.daemon import Daemon
 
 VARIABLE = "SIMULATED_KEY"
@@ -32,8 +43,8 @@ class Live:
             poll=Poll(account=0.2, usage=0.2, transactions=0.2),
             usage=Usage(start=UsageStart(back=3600.0)),
             otlp=Otlp(endpoint="", interval=0.2, timeout=5.0),
-            state_path=folder / "state.db",
-            http_listen=Listen("127.0.0.1", 0),
+            state=State(path=folder / "state.db"),
+            http=Http(listen=Listen("127.0.0.1", 0)),
         )
         self.environ = {VARIABLE: simulator.api_key}
         self.next: Config | Exception | None = None
@@ -44,7 +55,7 @@ class Live:
 
     def change(self, **changes: object) -> None:
         """Start with another configuration."""
-        self.config = replace(self.config, **changes)  # type: ignore[arg-type]
+        self.config = replace(self.config, **changes)
 
     def reload(self, wanted: Config | Exception) -> None:
         """Read `wanted` at once, as after a SIGHUP."""

@@ -7,15 +7,15 @@ import logging
 import threading
 import time
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from bytespike_simulator.wallet import CREDITS
 from exporter import daemon as daemon_module
 from exporter import threads
-from exporter.config.types import Config, Listen, Otlp
+from exporter.config.types import Config, Http, Listen, Otlp
 from exporter.daemon import Daemon
 from exporter.errors import ListenError, StateLockedError
 from exporter.gateway.readings import Endpoint
@@ -119,11 +119,13 @@ async def test_a_hanging_state_file_is_told_and_the_gauges_go_on(
 async def test_a_busy_port_ends_the_start_and_exports_nothing(tmp_path: Path) -> None:
     with black_hole() as port, HttpReceiver() as receiver:
         async with gateway(tmp_path) as live:
-            live.change(http_listen=Listen("127.0.0.1", port), otlp=Otlp(endpoint=receiver.url))
+            live.change(
+                http=Http(listen=Listen("127.0.0.1", port)), otlp=Otlp(endpoint=receiver.url)
+            )
             with pytest.raises(ListenError, match=r"set http\.listen to a free address"):
                 await Daemon(live.config, live.environ).run()
             assert receiver.received == []
-            Store(live.config.state_path).close()  # it was let go of
+            Store(live.config.state.path).close()  # it was let go of
 
 
 async def test_a_second_daemon_on_one_state_does_not_start(tmp_path: Path) -> None:

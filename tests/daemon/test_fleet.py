@@ -6,13 +6,13 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from exporter import runtime as fleet_module
-from exporter.config.types import Account, Config, Otlp, Poll, Usage, UsageStart
+from exporter.config.types import Account, Config, Otlp, Poll, Transactions, Usage, UsageStart
 from exporter.errors import ConfigError, Outcome, ServerError, StateError
 from exporter.gateway.readings import Endpoint
 from exporter.ledger.store import Store
@@ -83,7 +83,7 @@ def yard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Yard]:
 def config(*names: str, **changes: object) -> Config:
     accounts = tuple(Account(name, "https://gateway.test", api_key_env="KEY") for name in names)
     whole = Config(accounts=accounts, otlp=Otlp(endpoint=""))
-    return replace(whole, **changes)  # type: ignore[arg-type]
+    return replace(whole, **changes)
 
 
 @asynccontextmanager
@@ -166,7 +166,7 @@ async def test_an_account_that_stays_keeps_what_was_read_through_a_reload(yard: 
         before.rows[RowOutcome.REJECTED] = 3
         polls = before.endpoints[ACCOUNT].polls[Outcome.SUCCESS]
         assert before.account is not None
-    wanted = config("new", "prod", poll=Poll(account=7.0), transactions_enabled=False)
+    wanted = config("new", "prod", poll=Poll(account=7.0), transactions=Transactions(enabled=False))
     async with started(yard, wanted) as runtime:
         assert list(live.accounts) == ["new", "prod"]
         prod = live.accounts["prod"]
@@ -229,7 +229,7 @@ async def test_after_a_lost_state_history_is_not_counted_again(yard: Yard) -> No
 
 
 def test_what_is_turned_off_is_not_polled() -> None:
-    off = config("prod", usage=Usage(enabled=False), transactions_enabled=False)
+    off = config("prod", usage=Usage(enabled=False), transactions=Transactions(enabled=False))
     assert list(intervals(off)) == [ACCOUNT]
 
 

@@ -6,15 +6,15 @@ import asyncio
 import logging
 import time
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
 from bytespike_simulator.wallet import CREDITS
 from exporter import daemon as daemon_module
-from exporter.config.types import Listen, Otlp
+from exporter.config.types import Http, Listen, Otlp, State
 from exporter.errors import ConfigError, StateError
 from exporter.gateway.readings import Endpoint
 from exporter.ledger.store import Store
@@ -103,14 +103,14 @@ async def test_a_changed_listen_address_is_moved_to(tmp_path: Path) -> None:
     async with gateway(tmp_path) as live, daemon(live):
         before = live.daemon.address
         assert before is not None
-        live.reload(replace(live.config, http_listen=Listen("localhost", 0)))
+        live.reload(replace(live.config, http=Http(listen=Listen("localhost", 0))))
         await until(lambda: live.daemon.address not in (before, None))
         assert (await live.get("/livez")).status_code == 200
         with pytest.raises(httpx.ConnectError):
             await live.get("/livez", before)
-        live.reload(replace(live.config, http_listen=None))
+        live.reload(replace(live.config, http=Http(listen=None)))
         await until(lambda: live.daemon.address is None)
-        live.reload(replace(live.config, http_listen=Listen("127.0.0.1", 0)))
+        live.reload(replace(live.config, http=Http(listen=Listen("127.0.0.1", 0))))
         await until(lambda: live.daemon.address is not None)
         assert (await live.get("/livez")).status_code == 200
 
@@ -121,9 +121,9 @@ async def test_a_listen_address_that_cannot_be_had_leaves_the_old_one(
     with black_hole() as taken:
         async with gateway(tmp_path) as live:
             port = free_port()
-            live.change(http_listen=Listen("127.0.0.1", port))
+            live.change(http=Http(listen=Listen("127.0.0.1", port)))
             async with daemon(live):
-                live.reload(replace(live.config, http_listen=Listen("127.0.0.1", taken)))
+                live.reload(replace(live.config, http=Http(listen=Listen("127.0.0.1", taken))))
                 await until(lambda: said(caplog, "http.listen stays as it was"))
                 await until(lambda: live.daemon.address is not None)
                 assert live.daemon.address == f"127.0.0.1:{port}"
@@ -137,7 +137,7 @@ async def test_readiness_outlives_a_reload_during_an_outage(tmp_path: Path) -> N
         live.fail("status", status=503)
         before = live.daemon.address
         wanted = replace(live.config, accounts=(live.account("other"),))
-        live.reload(replace(wanted, http_listen=Listen("localhost", 0)))
+        live.reload(replace(wanted, http=Http(listen=Listen("localhost", 0))))
         await until(lambda: live.daemon.address not in (before, None))
         assert (await live.get("/readyz")).status_code == 200
 
@@ -146,7 +146,7 @@ async def test_another_state_path_is_left_to_a_restart(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with gateway(tmp_path) as live, daemon(live):
-        live.reload(replace(live.config, state_path=tmp_path / "other.db"))
+        live.reload(replace(live.config, state=State(path=tmp_path / "other.db")))
         await until(lambda: said(caplog, "opened by a restart only"))
         await until(lambda: polled(live))
         assert not (tmp_path / "other.db").exists()

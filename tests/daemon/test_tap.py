@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
 from exporter.config.types import Account, Listen, Tap, TapProxy
 from exporter.errors import ListenError
@@ -87,7 +88,9 @@ async def test_a_refusal_on_the_traffic_shows_the_empty_wallet_at_once(tmp_path:
             status = live.daemon._around.live.accounts["prod"].endpoints[Endpoint.ACCOUNT]
             before = status.next_poll
             assert before is not None
-            live.simulator.options = replace(live.simulator.options, state="wallet_empty")
+            live.simulator.options = dataclasses.replace(
+                live.simulator.options, state="wallet_empty"
+            )
             refused = await call(live, f"http://{at(live, 'tap.proxy.listen')}")
             assert refused.status_code == 402
             await until(lambda: status.next_poll is not None and status.next_poll < before - 30)
@@ -143,7 +146,7 @@ async def test_a_reload_sends_further_requests_to_the_new_gateway(
 async def streaming(folder: Path) -> AsyncIterator[tuple[Live, AsyncIterator[str]]]:
     """A daemon with a proxy through which an answer comes, word by word, for a second."""
     async with gateway(folder) as live:
-        live.simulator.options = replace(
+        live.simulator.options = dataclasses.replace(
             live.simulator.options, answer_tokens=20, token_seconds=0.05
         )
         live.change(tap=Tap(None, None, TapProxy(ANY)))

@@ -110,8 +110,8 @@ def test_the_exporter_loads_every_rendered_configuration(scenario: str) -> None:
     (text,) = configurations(rendered()[scenario])
     config = load(text)
     assert config.accounts
-    assert str(config.state_path) == "/var/lib/bytespike/bytespike.db"
-    assert config.http_listen is not None
+    assert str(config.state.path) == "/var/lib/bytespike/bytespike.db"
+    assert config.http.listen is not None
 
 
 def load(text: str) -> Config:
@@ -131,8 +131,8 @@ def test_values_arrive_in_the_configuration() -> None:
         "deployment.environment.name": "production",
         "team": "123",
     }
-    assert config.http_listen is not None
-    assert config.http_listen.port == 8080
+    assert config.http.listen is not None
+    assert config.http.listen.port == 8080
 
 
 def test_tap_and_webhook_arrive_in_the_configuration() -> None:

@@ -186,11 +186,11 @@ def test_the_three_ways_give_the_same_sidecar(name: str, values: Object, tmp_pat
 def test_a_sidecar_leaves_counting_to_the_deployment_unless_told_otherwise() -> None:
     config = parse(configurations(render({}, "app"))[0], {})
     assert not config.usage.enabled
-    assert not config.transactions_enabled
+    assert not config.transactions.enabled
     told: Object = {"config": {"usage": {"enabled": True}, "transactions": {"enabled": True}}}
     config = parse(configurations(render(told, "app"))[0], {})
     assert config.usage.enabled
-    assert config.transactions_enabled
+    assert config.transactions.enabled
 
 
 def test_a_changed_configuration_starts_the_applications_pods_anew() -> None:

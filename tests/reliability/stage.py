@@ -28,7 +28,7 @@ from bytespike_simulator import Simulator, quiet
 from bytespike_simulator.app import ENDPOINTS
 from exporter import log, threads
 from exporter import runtime as fleet_module
-from exporter.config.types import Account, Config, Otlp, Poll, Usage, UsageStart
+from exporter.config.types import Account, Config, Otlp, Poll, State, Usage, UsageStart
 from exporter.export_loop import HEAD_START
 from exporter.gateway.client import open_http
 from exporter.gateway.readings import Endpoint
@@ -158,7 +158,7 @@ class Stage:
                 endpoint="http://receiver.test/",
                 interval=EXPORT_EVERY if polls is None else polls.account,
             ),
-            state_path=folder / "state.db",
+            state=State(path=folder / "state.db"),
         )
         self._resource = resource_of(resource(self.config, self.store.instance_id))
         self.settle = settle

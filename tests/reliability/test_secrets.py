@@ -192,7 +192,7 @@ def test_the_status_page_is_on_loopback_and_cannot_be_written(
         "silent connections do not keep others out.",
         "{refused} of {asked} writing requests refused; {answered} of {probes} probes answered",
     )
-    assert Config(accounts=()).http_listen == Listen("127.0.0.1", 9464)
+    assert Config(accounts=()).http.listen == Listen("127.0.0.1", 9464)
     with served(Simulator(quiet(rpm_limit=0))) as url:
         process = Process(tmp_path, url, KEYS["in the gateway's spelling"])
         process.start()

@@ -99,7 +99,7 @@ async def test_a_state_that_is_lost_starts_anew_and_says_so(
     folder.mkdir()
     async with gateway(folder) as live:
         before = await one_life(live, CALLS)
-        (DAMAGED | GONE)[how](live.config.state_path)
+        (DAMAGED | GONE)[how](live.config.state.path)
         after = await one_life(live, 2 * CALLS if again else CALLS)
     shown = counted(after.watch)
     watches = (before.watch, after.watch)
@@ -131,8 +131,8 @@ async def test_a_state_that_is_not_ours_is_refused_and_left_alone(
     folder.mkdir()
     async with gateway(folder) as live:
         await one_life(live, CALLS)
-        spoil(live.config.state_path)
-        path = live.config.state_path
+        spoil(live.config.state.path)
+        path = live.config.state.path
         content = path.read_bytes() if path.exists() else b""
         with pytest.raises(StateError, match=advice):
             await one_life(live, CALLS)
@@ -156,7 +156,7 @@ async def test_a_state_that_another_process_holds_is_refused(
                 bill(live)
                 await until(lambda: counted(receiver.watch) == CALLS)
                 with pytest.raises(StateError, match="is held by another process"):
-                    Store(live.config.state_path)
+                    Store(live.config.state.path)
                 bill(live)
                 await until(lambda: counted(receiver.watch) >= 2 * CALLS)
                 lost = abs(counted(receiver.watch) - 2 * CALLS)
@@ -181,7 +181,7 @@ async def test_a_file_that_is_damaged_while_it_is_used_shows_what_was_durable(
             async with daemon(live):
                 bill(live)
                 await until(lambda: counted(receiver.watch) == CALLS)
-                DAMAGED[how](live.config.state_path)
+                DAMAGED[how](live.config.state.path)
                 bill(live)
                 exports = receiver.watch.exports
                 await until(lambda: receiver.watch.exports > exports + 4)

@@ -6,10 +6,10 @@ import resource
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from exporter.config.types import Otlp
 from exporter.errors import StateError
@@ -60,7 +60,7 @@ def bill(live: Live) -> None:
 @contextmanager
 def full_disk(live: Live) -> Iterator[None]:
     """No file may grow past what the log of the state file has already."""
-    log = live.config.state_path.with_name(live.config.state_path.name + "-wal")
+    log = live.config.state.path.with_name(live.config.state.path.name + "-wal")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (max(1, log.stat().st_size), hard))
     try:
@@ -72,7 +72,7 @@ def full_disk(live: Live) -> Iterator[None]:
 @contextmanager
 def taken_away(live: Live) -> Iterator[None]:
     """The file and its log are somewhere else for a while."""
-    path = live.config.state_path
+    path = live.config.state.path
     both = (path, path.with_name(path.name + "-wal"))
     for file in both:
         file.rename(file.with_name("away-" + file.name))
@@ -85,7 +85,7 @@ def taken_away(live: Live) -> Iterator[None]:
 
 @contextmanager
 def directory_taken_away(live: Live) -> Iterator[None]:
-    folder = live.config.state_path.parent
+    folder = live.config.state.path.parent
     away = folder.with_name("away")
     folder.rename(away)
     try:
@@ -98,9 +98,9 @@ def directory_taken_away(live: Live) -> Iterator[None]:
 def replaced(live: Live) -> Iterator[None]:
     """Another state file stands in the place of ours for a while."""
     with taken_away(live):
-        Store(live.config.state_path).close()
+        Store(live.config.state.path).close()
         yield
-        live.config.state_path.unlink()
+        live.config.state.path.unlink()
 
 
 @contextmanager
@@ -179,7 +179,7 @@ async def test_a_file_that_is_deleted_is_told_and_a_restart_starts_anew(
                 async with daemon(live):
                     bill(live)
                     await until(lambda: counted(receiver.watch) == CALLS)
-                    live.config.state_path.unlink()
+                    live.config.state.path.unlink()
                     bill(live)
                     await until(lambda: said(caplog, "deleted, moved or replaced while in use"))
                     exports = receiver.watch.exports
@@ -209,7 +209,7 @@ async def test_a_log_that_is_deleted_costs_nothing(trials: Trials, tmp_path: Pat
     async with gateway(tmp_path) as live:
         with receiving(live) as receiver:
             async with daemon(live):
-                log = live.config.state_path.with_name("state.db-wal")
+                log = live.config.state.path.with_name("state.db-wal")
                 for turn in range(1, TIMES + 1):
                     bill(live)
                     log.unlink()

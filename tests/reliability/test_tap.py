@@ -312,4 +312,4 @@ def test_the_tap_is_off_unless_told_otherwise() -> None:
     config = Config(accounts=())
     assert not config.tap.enabled
     assert config.webhook.secret_file is None
-    assert config.http_listen == Listen("127.0.0.1", 9464)
+    assert config.http.listen == Listen("127.0.0.1", 9464)

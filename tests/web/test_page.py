@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from html import unescape
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from exporter.config.types import Otlp
 from exporter.errors import Outcome
@@ -219,8 +219,7 @@ def test_a_state_that_cannot_be_written_or_read_is_told_first() -> None:
 def test_the_receivers_address_is_shown_without_what_could_be_a_secret() -> None:
     view, known = healthy("prod")
     otlp = Otlp(endpoint="https://user:hunter2@collector:4318/v1/metrics?token=hunter2")
-    secret = View(view.live, msgspec.structs.replace(view, config=view.config).config, INSTANCE)
-    object.__setattr__(secret.config, "otlp", otlp)
+    secret = View(view.live, replace(view.config, otlp=otlp), INSTANCE)
     shown = render(page(secret, known))
     assert "https://collector:4318/v1/metrics" in shown
     assert "hunter2" not in shown

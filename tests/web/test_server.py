@@ -9,11 +9,11 @@ import re
 import socket
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
+from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.config.types import Listen, Webhook

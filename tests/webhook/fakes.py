@@ -7,9 +7,10 @@ import hashlib
 import hmac
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import count
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from exporter.config.types import Webhook as Settings
 from exporter.gateway.readings import Endpoint
@@ -63,7 +64,7 @@ class Bench:
 
     def configure(self, **changes: object) -> None:
         """Reload with other settings of the webhook."""
-        webhook = replace(self.view.config.webhook, **changes)  # type: ignore[arg-type]
+        webhook = replace(self.view.config.webhook, **changes)
         config = replace(self.view.config, webhook=webhook)
         self.view = View(self.view.live, config, self.view.instance_id)
 

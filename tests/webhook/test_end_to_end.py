@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
 from bytespike_simulator.wallet import CREDITS
 from bytespike_simulator.world import LOW_BALANCE, PAYMENT
-from exporter.config.types import Listen, Poll, Webhook
+from exporter.config.types import Http, Listen, Poll, Webhook
 from exporter.polling import poller
 from tests.daemon.live import Live, daemon, gateway, polled, until
 from tests.webhook.fakes import HEADER, PATH, event, signature
@@ -144,7 +144,7 @@ async def test_what_was_delivered_is_remembered_when_the_server_moves(live: Live
     body = event()
     assert await deliver(live, body, signature(body, secret)) == 204
     before = live.daemon.address
-    live.reload(replace(live.config, http_listen=Listen("localhost", 0)))
+    live.reload(replace(live.config, http=Http(listen=Listen("localhost", 0))))
     await until(lambda: live.daemon.address not in (before, None))
     assert await deliver(live, body, signature(body, secret)) == 204
     assert await deliveries(live) == {"accepted": 1, "duplicate": 1}
@@ -166,7 +166,7 @@ async def test_the_secret_is_found_nowhere(live: Live, caplog: pytest.LogCapture
     ours = [r.getMessage() for r in caplog.records if r.name.startswith("exporter")]
     state = [
         path.read_bytes().decode("latin-1")
-        for path in live.config.state_path.parent.glob("state.db*")
+        for path in live.config.state.path.parent.glob("state.db*")
     ]
     texts = [*shown, *ours, *state]
     assert sum("webhook" in text for text in texts) > 2

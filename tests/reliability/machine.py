@@ -3,42 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
 import json
 import subprocess
 import sys
 import threading
 import time
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Self, TypeVar
 
-from google.protobuf.message import DecodeError
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
-    ExportMetricsServiceRequest,
-)
-
 from bytespike_simulator import Simulator, running
+from tests.otlp.receivers import HttpReceiver, Reply
 from tests.reliability.watch import Watch
 
 T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parents[2]
 VARIABLE = "GATEWAY_KEY"
+MARK = "MARKED0fPriceless"
+"""Part of every key that nothing may show."""
 
 
-class Receiver:
+class Receiver(HttpReceiver):
     """An OTLP/HTTP receiver whose `watch` sees every request that arrives whole.
 
     `before_answer` is called when a request was looked at and is not answered yet: what is killed
     then never knows that it arrived. Where `status` is not 200, it refuses and tells all the
-    headers that came, a token among them.
+    headers that came, a token among them. With `keep`, bodies and headers are kept.
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.watch = Watch()
         self.bodies: list[bytes] = []
         self.headers: list[str] = []
@@ -46,78 +42,37 @@ class Receiver:
         self.keep = False
         self.status = 200
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
+        # A request that a kill cuts off is none, and whoever was killed reads no answer.
+        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]
 
     @property
     def url(self) -> str:
         """Its `otlp.endpoint`."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return super().url.removesuffix("/v1/metrics")
 
-    def take(self, raw: bytes, headers: str) -> None:
-        """Look at one request, decompressed or not."""
-        try:
-            body = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
-            request = ExportMetricsServiceRequest.FromString(body)
-        except (OSError, EOFError, zlib.error, DecodeError):
-            return  # cut off by a kill: no receiver would take it
+    def __enter__(self) -> Self:
+        super().__enter__()
+        return self
+
+    def next(self) -> Reply:
+        """Look at the request that has just arrived; gives its answer."""
         with self._lock:
-            self.watch.take(request)
+            arrived = self.received.pop()
+            self.watch.take(arrived.request)
+            told = " ".join(f"{name}: {value}" for name, value in arrived.headers.items())
             if self.keep:
-                self.bodies.append(body)
-                self.headers.append(headers)
+                self.bodies.append(arrived.request.SerializeToString())
+                self.headers.append(told)
         self.before_answer()
+        if self.status == 200:
+            return Reply()
+        echo = {"Location": f"/{told.replace(' ', '')}", "X-Echo": told}
+        return Reply(self.status, told.encode(), "text/plain", echo)
 
     def see(self, look: Callable[[Watch], T]) -> T:
         """What `look` makes of all that has arrived, while nothing else arrives."""
         with self._lock:
             return look(self.watch)
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-
-def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            length = int(self.headers["content-length"])
-            raw = self.rfile.read(length)
-            if len(raw) < length:
-                return
-            receiver.take(raw, str(self.headers))
-            try:
-                self._answer(receiver.status)
-            except OSError:  # it was killed
-                self.close_connection = True
-
-        def _answer(self, status: int) -> None:
-            told = "" if status == 200 else " ".join(f"{n}: {v}" for n, v in self.headers.items())
-            self.send_response(status, told or None)
-            self.send_header("Content-Type", "text/plain" if told else "application/x-protobuf")
-            self.send_header("Content-Length", str(len(told)))
-            if told:
-                self.send_header("Location", f"/{told.replace(' ', '')}")
-                self.send_header("X-Echo", told)
-            self.end_headers()
-            self.wfile.write(told.encode())
-
-        def handle(self) -> None:
-            try:
-                super().handle()
-            except OSError:  # likewise
-                self.close_connection = True
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    return Handler
 
 
 @contextmanager
@@ -200,6 +155,16 @@ class Process:
     def running(self) -> bool:
         """Whether it has not ended by itself."""
         return self._process is not None and self._process.poll() is None
+
+    def resident(self) -> tuple[int, int]:
+        """Its memory now, and the most there ever was, in KiB."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        fields = dict(line.split(":", 1) for line in status.splitlines())
+        return int(fields["VmRSS"].split()[0]), int(fields["VmHWM"].split()[0])
+
+    def state(self) -> list[bytes]:
+        """The state file and its write-ahead log, as they are on the disk now."""
+        return [path.read_bytes() for path in self.folder.glob("state.db*")]
 
     def address(self) -> str:
         """`host:port` of its status page, once it serves one."""

@@ -16,7 +16,9 @@ _FOLDERS = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 def _found() -> str:
     # Debian keeps it in sbin, which is not in every PATH.
     path = f"{os.environ.get('PATH', '')}:/usr/sbin"
-    return shutil.which("nginx", path=path) or missing("nginx", "run scripts/install-nginx as root")
+    return shutil.which("nginx", path=path) or missing(
+        "nginx", "run scripts/install-programs as root"
+    )
 
 
 class Nginx(Peer):

@@ -76,7 +76,7 @@ async def test_a_fault_on_the_wire_costs_only_its_own_readings(
                 await until(failed_and_others_went_on, 30)
                 grown = [shown.endpoints[e].polls[Outcome.SUCCESS] - before[e] for e in others]
                 failed = sum(shown.endpoints[e].polls[outcome] for e in scope)
-                assert all(shown.endpoints[e].duration.max < 2 * TIMEOUT + 1 for e in scope)
+                assert all(shown.endpoints[e].duration.max < 5 * TIMEOUT for e in scope)
                 front.tricks = {}
                 deadline = time.monotonic() + 15
                 while _cost(receiver) != 3 and time.monotonic() < deadline:  # noqa: ASYNC110

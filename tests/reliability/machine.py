@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import subprocess
-import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import NamedTuple, Self, TypeVar
 
 from bytespike_simulator import Simulator, running
+from tests.e2e.daemon import Daemon
 from tests.otlp.receivers import HttpReceiver, Reply
 from tests.reliability.watch import Watch
 
 T = TypeVar("T")
 
-ROOT = Path(__file__).resolve().parents[2]
-VARIABLE = "GATEWAY_KEY"
 MARK = "MARKED0fPriceless"
 """Part of every key that nothing may show."""
+
+
+HURRY: Mapping[str, Mapping[str, object]] = {
+    "gateway": {"timeout": "2s"},
+    "poll": {"account": "150ms", "usage": "150ms", "transactions": "150ms"},
+    "usage": {"start": "-2h", "settle_window": "1h"},
+    "otlp": {"interval": "150ms", "timeout": "2s"},
+}
 
 
 class Receiver(HttpReceiver):
@@ -98,63 +101,43 @@ def served(simulator: Simulator) -> Iterator[str]:
         thread.join(10)
 
 
-class Process:
-    """One exporter in `folder`; the settings are merged over those of one in a hurry."""
+class _Gateway(NamedTuple):
+    """For e2e's daemon."""
 
-    def __init__(self, folder: Path, url: str, key: str, **settings: object) -> None:
-        self.folder = folder
-        self.log = folder / "output.log"
-        self._key = key
-        whole: dict[str, object] = {
-            "gateway": {"base_url": url, "timeout": "2s", "max_requests_per_minute": 6000},
-            "accounts": [{"name": "prod", "api_key_env": VARIABLE}],
-            "poll": {"account": "150ms", "usage": "150ms", "transactions": "150ms"},
-            "usage": {"start": "-2h", "settle_window": "1h"},
-            "otlp": {"endpoint": "", "interval": "150ms", "timeout": "2s"},
-            "state": {"path": str(folder / "state.db")},
-            "http": {"listen": "127.0.0.1:0"},
-        }
-        for name, value in settings.items():
-            before = whole.get(name)
-            both = isinstance(before, dict) and isinstance(value, Mapping)
-            whole[name] = {**before, **value} if both else value  # type: ignore[dict-item]
-        self.config = folder / "config.yaml"
-        self.config.write_text(json.dumps(whole), encoding="utf-8")  # JSON is YAML
-        self._process: subprocess.Popen[bytes] | None = None
+    url: str
+    key: str
+
+
+class Process(Daemon):
+    """An exporter in a greater hurry, of which nothing is awaited: it is killed at any moment."""
+
+    def __init__(self, folder: Path, url: str, key: str, **settings: Mapping[str, object]) -> None:
+        merged = {name: {**HURRY.get(name, {}), **settings.get(name, {})} for name in HURRY}
+        super().__init__(folder, _Gateway(url, key), {**settings, **merged})
+
+    def started(self) -> None:
+        """Wait for nothing."""
+
+    def start(self) -> None:
+        """Start it, for the first time or again."""
+        if self.log.exists():
+            super().start()
+        else:
+            self.__enter__()
 
     @property
     def pid(self) -> int:
         """Of the running process."""
-        assert self._process is not None
         return self._process.pid
-
-    def start(self) -> None:
-        """Start it; its log goes on in the same file."""
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "exporter", "run", "--config", str(self.config)],
-                cwd=self.folder,
-                env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), VARIABLE: self._key},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-
-    def kill(self) -> None:
-        """SIGKILL: it ends in the middle of whatever it does. Nothing if it has ended."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
 
     def end(self) -> int:
         """SIGTERM; gives its exit code."""
-        assert self._process is not None
         self._process.terminate()
         return self._process.wait(15)
 
     def running(self) -> bool:
         """Whether it has not ended by itself."""
-        return self._process is not None and self._process.poll() is None
+        return self.exit_code is None
 
     def resident(self) -> tuple[int, int]:
         """Its memory now, and the most there ever was, in KiB."""
@@ -162,20 +145,11 @@ class Process:
         fields = dict(line.split(":", 1) for line in status.splitlines())
         return int(fields["VmRSS"].split()[0]), int(fields["VmHWM"].split()[0])
 
-    def state(self) -> list[bytes]:
+    def stored(self) -> list[bytes]:
         """The state file and its write-ahead log, as they are on the disk now."""
         return [path.read_bytes() for path in self.folder.glob("state.db*")]
 
     def address(self) -> str:
         """`host:port` of its status page, once it serves one."""
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline and self.running():
-            _, found, rest = self.output().partition("status page at http://")
-            if found:
-                return rest.partition("/")[0]
-            time.sleep(0.05)
-        raise AssertionError(f"no status page: {self.output()[-2000:]}")
-
-    def output(self) -> str:
-        """All that it has logged."""
-        return self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
+        super().started()
+        return self.url.removeprefix("http://")

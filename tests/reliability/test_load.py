@@ -55,7 +55,7 @@ async def test_a_million_rows_are_caught_up_in_flat_memory(trials: Trials, tmp_p
     simulator = Simulator(quiet(rpm_limit=0, history=30 * 86_400.0, history_rows=ROWS))
     began = simulator.world.now - 31 * 86_400
     with Receiver() as receiver, served(simulator) as url:
-        settings = {
+        settings: dict[str, dict[str, object]] = {
             "gateway": {"timeout": "30s"},
             "poll": {"account": "5s", "usage": "500ms", "transactions": "5s"},
             "usage": {"start": "-31d", "settle_window": "2d"},

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from itertools import cycle
 from pathlib import Path
@@ -16,7 +15,7 @@ import pytest
 from bytespike_simulator import Simulator, quiet
 from tests.reliability import hostile
 from tests.reliability.hostile import Front, Trick, echoing, trap
-from tests.reliability.machine import MARK, ROOT, VARIABLE, Process, Receiver, served
+from tests.reliability.machine import MARK, Process, Receiver, served
 from tests.reliability.trials import SOAK, Trials, saw
 
 KEYS = {
@@ -83,7 +82,7 @@ def test_a_marked_key_is_found_nowhere(
                 pages, state = _through_everything(process, front, receiver, elsewhere)
             finally:
                 process.kill()
-    state += process.state()
+    state += process.stored()
     sent = receiver.bodies
     secrets = [process.output().encode(), *pages, *sent, *state]
     found = sum(MARK.encode() in text for text in secrets)
@@ -123,7 +122,7 @@ def _through_everything(
             for page in PAGES:
                 response = client.get(f"http://{address}{page}")
                 pages.append(f"{response.headers}".encode() + response.content)
-            state += process.state()
+            state += process.stored()
         pages.append(Path(f"/proc/{process.pid}/cmdline").read_bytes())
     os.kill(process.pid, signal.SIGHUP)
     time.sleep(0.5)
@@ -158,15 +157,10 @@ def test_commands_that_end_show_no_key_either(
     with Front("http://127.0.0.1:9") as front:
         front.tricks = dict.fromkeys(ENDPOINTS, FAULTS[name])
         process = Process(tmp_path, front.url, key, log={"level": "debug"})
-        ended = subprocess.run(
-            [sys.executable, "-m", "exporter", *command, "--config", str(process.config)],
-            cwd=tmp_path,
-            env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), VARIABLE: key},
-            capture_output=True,
-            timeout=60,
-            check=False,
-        )
-    texts = [ended.stdout, ended.stderr, *process.state()]
+        line = [str(word) for word in process.command()]
+        line[line.index("run") : line.index("run") + 1] = command
+        ended = subprocess.run(line, cwd=tmp_path, capture_output=True, timeout=60, check=False)
+    texts = [ended.stdout, ended.stderr, *process.stored()]
     found = sum(MARK.encode() in text for text in texts)
     saw(row, bytes=sum(map(len, texts)), found=found)
     assert texts[0] or texts[1]

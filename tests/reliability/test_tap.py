@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,7 +25,7 @@ DATAGRAMS = 200_000 if SOAK else 20_000
 class Tapped(Process):
     """An exporter with a listener and a webhook."""
 
-    def __init__(self, folder: Path, url: str, **settings: object) -> None:
+    def __init__(self, folder: Path, url: str, **settings: Mapping[str, object]) -> None:
         self.listener = free_port()
         (folder / "secret").write_text(f"{MARK}-webhook-secret\n")
         super().__init__(
@@ -45,7 +45,7 @@ class Tapped(Process):
 
 
 @contextmanager
-def tapped(folder: Path, **settings: object) -> Iterator[Tapped]:
+def tapped(folder: Path, **settings: Mapping[str, object]) -> Iterator[Tapped]:
     """The process, and a gateway for it, while the block runs."""
     simulator = Simulator(quiet(rpm_limit=0))
     simulator.world.keys[0].secret = KEY
@@ -121,7 +121,7 @@ def test_no_key_that_is_reported_or_delivered_is_found_anywhere(
                 for page in ("/", "/metrics", "/readyz", "/livez")
             ]
             assert process.end() == 0
-            texts = [process.output().encode(), *pages, *receiver.bodies, *process.state()]
+            texts = [process.output().encode(), *pages, *receiver.bodies, *process.stored()]
     found = sum(MARK.encode() in text for text in texts)
     saw(row, bytes=sum(map(len, texts)), found=found)
     assert b"sk-byts-\xe2\x80\xa69f3c" in b"".join(pages)

@@ -110,23 +110,9 @@ class EndpointStatus:
         self.polls: dict[Outcome, int] = {}
         self.duration = Histogram()
         self.asked = asyncio.Event()
-        self._known_until: float | None = None
-
-    def keep_pace(self, interval: float, now: float) -> None:
-        """Poll at another interval from now on.
-
-        What was read before a shorter one stays known for as long as a poll at that one may fail:
-        the pace is tightened for the sake of the next reading, not to lose the last one.
-        """
-        if interval < self.interval and not self.stale(now):
-            self._known_until = now + STALE_INTERVALS * interval
-        elif interval > self.interval:
-            self._known_until = None
-        self.interval = interval
 
     def succeeded(self, now: float, seconds: float) -> None:
         """A poll at `now` that took `seconds` gave its reading."""
-        self._known_until = None
         self.up = True
         self.last_success = now
         self.last_error = None
@@ -150,8 +136,6 @@ class EndpointStatus:
 
     def outdated(self, observed_at: float, now: float) -> bool:
         """Whether what was read at `observed_at` (Unix s) is too old to be shown."""
-        if self._known_until is not None and observed_at <= now <= self._known_until:
-            return False
         return is_stale(observed_at, self.interval, now)
 
 
@@ -185,19 +169,15 @@ class LiveAccount:
     """Newest readings of one account.
 
     `own_key` is the masked form of the key that polls, None while it cannot be read. `interval` is
-    `poll.account` in seconds, by which envelopes are judged; `relaxed` is what is enough while the
-    tap is fresh, None without a tap. `rejected` holds the ids of rows that could not be understood,
-    so that each is logged and counted once, however often it comes.
+    `poll.account` in seconds, by which envelopes are judged. `rejected` holds the ids of rows that
+    could not be understood, so that each is logged and counted once, however often it comes.
     """
 
-    def __init__(
-        self, name: str, endpoints: dict[Endpoint, float], relaxed: float | None = None
-    ) -> None:
+    def __init__(self, name: str, endpoints: dict[Endpoint, float]) -> None:
         """`endpoints`: each enabled endpoint and its poll interval in seconds."""
         self.name = name
         self.own_key: str | None = None
         self.interval = endpoints.get(Endpoint.ACCOUNT, 0.0)
-        self.relaxed = relaxed
         self.traffic = Traffic()
         self.endpoints = {endpoint: EndpointStatus(s) for endpoint, s in endpoints.items()}
         self.account: AccountReading | None = None

@@ -21,7 +21,7 @@ from exporter.gateway.readings import Endpoint
 from exporter.ledger.ledger import Ledger, Rules
 from exporter.ledger.store import Store
 from exporter.ledger.worker import Worker
-from exporter.live import EndpointStatus, Live, LiveAccount
+from exporter.live import Live, LiveAccount
 from exporter.otlp import OtlpExporter
 from exporter.polling.complaints import Complaints
 from exporter.polling.poller import AccountPoller, PollError
@@ -74,11 +74,6 @@ def intervals(config: Config) -> dict[Endpoint, float]:
     if config.transactions.enabled:
         enabled[Endpoint.TRANSACTIONS] = config.poll.transactions
     return enabled
-
-
-def relaxed(config: Config) -> float | None:
-    """The interval (s) at which the account may be polled while the tap is fresh."""
-    return config.poll.account_relaxed if config.tap.enabled else None
 
 
 def connect(config: Config) -> Http:
@@ -195,19 +190,18 @@ class Runtime:
     def _seat_accounts(self) -> None:
         """Boards for the accounts, in their order; those that stay keep what they have read."""
         live, before = self._around.live, dict(self._around.live.accounts)
-        now = self._around.clock.now()
         live.accounts.clear()
         for account in self._config.accounts:
-            seat = LiveAccount(account.name, intervals(self._config), relaxed(self._config))
+            seat = LiveAccount(account.name, intervals(self._config))
             known = before.get(account.name)
             if known is not None:
                 seat.account, seat.keys = known.account, known.keys
                 seat.rows, seat.rejected = known.rows, known.rejected
                 seat.traffic = known.traffic
                 for endpoint, status in seat.endpoints.items():
-                    seat.endpoints[endpoint] = _continued(
-                        known.endpoints.get(endpoint), status, now
-                    )
+                    before_it = known.endpoints.get(endpoint, status)
+                    before_it.interval = status.interval
+                    seat.endpoints[endpoint] = before_it
             live.accounts[account.name] = seat
 
     def _poller(self, account: Account) -> AccountPoller:
@@ -235,11 +229,3 @@ class Runtime:
         exporter = OtlpExporter(self._config.otlp, resource(self._config, around.store.instance_id))
         interval = self._config.otlp.interval
         return ExportLoop(exporter, around.live, self._books, around.throttle, interval)
-
-
-def _continued(before: EndpointStatus | None, status: EndpointStatus, now: float) -> EndpointStatus:
-    """The status that goes on after a reload at `now` (Unix s), with the new interval."""
-    if before is None:
-        return status
-    before.keep_pace(status.interval, now)
-    return before

@@ -12,7 +12,6 @@ from exporter.gateway.readings import Endpoint
 from exporter.live import Live, LiveAccount
 from exporter.polling.complaints import Complaints
 from exporter.polling.follower import Follower
-from exporter.polling.pace import wanted_interval
 from exporter.polling.reader import Books, TransactionsReader, UsageReader
 from exporter.throttle import Throttle
 
@@ -26,7 +25,7 @@ SLOWEST = 300.0
 """but no later than so many seconds, unless the interval itself is longer."""
 
 LOOK = 5.0
-"""Seconds between two looks at what may cut a wait short: a refused key's file, the tap."""
+"""Seconds between two looks at the file of a refused key."""
 
 SOONEST = 15.0
 """Seconds from one poll to the next that somebody asked for; less where the interval is short."""
@@ -79,7 +78,7 @@ class AccountPoller:
             status.asked.clear()
             version = self._client.key_version()
             error, more = await self._poll(endpoint)
-            delay = 0.0 if more else self._wait(self._interval(endpoint), error)
+            delay = 0.0 if more else self._wait(status.interval, error)
 
     async def poll_once(self) -> list[PollError]:
         """Poll every endpoint to its end, in turn; gives what went wrong."""
@@ -90,13 +89,6 @@ class AccountPoller:
                 error, more = await self._poll(endpoint)
                 errors += [error] if error else []
         return errors
-
-    def _interval(self, endpoint: Endpoint) -> float:
-        """Seconds between two polls of the endpoint, as things are now."""
-        status, now = self._account.endpoints[endpoint], self._clock.now()
-        if endpoint is Endpoint.ACCOUNT:
-            status.keep_pace(wanted_interval(self._account, now), now)
-        return status.interval
 
     def _wait(self, interval: float, error: PollError | None) -> float:
         """Seconds until the next poll. A refused key is asked slowly, yet its repair noticed."""
@@ -114,38 +106,27 @@ class AccountPoller:
         """Wait `delay` seconds; less where something makes the poll worth having earlier.
 
         After a refused key that is a new version of its file, and where the gateway said how long
-        to wait, nothing. Otherwise it is the tap or a webhook that asks, or another pace.
+        to wait, nothing. Otherwise it is the tap or a webhook that asks.
         """
         status = self._account.endpoints[endpoint]
+        refused = isinstance(error, AuthError)
+        fixed = isinstance(error, GatewayError) and error.retry_after is not None
         began = self._clock.monotonic()
         due = began + delay
         while True:
-            if isinstance(error, AuthError):
-                if version is not None and self._client.key_version() != version:
-                    return
-            elif not isinstance(error, GatewayError) or error.retry_after is None:
-                due = self._reconsidered(endpoint, began, due)
+            if refused and version is not None and self._client.key_version() != version:
+                return
+            asked = not refused and not fixed and status.asked.is_set()
+            if asked:
+                due = min(due, began + min(SOONEST, status.interval / 4))
             left = due - self._clock.monotonic()
             if left <= 0:
                 return
             status.next_poll = self._clock.now() + left
-            looks = isinstance(error, AuthError) or self._account.relaxed is not None
-            left = min(left, LOOK) if looks else left
-            if status.asked.is_set():
-                await self._clock.sleep(left)
+            if refused or fixed or asked:
+                await self._clock.sleep(min(left, LOOK) if refused else left)
             else:
                 await self._clock.sleep_unless(status.asked, left)
-
-    def _reconsidered(self, endpoint: Endpoint, began: float, due: float) -> float:
-        """When (monotonic s) a poll is due whose wait began at `began`, as things are now."""
-        status = self._account.endpoints[endpoint]
-        if endpoint is Endpoint.ACCOUNT and self._account.relaxed is not None:
-            self._account.own_key = self._client.masked_key  # it may be another one by now
-        before = status.interval
-        due = began + (due - began) * self._interval(endpoint) / before
-        if status.asked.is_set():
-            due = min(due, began + min(SOONEST, status.interval / 4))
-        return due
 
     async def _poll(self, endpoint: Endpoint) -> tuple[PollError | None, bool]:
         """One round of an endpoint: its error, and whether more waits to be read at once."""
@@ -194,7 +175,6 @@ class AccountPoller:
         reading = await self._client.account()
         # A gauge needs no durability: it is shown even where the commit fails.
         self._account.account = reading
-        self._account.traffic.spent = 0
         self._account.own_key = self._client.masked_key
         ledger = self._books.ledger
         await self._books.worker.do(ledger.commit_account, self._account.name, reading)

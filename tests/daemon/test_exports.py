@@ -17,7 +17,8 @@ from exporter.export_loop import HEAD_START, ExportLoop
 from exporter.live import ExportOutcome
 from exporter.metrics.snapshot import Snapshot
 from exporter.otlp.result import ExportResult, failure, partial, success
-from tests.daemon.fakes import NAME, NOW, USD, Scene, scene, settle
+from tests.clock import NOW, settle
+from tests.daemon.fakes import NAME, USD, Scene, scene
 
 pytestmark = pytest.mark.anyio
 

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from exporter import runtime as fleet_module
 from exporter.config.types import Account, Config, Otlp, Poll, Transactions, Usage, UsageStart
-from exporter.errors import ConfigError, Outcome, ServerError, StateError
+from exporter.errors import ConfigError, Outcome, StateError
 from exporter.gateway.readings import Endpoint
 from exporter.ledger.store import Store
 from exporter.live import Live, RowOutcome
@@ -30,7 +30,8 @@ from exporter.runtime import (
     resource,
 )
 from exporter.throttle import Throttle
-from tests.daemon.fakes import DAY, NOW, FakeGateway, InlineWorker, VirtualClock
+from tests.clock import NOW, VirtualClock
+from tests.daemon.fakes import DAY, FakeGateway, InlineWorker
 
 pytestmark = pytest.mark.anyio
 
@@ -181,20 +182,6 @@ async def test_an_account_that_stays_keeps_what_was_read_through_a_reload(yard: 
         asked = len(yard.gateways["old"].asked)
         await yard.clock.advance(100)
         assert len(yard.gateways["old"].asked) == asked
-
-
-async def test_what_was_read_at_leisure_outlives_a_reload_during_an_outage(yard: Yard) -> None:
-    async with started(yard, config("prod")):
-        await yard.clock.advance(100)
-        relaxed = yard.around.live.accounts["prod"].endpoints[ACCOUNT]
-        relaxed.keep_pace(600.0, yard.clock.now())
-    await yard.clock.advance(400)
-    yard.gateways["prod"].failing[ACCOUNT] = ServerError("down")
-    async with started(yard, config("prod")):
-        await yard.clock.advance(100)
-        status = yard.around.live.accounts["prod"].endpoints[ACCOUNT]
-        assert status.up is False
-        assert not status.stale(yard.clock.now())
 
 
 async def test_a_fleet_that_cannot_open_the_ledger_has_changed_nothing(yard: Yard) -> None:

@@ -18,7 +18,8 @@ from exporter.ledger.cursor import FIRST_SPAN, LONGEST_SPAN, OVERLAP
 from exporter.ledger.ledger import Rules
 from exporter.polling.follower import FEW_ROWS, MANY_ROWS, DriftAlarm, Follower
 from exporter.polling.reader import TransactionsReader, UsageReader
-from tests.daemon.fakes import DAY, HOUR, NAME, NOW, USD, Scene, scene
+from tests.clock import NOW
+from tests.daemon.fakes import DAY, HOUR, NAME, USD, Scene, scene
 
 pytestmark = pytest.mark.anyio
 

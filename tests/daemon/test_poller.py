@@ -24,12 +24,14 @@ from exporter.errors import (
     RateLimitedError,
     StateError,
 )
-from exporter.gateway.readings import Endpoint
+from exporter.gateway.readings import Endpoint, Envelope, Observation, Source
 from exporter.live import LiveAccount
 from exporter.polling.complaints import LINES
-from exporter.polling.poller import JITTER, AccountPoller
+from exporter.polling.poller import JITTER, SOONEST, AccountPoller
+from exporter.tap.intake import Intake
 from exporter.throttle import EVERY
-from tests.daemon.fakes import NAME, NOW, USD, Scene, scene
+from tests.clock import NOW
+from tests.daemon.fakes import NAME, USD, Scene, scene
 
 pytestmark = pytest.mark.anyio
 
@@ -271,3 +273,44 @@ async def test_one_round_polls_every_endpoint_to_its_end(tmp_path: Path) -> None
         assert str(error) == "broken"
         assert made.requests == 210
         assert made.ledger.cursor(NAME, "usage").caught_up
+
+
+async def use(made: Scene, seconds: float, status: int) -> None:
+    """An application calls every ten seconds, and the tap tells of it."""
+    tap = Intake(made.live, None, made.clock, made.throttle)
+    for _ in range(int(seconds / 10)):
+        await made.clock.advance(10)
+        envelope = Envelope(made.clock.now(), made.account.own_key or "")
+        tap.take(Observation(Source.LOG, status, envelope))
+
+
+@pytest.mark.parametrize("status", [402, 429])
+async def test_a_refusal_on_traffic_is_followed_by_a_poll_within_seconds(
+    tmp_path: Path, status: int
+) -> None:
+    with scene(tmp_path) as made:
+        async with polling(made):
+            await use(made, 20, 200)
+            assert len(made.gateway.of(ACCOUNT)) == 1
+            await use(made, 10, status)
+            await made.clock.advance(0.1)
+            assert len(made.gateway.of(ACCOUNT)) == 2
+
+
+async def test_a_storm_of_refusals_costs_a_poll_every_fifteen_seconds(tmp_path: Path) -> None:
+    with scene(tmp_path) as made:
+        async with polling(made):
+            await use(made, 600, 429)
+            assert min(gaps(made, ACCOUNT)) >= SOONEST
+            assert len(made.gateway.of(ACCOUNT)) >= 600 / 30
+
+
+async def test_a_wait_that_the_gateway_asked_for_is_kept_whoever_asks(tmp_path: Path) -> None:
+    with scene(tmp_path) as made:
+        async with polling(made):
+            await made.clock.advance(1)
+            made.gateway.failing[ACCOUNT] = RateLimitedError("slow down", retry_after=500.0)
+            await made.clock.advance(70)
+            before = len(made.gateway.of(ACCOUNT))
+            await use(made, 420, 429)
+            assert len(made.gateway.of(ACCOUNT)) == before

@@ -14,7 +14,8 @@ from exporter.live import LiveAccount, RowOutcome
 from exporter.polling.reader import BATCH, LOOK_BACK, Read, TransactionsReader, UsageReader
 from exporter.polling.rejections import LINES, Rejections
 from exporter.throttle import EVERY
-from tests.daemon.fakes import DAY, HOUR, INTERVALS, NAME, NOW, USD, Scene, VirtualClock, scene
+from tests.clock import NOW, VirtualClock
+from tests.daemon.fakes import DAY, HOUR, INTERVALS, NAME, USD, Scene, scene
 
 pytestmark = pytest.mark.anyio
 

@@ -40,7 +40,8 @@ from exporter.otlp.result import ExportResult, success
 from exporter.polling.complaints import Complaints
 from exporter.runtime import Runtime, Surroundings, intervals, resource
 from exporter.throttle import Throttle
-from tests.daemon.fakes import HOUR, NAME, NOW, InlineWorker, VirtualClock
+from tests.clock import NOW, VirtualClock
+from tests.daemon.fakes import HOUR, NAME, InlineWorker
 from tests.reliability.watch import Series, Watch, shown
 
 T = TypeVar("T")

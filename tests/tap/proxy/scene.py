@@ -15,7 +15,7 @@ from exporter.config.types import Listen
 from exporter.gateway.readings import Observation
 from exporter.tap.proxy import Proxy, ProxyTarget
 from exporter.traffic import ProxyOutcome, TapStatus
-from tests.daemon.fakes import VirtualClock
+from tests.clock import VirtualClock
 
 PATIENCE = 10.0
 KEY = "sk-byts-0123456789ab9f3c"

@@ -1,4 +1,4 @@
-"""One question to the gateway: budget, attempts, waits and what each status means (contract §6)."""
+"""One request to the gateway: budget, attempts, waits, and what each status means (contract §6)."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ class RefusedParameterError(BadRequestError):
     """400 or 422: the gateway does not understand one of the parameters."""
 
 
-class Asker:
-    """Asks the gateway in the name of one account.
+class Requester:
+    """Makes the requests of one account.
 
     Every response's envelope goes to `on_envelope`, whatever its status.
     """

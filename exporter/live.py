@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_left
+from collections.abc import Iterable
 from enum import StrEnum
 
 import msgspec
 
 from exporter.errors import Outcome
-from exporter.gateway.readings import AccountReading, Endpoint, Envelope
+from exporter.gateway.readings import AccountReading, Endpoint, Envelope, Rejected
 from exporter.traffic import TapStatus, Traffic
 
 DURATION_BOUNDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
@@ -24,6 +25,9 @@ STALE_INTERVALS = 3
 
 CLOCK_SET_BACK = 60.0
 """An envelope this many seconds older than the last is no late answer: the clock was set back."""
+
+_REJECTED = 10_000
+"""Rejected rows of one endpoint that are remembered."""
 
 
 def is_stale(observed_at: float, interval: float, now: float) -> bool:
@@ -184,6 +188,30 @@ class LiveAccount:
         self.keys: dict[str, KeyReadings] = {}
         self.rows: dict[RowOutcome, int] = dict.fromkeys(RowOutcome, 0)
         self.rejected: dict[Endpoint, dict[str, None]] = {endpoint: {} for endpoint in Endpoint}
+
+    @classmethod
+    def after(
+        cls, before: LiveAccount | None, name: str, endpoints: dict[Endpoint, float]
+    ) -> LiveAccount:
+        """The account with other poll intervals, and all that was read of it `before`."""
+        account = cls(name, endpoints)
+        if before is not None:
+            account.account, account.keys = before.account, before.keys
+            account.rows, account.rejected = before.rows, before.rejected
+            account.traffic = before.traffic
+            for endpoint in endpoints.keys() & before.endpoints.keys():
+                account.endpoints[endpoint] = before.endpoints[endpoint]
+                account.endpoints[endpoint].interval = endpoints[endpoint]
+        return account
+
+    def newly_rejected(self, endpoint: Endpoint, rows: Iterable[Rejected]) -> list[Rejected]:
+        """Those of the rows that did not come before; from now on they did."""
+        known = self.rejected[endpoint]
+        fresh = {row.row_id: row for row in rows if row.row_id not in known}
+        known.update(dict.fromkeys(fresh))
+        while len(known) > _REJECTED:
+            del known[next(iter(known))]
+        return list(fresh.values())
 
     def observe(self, envelope: Envelope) -> None:
         """Take over an envelope, whatever the status of the response that carried it."""

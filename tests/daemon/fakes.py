@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from exporter.errors import GatewayError, ResponseTooLargeError
 from exporter.gateway.readings import (
@@ -26,8 +26,8 @@ from exporter.ledger.cursor import hour_of
 from exporter.ledger.ledger import Ledger, Rules
 from exporter.ledger.store import Store
 from exporter.live import Live, LiveAccount
-from exporter.polling.complaints import Complaints
-from exporter.polling.reader import Books
+from exporter.polling.reader import BATCH, TransactionsReader, UsageReader
+from exporter.threads import Worker
 from exporter.throttle import Throttle
 from tests.clock import NOW, VirtualClock
 
@@ -39,7 +39,7 @@ INTERVALS = {Endpoint.ACCOUNT: 60.0, Endpoint.USAGE: 60.0, Endpoint.TRANSACTIONS
 USD = 1_000_000_000
 
 
-class InlineWorker:
+class InlineWorker(Worker):
     """Makes each call at once; `broken` is raised instead while it is set."""
 
     def __init__(self) -> None:
@@ -178,13 +178,11 @@ class Scene:
         self.worker = InlineWorker()
         self.ledger = Ledger(store, rules)
         self.ledger.open_account(NAME, self.clock.now() - back, self.clock.now())
-        self.books = Books(self.ledger, self.worker, self.clock)
         self.gateway = FakeGateway(self.clock)
         self.live = Live(self.clock.now())
         self.account = LiveAccount(NAME, dict(INTERVALS))
         self.live.accounts[NAME] = self.account
         self.throttle = Throttle(logging.getLogger("exporter"), self.clock)
-        self.complaints = Complaints(self.throttle, self.clock)
 
     @property
     def cost(self) -> int:
@@ -206,3 +204,18 @@ def scene(path: Path, rules: Rules | None = None, back: float = 0.0) -> Iterator
         yield Scene(store, rules or Rules(), back)
     finally:
         store.close()
+
+
+R = TypeVar("R", UsageReader, TransactionsReader)
+
+
+def reader_of(kind: type[R], made: Scene) -> R:
+    """A reader of the scene's account."""
+    return kind(
+        made.account,
+        made.gateway,  # type: ignore[arg-type]  # no gateway client, but one that answers as told
+        made.ledger,
+        made.worker,
+        made.throttle,
+        BATCH,
+    )

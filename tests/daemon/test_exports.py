@@ -65,7 +65,15 @@ def receiver_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[Scene], Receiver]:
 
 
 def loop_of(made: Scene, receiver: Receiver, interval: float = 30.0) -> ExportLoop:
-    return ExportLoop(receiver, made.live, made.books, made.throttle, interval)  # type: ignore[arg-type]
+    return ExportLoop(
+        receiver,  # type: ignore[arg-type]
+        made.live,
+        made.ledger,
+        made.worker,
+        made.clock,
+        made.throttle,
+        interval,
+    )
 
 
 @asynccontextmanager

@@ -69,7 +69,7 @@ async def test_a_call_through_the_proxy_is_seen_and_so_is_one_that_the_hook_tell
         }
         async with httpx.AsyncClient(trust_env=False, event_hooks=hooks) as client:
             await client.get(f"{live.url}/v1/models", headers=key(live))
-        traffic = live.daemon._around.live.accounts["prod"].traffic
+        traffic = live.daemon._live.accounts["prod"].traffic
         await until(lambda: len(traffic.responses) == 2)
         [told] = await metric(live, 'gen_ai_response_model="gpt-5-4"')
         assert told.startswith("bytespike_tap_responses_total{")
@@ -85,7 +85,7 @@ async def test_a_refusal_on_the_traffic_shows_the_empty_wallet_at_once(tmp_path:
         live.change(tap=Tap(None, None, TapProxy(ANY)), poll=poll)
         async with daemon(live):
             await until(lambda: polled(live))
-            status = live.daemon._around.live.accounts["prod"].endpoints[Endpoint.ACCOUNT]
+            status = live.daemon._live.accounts["prod"].endpoints[Endpoint.ACCOUNT]
             before = status.next_poll
             assert before is not None
             live.simulator.options = dataclasses.replace(

@@ -56,7 +56,7 @@ class Subject:
         store = Store(Path(self._settings["state"]))
         ledger = Ledger(store, Rules())
         for name in self.accounts:
-            ledger.open_account(name, 0.0, 0.0)
+            ledger.open_accounts([name], 0.0, 0.0)
         totals = ledger.totals().values()
         store.close()
         return sum(total.requests for account in totals for total in account.usage)

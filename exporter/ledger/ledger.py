@@ -23,9 +23,8 @@ from exporter.gateway.readings import (
 from exporter.ledger import billing, usage, wallet
 from exporter.ledger.cells import Cells
 from exporter.ledger.cursor import Cursor, Slice, Window, advanced
-from exporter.ledger.report import read_totals
 from exporter.ledger.store import SET_ASIDE, Store
-from exporter.ledger.totals import AccountTotals
+from exporter.ledger.totals import AccountTotals, read_totals
 from exporter.ledger.usage import Counted
 
 RowKind = Literal["usage", "transactions"]
@@ -52,14 +51,13 @@ class Ledger:
         self._ids: dict[str, int] = {}
         self._totals: dict[str, AccountTotals] = {}
 
-    def open_account(self, name: str, start: float, now: float) -> None:
-        """Make an account known. On its first start, counting begins at `start` (Unix s)."""
-        self.open_accounts((name,), start, now)
-
     def open_accounts(self, names: Iterable[str], start: float, now: float) -> None:
-        """Make accounts known, all in one commit. `start` as in `open_account`."""
+        """Make accounts known, all in one commit.
+
+        Of those that were not known, counting begins at `start` (Unix s).
+        """
         with self._store.transaction() as db:
-            opened = {name: _opened(db, name, Cursor.begin(start, now)) for name in names}
+            opened = {name: _open(db, name, Cursor.begin(start, now)) for name in names}
             db.execute("DELETE FROM meta WHERE name = ?", (SET_ASIDE,))
         self._ids.update(opened)
 
@@ -67,7 +65,7 @@ class Ledger:
         """How far the rows of an account have been read."""
         with self._store.reading() as db:
             cursor = _read_cursor(db, self._ids[name], kind)
-        assert cursor is not None, "open_account comes first"
+        assert cursor is not None, "open_accounts comes first"
         return cursor
 
     def commit_account(self, name: str, reading: AccountReading) -> None:
@@ -208,7 +206,7 @@ class Ledger:
             wallet.settle_drift(db, account, cursor.polled_ns / 1e9, now, done.sweep)
 
 
-def _opened(db: sqlite3.Connection, name: str, first: Cursor) -> int:
+def _open(db: sqlite3.Connection, name: str, first: Cursor) -> int:
     """The id of an account; `first` is the cursor of rows that were never read."""
     db.execute("INSERT OR IGNORE INTO account (name) VALUES (?)", (name,))
     (account,) = db.execute("SELECT id FROM account WHERE name = ?", (name,)).fetchone()

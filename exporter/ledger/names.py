@@ -79,8 +79,8 @@ class Names:
         """Remember what is said of a known key for the first time."""
         self._db.execute(
             "UPDATE api_key "
-            "SET gateway_id = COALESCE(gateway_id, ?1), masked = COALESCE(masked, ?2) "
-            "WHERE id = ?3 AND (gateway_id IS NULL OR masked IS NULL)",
+            "SET gateway_id = COALESCE(gateway_id, ?), masked = COALESCE(masked, ?) "
+            "WHERE id = ? AND (gateway_id IS NULL OR masked IS NULL)",
             (key.gateway_id, key.masked, api_key),
         )
         return api_key

@@ -177,7 +177,7 @@ class Scene:
         self.store = store
         self.worker = InlineWorker()
         self.ledger = Ledger(store, rules)
-        self.ledger.open_account(NAME, self.clock.now() - back, self.clock.now())
+        self.ledger.open_accounts([NAME], self.clock.now() - back, self.clock.now())
         self.gateway = FakeGateway(self.clock)
         self.live = Live(self.clock.now())
         self.account = LiveAccount(NAME, dict(INTERVALS))

@@ -9,13 +9,15 @@ from collections.abc import Mapping
 import msgspec
 
 from exporter import threads
+from exporter.clock import Clock
 from exporter.errors import StateError
+from exporter.ledger.ledger import Ledger
 from exporter.ledger.totals import AccountTotals
 from exporter.live import ExportOutcome, Live
 from exporter.metrics.snapshot import Point, Snapshot, take
 from exporter.otlp import ExportResult, OtlpExporter
 from exporter.otlp.result import partial
-from exporter.polling.reader import Books
+from exporter.threads import Worker
 from exporter.throttle import Throttle
 
 HEAD_START = 1.0
@@ -31,16 +33,18 @@ class ExportLoop:
         self,
         exporter: OtlpExporter,
         live: Live,
-        books: Books,
+        ledger: Ledger,
+        worker: Worker,
+        clock: Clock,
         throttle: Throttle,
         interval: float,
     ) -> None:
         """`interval` in seconds."""
         self._exporter = exporter
         self._live = live
-        self._ledger = books.ledger
-        self._worker = books.worker
-        self._clock = books.clock
+        self._ledger = ledger
+        self._worker = worker
+        self._clock = clock
         self._throttle = throttle
         self._interval = interval
         self._exporting = asyncio.Lock()

@@ -76,8 +76,7 @@ class Traffic:
 
     `responses` counts by key, status class (`2xx`) and model, `refusals` by key and status, each
     since the key was `first` heard of (Unix s). `seen` holds the newest observation of each key by
-    source. `spent` is how far, in nano-USD, the rolling windows fell since the last account
-    reading.
+    source.
     """
 
     def __init__(self) -> None:
@@ -85,7 +84,6 @@ class Traffic:
         self.refusals: dict[tuple[str, int], int] = {}
         self.first: dict[str, float] = {}
         self.seen: dict[str, dict[Source, float]] = {}
-        self.spent = 0
 
     def last_seen(self, key_id: str) -> float | None:
         """When (Unix s) the key was last observed, whoever saw it."""

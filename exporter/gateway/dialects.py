@@ -13,7 +13,7 @@ import msgspec
 from exporter.config.types import UsageMode
 from exporter.gateway.fields import range_params
 from exporter.gateway.paging import PAGE_SIZE
-from exporter.gateway.rollup import HOUR
+from exporter.gateway.usage_answer import HOUR
 
 
 class Dialect(msgspec.Struct, frozen=True):

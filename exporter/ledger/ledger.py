@@ -28,7 +28,8 @@ from exporter.ledger.store import SET_ASIDE, Store
 from exporter.ledger.totals import AccountTotals
 from exporter.ledger.usage import Counted
 
-Stream = Literal["usage", "transactions"]
+RowKind = Literal["usage", "transactions"]
+"""Each has a cursor of its own."""
 
 _CURSOR = ", ".join(Cursor.__struct_fields__)
 
@@ -62,10 +63,10 @@ class Ledger:
             db.execute("DELETE FROM meta WHERE name = ?", (SET_ASIDE,))
         self._ids.update(opened)
 
-    def cursor(self, name: str, stream: Stream) -> Cursor:
-        """How far a stream of an account has been read."""
+    def cursor(self, name: str, kind: RowKind) -> Cursor:
+        """How far the rows of an account have been read."""
         with self._store.reading() as db:
-            cursor = _read_cursor(db, self._ids[name], stream)
+            cursor = _read_cursor(db, self._ids[name], kind)
         assert cursor is not None, "open_account comes first"
         return cursor
 
@@ -87,19 +88,19 @@ class Ledger:
     ) -> Counted:
         """Count rows of the log. `done`: these were the last ones of that slice.
 
-        `newest`: the newest row (Unix s) in the slice's earlier commits. `now`: when the poll
-        began.
+        `newest`: the newest row (Unix s) in the slice's earlier commits, as `Counted` gives the
+        newest of all so far. `now`: when the poll began.
         """
         cursor = self.cursor(name, "usage")
         with self._store.transaction() as db:
             cells = self._cells(db, name, cursor, now)
             counted = usage.count_log(cells, cursor, rows)
-            newest = max((n for n in (newest, counted.newest) if n is not None), default=None)
+            counted = counted.since(newest)
             if done is not None:
                 usage.settle_log(cells, done.since, done.until)
             cells.store()
             if done is not None:
-                self._advance_usage(db, name, cursor, done, now, newest, UsageShape.LOG)
+                self._advance_usage(db, name, cursor, done, now, counted.newest, UsageShape.LOG)
         self._totals.pop(name, None)
         return counted
 
@@ -139,9 +140,9 @@ class Ledger:
         with self._store.transaction() as db:
             start_ns = min(cursor.polled_ns, int(now * 1e9))
             counted = billing.count_transactions(db, account, cursor, start_ns, items)
-            newest = max((n for n in (newest, counted.newest) if n is not None), default=None)
+            counted = counted.since(newest)
             if done is not None:
-                moved = self._moved(cursor, done, now, newest)
+                moved = self._moved(cursor, done, now, counted.newest)
                 _write_cursor(db, account, "transactions", moved)
                 if moved.floor > cursor.floor:
                     db.execute(
@@ -151,11 +152,11 @@ class Ledger:
         self._totals.pop(name, None)
         return counted
 
-    def begin_sweep(self, name: str, stream: Stream, now: float) -> None:
+    def begin_sweep(self, name: str, kind: RowKind, now: float) -> None:
         """From now on everything that is not final is read again, slice by slice."""
-        cursor = self.cursor(name, stream)
+        cursor = self.cursor(name, kind)
         with self._store.transaction() as db:
-            _write_cursor(db, self._ids[name], stream, cursor.sweeping(now))
+            _write_cursor(db, self._ids[name], kind, cursor.sweeping(now))
 
     def zero_points_sent(self, usage_ids: Iterable[int], billing_ids: Iterable[int]) -> None:
         """A receiver was sent the zero points of these series."""
@@ -208,19 +209,19 @@ class Ledger:
 
 
 def _opened(db: sqlite3.Connection, name: str, first: Cursor) -> int:
-    """The id of an account; `first` is the cursor of streams that were never read."""
+    """The id of an account; `first` is the cursor of rows that were never read."""
     db.execute("INSERT OR IGNORE INTO account (name) VALUES (?)", (name,))
     (account,) = db.execute("SELECT id FROM account WHERE name = ?", (name,)).fetchone()
-    for stream in ("usage", "transactions"):
-        if _read_cursor(db, account, stream) is None:
-            _write_cursor(db, account, stream, first)
+    for kind in ("usage", "transactions"):
+        if _read_cursor(db, account, kind) is None:
+            _write_cursor(db, account, kind, first)
     return int(account)
 
 
-def _read_cursor(db: sqlite3.Connection, account: int, stream: str) -> Cursor | None:
+def _read_cursor(db: sqlite3.Connection, account: int, kind: str) -> Cursor | None:
     row = db.execute(
         f"SELECT {_CURSOR} FROM cursor WHERE account = ? AND stream = ?",
-        (account, stream),
+        (account, kind),
     ).fetchone()
     if row is None:
         return None
@@ -228,9 +229,9 @@ def _read_cursor(db: sqlite3.Connection, account: int, stream: str) -> Cursor | 
     return msgspec.structs.replace(cursor, caught_up=bool(cursor.caught_up))
 
 
-def _write_cursor(db: sqlite3.Connection, account: int, stream: str, cursor: Cursor) -> None:
+def _write_cursor(db: sqlite3.Connection, account: int, kind: str, cursor: Cursor) -> None:
     db.execute(
         f"INSERT OR REPLACE INTO cursor (account, stream, {_CURSOR}) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (account, stream, *msgspec.structs.astuple(cursor)),
+        (account, kind, *msgspec.structs.astuple(cursor)),
     )

@@ -55,8 +55,7 @@ computed exactly and rounded once, to the nearest binary double. Timestamps are 
 - **Absent means unknown.** What was never read, could not be understood or is older than
   {STALE_INTERVALS} poll intervals has no point: never 0, never the last value for ever. Use
   `absent()` or `bytespike_gateway_up` to notice. The quota headers come with every response, polled
-  or seen by the tap; they are judged by `poll.account`. The account itself is judged by
-  `poll.account_relaxed` while it is polled at that.
+  or seen by the tap; they are judged by `poll.account`.
 - **A rate limit window that has reset is over.** Its reset time is no longer shown, nor what was
   left of it, until a response tells of the window that follows. Its cap stays.
 - **Usage and billing counters are the ledger's totals.** They stay while the gateway is down, never

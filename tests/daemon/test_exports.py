@@ -17,7 +17,8 @@ from exporter.export_loop import HEAD_START, ExportLoop
 from exporter.live import ExportOutcome
 from exporter.metrics.snapshot import Snapshot
 from exporter.otlp.result import ExportResult, failure, partial, success
-from tests.daemon.fakes import NAME, NOW, USD, Scene, scene, settle
+from tests.clock import NOW, settle
+from tests.daemon.fakes import NAME, USD, Scene, scene
 
 pytestmark = pytest.mark.anyio
 
@@ -64,7 +65,15 @@ def receiver_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[Scene], Receiver]:
 
 
 def loop_of(made: Scene, receiver: Receiver, interval: float = 30.0) -> ExportLoop:
-    return ExportLoop(receiver, made.live, made.books, made.throttle, interval)  # type: ignore[arg-type]
+    return ExportLoop(
+        receiver,  # type: ignore[arg-type]
+        made.live,
+        made.ledger,
+        made.worker,
+        made.clock,
+        made.throttle,
+        interval,
+    )
 
 
 @asynccontextmanager

@@ -43,7 +43,7 @@ def tap_address(live: Live) -> str:
 
 
 def responses(live: Live) -> int:
-    return sum(live.daemon._around.live.accounts["prod"].traffic.responses.values())
+    return sum(live.daemon._live.accounts["prod"].traffic.responses.values())
 
 
 def report(live: Live, status: int) -> None:
@@ -81,7 +81,7 @@ async def test_a_refusal_on_the_traffic_makes_for_a_poll_at_once(tmp_path: Path)
         live.change(tap=TAP, poll=replace(live.config.poll, account=60.0))
         async with daemon(live):
             await until(lambda: polled(live))
-            status = live.daemon._around.live.accounts["prod"].endpoints[Endpoint.ACCOUNT]
+            status = live.daemon._live.accounts["prod"].endpoints[Endpoint.ACCOUNT]
             before = status.next_poll
             assert before is not None
             report(live, 402)

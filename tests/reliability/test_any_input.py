@@ -20,7 +20,7 @@ from exporter.errors import GatewayError
 from exporter.gateway.account import read_account
 from exporter.gateway.envelope import MAX_WAIT, read_envelope, retry_after, wait_for_window
 from exporter.gateway.transactions import read_transactions
-from exporter.gateway.usage import UsageDecoder
+from exporter.gateway.usage_answer import read_usage
 from exporter.otlp.answers import judge_response
 from exporter.otlp.words import MAX_WORDS
 from tests.config import test_any_text as any_text
@@ -38,7 +38,6 @@ MEMORY = 4 * 2**20
 PROMISED = "Readings or our own error, never another exception; bounded memory."
 SEEN = "{inputs} inputs, {wrong} that broke the promise, {read} that were read"
 
-usage = UsageDecoder(1_000_000)
 account = st.builds(
     lambda user, balance, models, more: json.dumps(
         {"user": user, "balance": balance, "allowed_models": models, **more}
@@ -60,8 +59,11 @@ def listed(name: str, document: dict[str, object]) -> st.SearchStrategy[bytes]:
 
 DECODERS: dict[str, tuple[st.SearchStrategy[bytes], Callable[[bytes], object]]] = {
     "account": (account | bodies, lambda body: read_account(body, NOW)),
-    "usage log": (listed("items", row(1)) | bodies, lambda body: usage.read(body, OWN)),
-    "usage rollup": (listed("buckets", bucket()) | bodies, lambda body: usage.read(body, OWN)),
+    "usage log": (listed("items", row(1)) | bodies, lambda body: read_usage(body, OWN, 1_000_000)),
+    "usage rollup": (
+        listed("buckets", bucket()) | bodies,
+        lambda body: read_usage(body, OWN, 1_000_000),
+    ),
     "transactions": (listed("items", transaction(1)) | bodies, read_transactions),
 }
 

@@ -15,7 +15,7 @@ from helm_python import lint
 
 from exporter.config.load import parse
 from exporter.config.types import Config, Listen, Tap
-from scripts.alerts.thresholds import read
+from scripts.alerts import read
 from tests.deploy import crds
 from tests.deploy.charts import (
     EXPORTER,

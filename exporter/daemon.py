@@ -64,7 +64,6 @@ class Daemon:
             {
                 "http.listen": lambda listen: WebServer(listen, self._app),
                 "tap.listen": self._tap.listener,
-                "tap.proxy.listen": self._tap.proxy,
             }
         )
         self._store: Store
@@ -77,10 +76,10 @@ class Daemon:
         return web.address if web is not None else None
 
     @property
-    def proxy(self) -> str | None:
-        """`host:port` of the tap's proxy, None where it is off."""
-        proxy = self._listeners.at("tap.proxy.listen")
-        return proxy.address if proxy is not None else None
+    def tap(self) -> str | None:
+        """`host:port` that takes reports (UDP), None where it is off."""
+        listener = self._listeners.at("tap.listen")
+        return listener.address if listener is not None else None
 
     def stop(self) -> None:
         """Stop polling, commit, export once more, end."""
@@ -251,9 +250,7 @@ class Daemon:
 
     def _where(self) -> str:
         page = f"status page at http://{self.address}/" if self.address else "no status page"
-        listener = self._listeners.at("tap.listen")
-        tap = f", tap at {listener.address} (UDP)" if listener else ""
-        tap += f", proxy at http://{self.proxy}" if self.proxy else ""
+        tap = f", tap at {self.tap} (UDP)" if self.tap else ""
         otlp = f"OTLP to {self._config.otlp.endpoint}" if self._config.otlp.endpoint else "no OTLP"
         return f"version {__version__}, {page}{tap}, {otlp}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import socket
 import tempfile
@@ -23,11 +24,11 @@ from exporter.config.types import (
     Runway,
     State,
     Tap,
-    TapProxy,
     Usage,
     UsageStart,
 )
 from exporter.daemon import Daemon
+from exporter.secrets import Secret
 
 _KEY = "BYTESPIKE_DEMO_KEY"
 _HISTORY = 86_400.0
@@ -66,7 +67,7 @@ def _config(url: str, directory: Path, listen: Listen, otlp: str) -> Config:
         otlp=Otlp(endpoint=otlp, interval=5.0),
         state=State(path=directory / "bytespike.db"),
         http=Http(listen=listen),
-        tap=Tap(proxy=TapProxy(Listen("127.0.0.1", 0))),
+        tap=Tap(listen=Listen("127.0.0.1", 0)),
     )
 
 
@@ -95,6 +96,8 @@ def _address() -> Listen:
 
 
 def _introduction(daemon: Daemon, key: str, url: str, otlp: str) -> str:
+    told = json.dumps({"key": Secret(key).masked(), "status": 200}, ensure_ascii=False)
+    tap = (daemon.tap or "").replace(":", "/")
     return f"""\
 The demo runs: a simulated gateway with live traffic, and the exporter that reads it.
 
@@ -103,8 +106,8 @@ The demo runs: a simulated gateway with live traffic, and the exporter that read
   gateway       {url} (simulated)
   OTLP          {otlp or "not sent; try --otlp http://localhost:4318"}
 
-Calls through the tap's proxy show on the page, under the key that was used:
+Applications' calls show on the page once they are reported, here as one from bash:
 
-  curl -H 'x-api-key: {key}' http://{daemon.proxy}/v1/models
+  printf '%s' '{told}' > /dev/udp/{tap}
 
 Ctrl-C ends it. Nothing is kept."""

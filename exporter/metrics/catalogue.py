@@ -225,12 +225,6 @@ TAP_OBSERVATIONS = _counter(
     Origin.SELF,
     (SOURCE, OUTCOME),
 )
-TAP_REQUESTS = _counter(
-    "tap.requests", "{request}", "Requests through the proxy by outcome.", Origin.SELF, (OUTCOME,)
-)
-TAP_ACTIVE = _gauge(
-    "tap.requests.active", "{request}", "Requests in the proxy now.", Origin.SELF, ()
-)
 WEBHOOK_DELIVERIES = _counter(
     "webhook.deliveries", "{delivery}", "Webhook deliveries by outcome.", Origin.SELF, (OUTCOME,)
 )

@@ -13,7 +13,7 @@ from exporter.metrics import attributes as a
 from exporter.metrics import catalogue as c
 from exporter.metrics.catalogue import CATALOGUE, Kind, Metric, Origin
 from exporter.metrics.prometheus import label_name, prometheus_name
-from exporter.traffic import REFUSED, DeliveryOutcome, ProxyOutcome, TapOutcome
+from exporter.traffic import REFUSED, DeliveryOutcome, TapOutcome
 
 FORMATS = ("markdown", "json")
 
@@ -22,7 +22,6 @@ _OUTCOMES: dict[str, type[StrEnum]] = {
     c.EXPORTS.name: ExportOutcome,
     c.USAGE_ROWS.name: RowOutcome,
     c.TAP_OBSERVATIONS.name: TapOutcome,
-    c.TAP_REQUESTS.name: ProxyOutcome,
     c.WEBHOOK_DELIVERIES.name: DeliveryOutcome,
 }
 

@@ -59,11 +59,11 @@ class Yard:
 
     # It is its own OTLP exporter.
 
-    def export(self, snapshot: Snapshot) -> ExportResult:
+    async def export(self, snapshot: Snapshot) -> ExportResult:
         self.sent.append((self.clock.now(), snapshot))
         return success()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         pass
 
 

@@ -236,7 +236,7 @@ class Stage:
 
     # -- what is seen -------------------------------------------------------------------
 
-    def export(self, snapshot: Snapshot) -> ExportResult:
+    async def export(self, snapshot: Snapshot) -> ExportResult:
         """The stage is its own OTLP exporter and receiver.
 
         `exports` has one entry for what is sent together, in however many requests.
@@ -253,7 +253,7 @@ class Stage:
                 self.exports[-1][1].setdefault(name, {}).update(values)
         return success()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """An OTLP exporter is closed at its end."""
 
     @property

@@ -22,7 +22,7 @@ from exporter.gateway.envelope import MAX_WAIT, read_envelope, retry_after, wait
 from exporter.gateway.transactions import read_transactions
 from exporter.gateway.usage_answer import read_usage
 from exporter.otlp.answers import judge_response
-from exporter.otlp.words import MAX_WORDS
+from exporter.otlp.receiver import MAX_SHOWN
 from tests.config import test_any_text as any_text
 from tests.gateway.fakes import NOW, bucket, row, transaction
 from tests.gateway.test_any_answer import OWN, bodies, spoilt, values
@@ -159,7 +159,7 @@ def test_any_answer_over_grpc_is_a_result(trials: Trials) -> None:
         told = f"{result.error or ''}{result.warning or ''}"
         assert SECRET not in told
         assert told.isprintable()
-        assert len(told) < MAX_WORDS + 200
+        assert len(told) < MAX_SHOWN + 200
         rejected = response.partial_success.rejected_data_points > 0
         assert (result.error is None) == (not rejected)
         saw(fault, times=0, wrong=-1)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.otlp.words import MAX_WORDS, Redactor, shown_url
+from exporter.otlp.receiver import MAX_SHOWN, Redactor, shown_url
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,6 @@ def test_any_text_becomes_one_short_printable_line_without_the_secret(
     text: str, secret: str
 ) -> None:
     cleaned = Redactor([secret]).clean(f"{text}{secret}{text}")
-    assert len(cleaned) <= MAX_WORDS
+    assert len(cleaned) <= MAX_SHOWN
     assert cleaned.isprintable()
     assert secret not in cleaned

@@ -86,7 +86,6 @@ class Daemon:
         self._stop.set()
 
     def reload(self) -> None:
-        """Read the configuration again and change over to it."""
         self._reloading.set()
 
     def install_signals(self) -> None:

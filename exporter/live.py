@@ -75,11 +75,9 @@ class Histogram:
 
     @property
     def count(self) -> int:
-        """How many durations were recorded."""
         return sum(self.counts)
 
     def record(self, seconds: float) -> None:
-        """Add one duration."""
         self.min = min(self.min, seconds) if self.count else seconds
         self.max = max(self.max, seconds)
         self.counts[bisect_left(DURATION_BOUNDS, seconds)] += 1
@@ -135,7 +133,6 @@ class EndpointStatus:
         self.duration.record(seconds)
 
     def stale(self, now: float) -> bool:
-        """Whether what the last successful poll read is too old to be shown."""
         return self.last_success is None or self.outdated(self.last_success, now)
 
     def outdated(self, observed_at: float, now: float) -> bool:
@@ -228,7 +225,6 @@ class ExportStatus:
         self.last_error_at: float | None = None
 
     def ended(self, now: float, outcome: ExportOutcome, error: str | None) -> None:
-        """Record one export; `error` says why it was not a success."""
         self.outcomes[outcome] += 1
         if outcome is ExportOutcome.SUCCESS:
             self.last_success = now
@@ -239,8 +235,6 @@ class ExportStatus:
 
 
 class Live:
-    """All accounts, in the order of the configuration, and the exports."""
-
     def __init__(self, started_at: float) -> None:
         self.started_at = started_at
         self.accounts: dict[str, LiveAccount] = {}

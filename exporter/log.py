@@ -89,7 +89,6 @@ class TextFormatter(logging.Formatter):
     """`2026-05-21T14:08:11.123Z info    Polled`, tracebacks indented below."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line, and those of the traceback."""
         event = _event(record)
         message = event["message"]
         if not message.isprintable():  # what a gateway sends must not forge lines of the log
@@ -105,7 +104,6 @@ class JsonFormatter(logging.Formatter):
     """One object a line: `time`, `level`, `logger`, `message` and `exception`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line."""
         return json.dumps(_event(record))
 
 

@@ -145,7 +145,6 @@ class Runtime:
         )
 
     def start(self) -> None:
-        """Poll and export from now on."""
         for number, poller in enumerate(self._pollers):
             for endpoint in poller.endpoints:
                 self._keep(partial(poller.run, endpoint, number * SPREAD))

@@ -66,7 +66,6 @@ class TapStatus:
         self.observations: dict[tuple[Source | None, TapOutcome], int] = {}
 
     def observed(self, source: Source | None, outcome: TapOutcome, count: int = 1) -> None:
-        """Count what became of `count` observations."""
         known = (source, outcome)
         self.observations[known] = self.observations.get(known, 0) + count
 

@@ -25,7 +25,6 @@ class Dialect(msgspec.Struct, frozen=True):
 
     @property
     def asked(self) -> int | None:
-        """The page size that is asked for."""
         return PAGE_SIZE if self.limit or self.page_size else None
 
     def params(self, since: float, until: float) -> dict[str, str]:

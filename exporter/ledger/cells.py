@@ -78,7 +78,6 @@ class Cells:
         return known
 
     def by_id(self, cell: int) -> Cell:
-        """A cell that is in the state file."""
         known = self._by_id.get(cell)
         return known if known is not None else self._fetch("id = ?", (cell,))[0]
 

@@ -62,7 +62,6 @@ class Ledger:
         self._ids.update(opened)
 
     def cursor(self, name: str, kind: RowKind) -> Cursor:
-        """How far the rows of an account have been read."""
         with self._store.reading() as db:
             cursor = _read_cursor(db, self._ids[name], kind)
         assert cursor is not None, "open_accounts comes first"

@@ -45,7 +45,6 @@ class Names:
         return known
 
     def series(self, api_key: int, model: str) -> int:
-        """The series of a key and model; made if there is none and it fits, else "other"."""
         known = self._series.get((api_key, model))
         if known is None:
             known = self._series[api_key, model] = self._series_for(api_key, model)
@@ -137,7 +136,6 @@ class Names:
         )
 
     def _number(self, table: str) -> int:
-        """How many rows of the account a table holds."""
         if table not in self._numbers:
             (self._numbers[table],) = self._db.execute(
                 f"SELECT COUNT(*) FROM {table} WHERE account = ?", (self._account,)

@@ -214,7 +214,6 @@ def _grown(
 
 
 def _marks(cells: Cells, request_ids: list[str]) -> dict[str, _Mark]:
-    """The marks of those requests that were read before."""
     found: dict[str, _Mark] = {}
     for begin in range(0, len(request_ids), _ASKED_AT_ONCE):
         asked = request_ids[begin : begin + _ASKED_AT_ONCE]

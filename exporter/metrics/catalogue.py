@@ -33,16 +33,12 @@ from exporter.metrics.attributes import (
 
 
 class Kind(StrEnum):
-    """How a metric behaves."""
-
     GAUGE = "gauge"
     COUNTER = "counter"
     HISTOGRAM = "histogram"
 
 
 class Origin(StrEnum):
-    """Where the numbers of a metric are read."""
-
     ACCOUNT = "account"
     ENVELOPE = "envelope"
     USAGE = "usage"

@@ -8,11 +8,12 @@ from typing import TypeVar
 
 import msgspec
 
-from bytespike_simulator.cast import Key
+from bytespike_simulator.account import Account, Notice
+from bytespike_simulator.formats import floor_cents, money, timestamp
+from bytespike_simulator.keys import Key
 from bytespike_simulator.options import HEADERS, Options
+from bytespike_simulator.query import Query
 from bytespike_simulator.wallet import CREDITS, Movement
-from bytespike_simulator.wire import Query, floor_cents, money, timestamp
-from bytespike_simulator.world import Notice, World
 
 DEFAULT_SIZE = 50
 MAX_SIZE = 200
@@ -29,9 +30,9 @@ _NAMES = (
 )
 
 
-def account(world: World, query: Query) -> bytes:
+def account(account: Account, query: Query) -> bytes:
     """`GET /me/account`."""
-    options = world.options
+    options = account.options
     if options.strict_parameters:
         query.only(())
     answer: dict[str, object] = {
@@ -42,14 +43,14 @@ def account(world: World, query: Query) -> bytes:
             "created_at": "2026-01-04T07:11:00Z",
             "tier": options.tier,
         },
-        "balance": _balance(world),
+        "balance": _balance(account),
         "allowed_models": [
             {
                 "id": model.id,
                 "quota_used_usd": money(model.used),
                 "quota_cap_usd": None if model.cap is None else money(model.cap),
             }
-            for model in world.models
+            for model in account.models
         ],
     }
     if options.org != "absent":
@@ -60,32 +61,32 @@ def account(world: World, query: Query) -> bytes:
     return msgspec.json.encode(answer)
 
 
-def _balance(world: World) -> object:
-    wallet = world.wallet
-    if world.options.balance == "number":
+def _balance(account: Account) -> object:
+    wallet = account.wallet
+    if account.options.balance == "number":
         return money(wallet.available)
     return {
         "available_usd": money(wallet.available),
         "lifetime_topup_usd": money(wallet.topup),
         "lifetime_spent_usd": money(wallet.spent),
-        "low_balance_threshold_usd": money(round(world.options.threshold_usd * CREDITS)),
-        "low_balance_flagged": world.low,
+        "low_balance_threshold_usd": money(round(account.options.threshold_usd * CREDITS)),
+        "low_balance_flagged": account.low,
     }
 
 
-def transactions(world: World, query: Query) -> bytes:
+def transactions(account: Account, query: Query) -> bytes:
     """`GET /me/billing/transactions`, newest first."""
-    if world.options.strict_parameters:
+    if account.options.strict_parameters:
         query.only(("page", "page_size", "kind", "since", "until"))
     since, until = query.instant("since"), query.instant("until")
-    found = world.wallet.movements
+    found = account.wallet.movements
     # Instants are Unix ms, movements have whole seconds: `since` and `until` round up.
     low = 0 if since is None else bisect_left(found, -(-since // 1000), key=_created)
     high = len(found) if until is None else bisect_left(found, -(-until // 1000), key=_created)
     kind = query.text("kind")
     chosen = [movement for movement in found[low:high] if kind in (None, movement.kind)]
     page, listed = _page(chosen, query)
-    items = [_movement(movement, world.options) for movement in page]
+    items = [_movement(movement, account.options) for movement in page]
     return msgspec.json.encode({"items": items} | listed)
 
 
@@ -115,11 +116,11 @@ def _page(found: Sequence[T], query: Query) -> tuple[list[T], dict[str, object]]
     return page, {"total": len(found), "page": number, "page_size": size}
 
 
-def notifications(world: World, query: Query) -> bytes:
+def notifications(account: Account, query: Query) -> bytes:
     """`GET /me/notifications`. Nobody reads here, so that all stay unread."""
-    if world.options.strict_parameters:
+    if account.options.strict_parameters:
         query.only((*_LISTED, "unread"))
-    page, listed = _page(world.notices, query)
+    page, listed = _page(account.notices, query)
     return msgspec.json.encode({"items": [told(notice) for notice in page]} | listed)
 
 
@@ -134,31 +135,31 @@ def told(notice: Notice) -> dict[str, object]:
     }
 
 
-def unread_count(world: World, query: Query) -> bytes:
+def unread_count(account: Account, query: Query) -> bytes:
     """`GET /me/notifications/unread-count`."""
-    if world.options.strict_parameters:
+    if account.options.strict_parameters:
         query.only(())
-    return msgspec.json.encode({"count": len(world.notices)})
+    return msgspec.json.encode({"count": len(account.notices)})
 
 
-def envelope(world: World, key: Key) -> list[tuple[str, str]]:
+def envelope(account: Account, key: Key) -> dict[str, str]:
     """The quota headers of one key (gateway contract, section 1): USD, whatever they are called.
 
     An uncapped key has no window and no quota; only keys that an org owns show its wallet.
     """
     values: dict[str, str] = {}
-    window = key.windows.tightest(world.now)
+    window = key.tightest(account.now)
     if window is not None:
         values["limit"] = floor_cents(window.cap)
         values["remaining"] = floor_cents(window.remaining)
         values["reset"] = str(int(window.reset))
     if key.quota is not None:
         values["key"] = floor_cents(max(0, key.quota - key.spent))
-    if key.org_owned and world.options.org == "present":
-        values["org"] = floor_cents(world.org_wallet)
-    missing = world.options.missing_headers.split(",")
-    return [
-        (name, values[short])
+    if key.org_owned and account.options.org == "present":
+        values["org"] = floor_cents(account.org_wallet)
+    missing = account.options.missing_headers.split(",")
+    return {
+        name: values[short]
         for short, name in zip(HEADERS, _NAMES, strict=True)
         if short in values and short not in missing
-    ]
+    }

@@ -22,19 +22,17 @@ Answers 200 with JSON, 400 with `{"error": …}`, 404.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Literal
-from urllib.parse import parse_qs
+from typing import Literal
 
 import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
-from bytespike_simulator.asgi import Request, Response
-from bytespike_simulator.faults import Fault
-
-if TYPE_CHECKING:
-    from bytespike_simulator.app import Simulator
-
-PREFIX = "/simulator/"
+from bytespike_simulator.faults import Fault, Faults
+from bytespike_simulator.world import World
 
 
 class _Shape(msgspec.Struct, forbid_unknown_fields=True):
@@ -72,45 +70,58 @@ class _Movement(msgspec.Struct, forbid_unknown_fields=True):
     note: str | None = None
 
 
-async def answer(simulator: Simulator, request: Request) -> Response:
-    """Answer one request to a control route."""
-    name = request.path.removeprefix(PREFIX)
+def routes(world: World, faults: Faults, requests: Mapping[str, int]) -> list[Route]:
+    """All control routes."""
+
+    async def read(request: Request) -> Response:
+        def result() -> object | None:
+            return _read(world, requests, request.path_params["name"], request.query_params)
+
+        return _answer(result)
+
+    async def do(request: Request) -> Response:
+        body = await request.body()
+        return _answer(lambda: _do(world, faults, request.path_params["name"], body))
+
+    path = "/simulator/{name:path}"
+    return [Route(path, read), Route(path, do, methods=["POST"])]
+
+
+def _answer(work: Callable[[], object | None]) -> Response:
     try:
-        if request.method == "GET":
-            result = _read(simulator, name, request.query)
-        else:
-            result = _do(simulator, name, await request.body())
+        result = work()
     except (ValueError, KeyError, msgspec.MsgspecError) as error:
-        return Response(400, msgspec.json.encode({"error": str(error)}))
-    if result is None:
-        return Response(404, b'{"error":"no such route"}')
-    return Response(200, msgspec.json.encode(result))
+        status, result = 400, {"error": str(error)}
+    else:
+        status = 404 if result is None else 200
+    body = msgspec.json.encode({"error": "no such route"} if status == 404 else result)
+    return Response(body, status, media_type="application/json")
 
 
-def _read(simulator: Simulator, name: str, query: bytes) -> object | None:
+def _read(
+    world: World, requests: Mapping[str, int], name: str, query: Mapping[str, str]
+) -> object | None:
     match name:
         case "truth":
-            since = parse_qs(query.decode("latin-1")).get("since")
-            return simulator.world.truth(float(since[0]) if since else None)
+            return world.truth(float(query["since"]) if "since" in query else None)
         case "options":
-            return asdict(simulator.options)
+            return asdict(world.options)
         case "requests":
-            return simulator.requests
+            return requests
     return None
 
 
-def _do(simulator: Simulator, name: str, body: bytes) -> object | None:
-    world = simulator.world
+def _do(world: World, faults: Faults, name: str, body: bytes) -> object | None:
     match name:
         case "options":
-            simulator.options.set(msgspec.json.decode(body, type=dict[str, object]))
+            world.options.set(msgspec.json.decode(body, type=dict[str, object]))
         case "shape":
-            simulator.options.usage = msgspec.json.decode(body, type=_Shape).usage
+            world.options.usage = msgspec.json.decode(body, type=_Shape).usage
         case "traffic":
             on = msgspec.json.decode(body, type=_Switch).on
             (world.resume_traffic if on else world.pause_traffic)()
         case "bill":
-            return _bill(simulator, msgspec.json.decode(body, type=_Bill))
+            return _bill(world, msgspec.json.decode(body, type=_Bill))
         case "rebate":
             rebate = msgspec.json.decode(body, type=_Rebate)
             return {"id": world.rebate(rebate.request_id, rebate.credits).id}
@@ -121,17 +132,17 @@ def _do(simulator: Simulator, name: str, body: bytes) -> object | None:
             wish = msgspec.json.decode(body, type=_Movement)
             return {"id": world.transaction(wish.kind, wish.amount, at=wish.at, note=wish.note).id}
         case "fault":
-            simulator.faults.add(msgspec.json.decode(body, type=Fault))
+            faults.add(msgspec.json.decode(body, type=Fault))
         case "faults/clear":
-            simulator.faults.clear()
+            faults.clear()
         case _:
             return None
     return {"ok": True}
 
 
-def _bill(simulator: Simulator, wish: _Bill) -> object:
+def _bill(world: World, wish: _Bill) -> object:
     ids = [
-        simulator.world.bill(
+        world.bill(
             key=wish.key,
             model=wish.model,
             credits=wish.credits,

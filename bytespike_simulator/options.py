@@ -138,10 +138,3 @@ def quiet(**changes: bool | int | float | str) -> Options:
     options = Options()
     options.set(still | changes)
     return options
-
-
-def showcase(**changes: bool | int | float | str) -> Options:
-    """Options of a world to look at: about a dollar a minute, and hours until it runs low."""
-    options = Options()
-    options.set({"rate": 60.0, "threshold_usd": 50.0, **changes})
-    return options

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
+from bytespike_simulator.account import Account
+from bytespike_simulator.formats import cents, number, timestamp, usd
+from bytespike_simulator.query import Query
+from bytespike_simulator.refusals import bad_request
 from bytespike_simulator.rollup import Sums
-from bytespike_simulator.wire import Query, bad_request, cents, number, timestamp, usd
-from bytespike_simulator.world import World
 
 MAX_DAYS = 90
 _DEFAULT_DAYS = 30
@@ -27,12 +29,12 @@ Group = tuple[int, int, int]
 class RollupAnswer:
     """Answers sums in the form that the options ask for."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, account: Account) -> None:
+        self._account = account
 
     def buckets(self, query: Query) -> bytes:
         """The body for one request: every bucket of the asked range, oldest first."""
-        options = self._world.options
+        options = self._account.options
         if options.strict_parameters:
             query.only(_PARAMETERS)
         groups = _groups(query)
@@ -53,7 +55,7 @@ class RollupAnswer:
         keys, models = self._keys(query.text("api_key")), self._models(query.text("model"))
         width = 3600 if "hour" in groups else _DAY
         sums: dict[Group, Sums] = {}
-        for (hour, key, model), part in self._world.sums(since, until):
+        for (hour, key, model), part in self._account.sums(since, until):
             if key in keys and model in models:
                 group = (
                     hour // width * width if groups & {"day", "hour"} else -1,
@@ -66,7 +68,7 @@ class RollupAnswer:
     def _range(self, query: Query) -> tuple[float, float]:
         """The asked range in Unix s; the last 30 days and whatever is there unless it says."""
         until = query.instant("until")
-        end = self._world.now if until is None else until / 1000
+        end = self._account.now if until is None else until / 1000
         since = query.instant("since")
         start = end - _DEFAULT_DAYS * _DAY if since is None else since / 1000
         if end - start > MAX_DAYS * _DAY:
@@ -77,13 +79,13 @@ class RollupAnswer:
         """Indexes of the keys with this id or masked form."""
         return {
             index
-            for index, key in enumerate(self._world.keys)
+            for index, key in enumerate(self._account.keys)
             if wanted in (None, str(key.id), key.masked)
         }
 
     def _models(self, wanted: str | None) -> set[int]:
         return {
-            index for index, model in enumerate(self._world.models) if wanted in (None, model.id)
+            index for index, model in enumerate(self._account.models) if wanted in (None, model.id)
         }
 
     def _bucket(self, group: Group, sums: Sums, groups: set[str]) -> dict[str, object]:
@@ -92,15 +94,17 @@ class RollupAnswer:
         if start >= 0:
             text = timestamp(start)
             hourly = "hour" in groups
-            bucket["bucket"] = _HOUR_FORMS[self._world.options.hour](text) if hourly else text[:10]
+            bucket["bucket"] = (
+                _HOUR_FORMS[self._account.options.hour](text) if hourly else text[:10]
+            )
         if model >= 0:
-            bucket["model"] = self._world.models[model].id
+            bucket["model"] = self._account.models[model].id
         if key >= 0:
-            bucket["api_key"] = self._world.keys[key].masked
+            bucket["api_key"] = self._account.keys[key].masked
         return bucket | self._amounts(sums)
 
     def _amounts(self, sums: Sums) -> dict[str, object]:
-        spell = cents if self._world.options.sums == "cents" else usd
+        spell = cents if self._account.options.sums == "cents" else usd
         return {
             "total_usd": number(spell(sums.credits)),
             "input_tokens": sums.prompt,

@@ -1,4 +1,4 @@
-"""When calls arrive and what they are: day rhythm, bursts, sizes.
+"""When calls arrive and what they are: day rhythm and sizes.
 
 Calls are drawn from a table of a few thousand that is made once, so that a million rows of
 history take seconds.
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from random import Random
 
-from bytespike_simulator.cast import Model
+from bytespike_simulator.models import Model
 from bytespike_simulator.rollup import Sums
 
 TABLE_BITS = 12
@@ -20,8 +20,6 @@ SLOT = 60
 """Seconds of one slot of history, inside which calls arrive evenly."""
 
 _DAY = 86_400.0
-_BURST = 4.0
-_BURST_SHARE = 0.03
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +43,6 @@ class Traffic:
 
     def __init__(self, rng: Random, keys: int, models: Sequence[Model]) -> None:
         self._rng = rng
-        self._burst_until = 0.0
-        self._quiet_until = 0.0
         self._keys = keys
         self._models = list(models)
 
@@ -87,17 +83,13 @@ class Traffic:
 
     def wait(self, now: float, per_second: float) -> float:
         """Seconds from `now` until the next call at a mean of `per_second` calls."""
-        if now >= self._quiet_until:
-            self._burst_until = now + self._rng.uniform(20, 90)
-            self._quiet_until = self._burst_until + self._rng.expovariate(1 / 1500)
-        factor = _BURST if now < self._burst_until else 1.0
-        return self._rng.expovariate(per_second * rhythm(now) * factor)
+        return self._rng.expovariate(per_second * rhythm(now))
 
     def slots(self, since: float, until: float, rows: int) -> list[tuple[float, int]]:
         """How many of `rows` calls each full minute that meets [since, until) has."""
         first = int(since) // SLOT * SLOT
         starts = [first + SLOT * n for n in range(math.ceil((until - first) / SLOT))]
-        weights = [rhythm(start) * self._burst() for start in starts]
+        weights = [rhythm(start) for start in starts]
         scale = rows / (sum(weights) or 1.0)
         counts = []
         done, wanted = 0, 0.0
@@ -106,9 +98,6 @@ class Traffic:
             counts.append(round(wanted) - done)
             done += counts[-1]
         return list(zip(starts, counts, strict=True))
-
-    def _burst(self) -> float:
-        return _BURST if self._rng.random() < _BURST_SHARE else 1.0
 
     def times(self, start: float, end: float, count: int) -> list[int]:
         """`count` instants in [start, end), sorted, in Unix ms."""

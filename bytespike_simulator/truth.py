@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+from bytespike_simulator.account import Account
+from bytespike_simulator.rollup import Sums
+
 
 class UsageTruth(msgspec.Struct, frozen=True):
     """One key and model. `rebated_*` is what the rollup later took back of the rest."""
@@ -57,7 +60,67 @@ class Truth(msgspec.Struct, frozen=True):
         """Everything charged for calls, rebates not taken off."""
         return sum(usage.credits for usage in self.usage)
 
-    @property
-    def rebated(self) -> int:
-        """What the rollup took back."""
-        return sum(usage.rebated_credits for usage in self.usage)
+
+def tell(account: Account, since: float | None) -> Truth:
+    """What has happened up to now; `since`: what was created or posted from then (Unix s)."""
+    wallet = account.wallet
+    return Truth(
+        now=account.now,
+        usage=_usage(account, since),
+        billing=_billing(account, since),
+        wallet=WalletTruth(
+            wallet.topup,
+            wallet.other,
+            wallet.spent,
+            wallet.balance,
+            wallet.held,
+            wallet.available,
+        ),
+        rows=len(account.rows),
+        in_flight=account.in_flight,
+    )
+
+
+def _usage(account: Account, since: float | None) -> tuple[UsageTruth, ...]:
+    gross: dict[tuple[int, int], Sums] = account.totals
+    taken: dict[tuple[int, int], Sums] = {}
+    if since is not None:
+        gross = {}
+        for row in account.rows_between(since, float(1 << 40)):
+            sums = Sums(row.credits, row.prompt, row.completion, 1)
+            gross.setdefault((row.key, row.model), Sums()).add(sums)
+    for row, sums in account.rebates:
+        if since is None or row.created >= round(since * 1000):
+            taken.setdefault((row.key, row.model), Sums()).add(sums)
+    truths = []
+    for (key, model), sums in sorted(gross.items()):
+        who, back = account.keys[key], taken.get((key, model), Sums())
+        truths.append(
+            UsageTruth(
+                who.id,
+                who.name,
+                who.masked,
+                account.models[model].id,
+                sums.credits,
+                sums.prompt,
+                sums.completion,
+                sums.calls,
+                back.credits,
+                back.prompt,
+                back.completion,
+                back.calls,
+            )
+        )
+    return tuple(truths)
+
+
+def _billing(account: Account, since: float | None) -> tuple[BillingTruth, ...]:
+    amounts: dict[tuple[str, str], list[int]] = {}
+    for movement in account.wallet.movements:
+        if since is None or movement.created >= since:
+            direction = "debit" if movement.amount < 0 else "credit"
+            amounts.setdefault((movement.kind, direction), []).append(abs(movement.amount))
+    return tuple(
+        BillingTruth(kind, direction, sum(parts), len(parts))
+        for (kind, direction), parts in sorted(amounts.items())
+    )

@@ -184,7 +184,7 @@ def test_a_call_is_refused_for_what_does_not_leave_its_worst_case(
         case "wallet":
             made.world.transaction("admin_debit", 400 - made.world.wallet.available)
         case "window":
-            key.windows.cap((400, 10**9, 10**9))
+            key.cap_windows((400, 10**9, 10**9))
         case "key":
             key.quota = 400
         case "model":
@@ -313,7 +313,7 @@ def test_a_call_may_be_rebated_like_any_other() -> None:
 
 @pytest.mark.anyio
 async def test_money_is_held_for_a_stream_until_its_client_leaves() -> None:
-    made = Simulator(quiet(token_seconds=0.005, answer_tokens=100_000))
+    made = Simulator(quiet(token_seconds=0.005, answer_tokens=5_000))
     headers = {"x-api-key": made.api_key}
     async with running(made) as url, httpx.AsyncClient(base_url=url) as client:
         streaming = client.stream(
@@ -325,7 +325,7 @@ async def test_money_is_held_for_a_stream_until_its_client_leaves() -> None:
             assert made.world.wallet.held > 0
             await lines.aclose()  # type: ignore[attr-defined]
         async with asyncio.timeout(5):
-            while made.world.life.in_flight:  # noqa: ASYNC110  (a world knows no event)
+            while made.world.in_flight:  # noqa: ASYNC110  (a world knows no event)
                 await asyncio.sleep(0.005)
     assert made.world.wallet.held == 0
     assert made.world.truth().rows == 0

@@ -12,9 +12,9 @@ import time
 
 import httpx
 import pytest
+from starlette.types import Receive, Scope, Send
 
 from bytespike_simulator import Fault, Simulator, cli, quiet, running
-from bytespike_simulator.asgi import Receive, Scope, Send
 from tests.simulator.fakes import StillClock, answer, ask
 
 pytestmark = pytest.mark.anyio
@@ -98,26 +98,6 @@ async def test_it_notices_that_a_client_has_left_to_which_it_says_nothing(
             writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         writer.transport.abort()
         await made.ended.wait()
-
-
-async def test_what_a_client_sends_during_a_stream_is_its_next_request() -> None:
-    made = Simulator(quiet(answer_tokens=5), clock=StillClock())
-    wish = b'{"model": "gpt-5-4", "messages": [], "stream": true}'
-    head = f"host: x\r\nx-api-key: {made.api_key}\r\n".encode()
-    lines = head + b"content-length: %d\r\nexpect: 100-continue\r\n\r\n" % len(wish)
-    async with running(made) as url:
-        host, port = url.removeprefix("http://").split(":")
-        reader, writer = await asyncio.open_connection(host, int(port))
-        for _ in range(2):
-            writer.write(b"POST /v1/chat/completions HTTP/1.1\r\n" + lines)
-            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100")
-            writer.write(wish + b"HEAD /v1/nowhere HTTP/1.1\r\n" + head + b"\r\n")
-            stream = await reader.readuntil(b"[DONE]\n\n\r\n0\r\n\r\n")
-            assert stream.startswith(b"HTTP/1.1 200")
-            assert stream.count(b"\r\ndata: ") > 5, "each event is a chunk of its own"
-            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 404")
-        writer.close()
-    assert made.world.truth().rows == 2
 
 
 async def test_a_body_can_be_huge() -> None:

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from bytespike_simulator import Simulator, quiet
-from bytespike_simulator.wallet import CREDITS
 from bytespike_simulator.account import LOW_BALANCE, PAYMENT
+from bytespike_simulator.wallet import CREDITS
 from tests.peers.process import free_port
 from tests.simulator.fakes import StillClock, answer, ask
 

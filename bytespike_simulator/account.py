@@ -21,6 +21,7 @@ How one event shows in each view:
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from random import Random
 
@@ -29,7 +30,7 @@ import msgspec
 from bytespike_simulator.keys import Key, make_keys
 from bytespike_simulator.models import Model, make_models
 from bytespike_simulator.options import Options
-from bytespike_simulator.rollup import HOUR, Cell, Rollup, Sums
+from bytespike_simulator.rollup import HOUR, Cell, Sums
 from bytespike_simulator.rows import Row, RowStore
 from bytespike_simulator.wallet import CREDITS, REFUND, TOPUP, Movement, Wallet
 
@@ -61,13 +62,13 @@ class Account:
         self.next_serial = int(now) * 1_000_000
         self.wallet = Wallet(int(now) * 1000)
         self.rows = RowStore()
-        self.rollup = Rollup()
-        self.totals: dict[tuple[int, int], Sums] = {}
+        self.totals: dict[tuple[int, int], Sums] = defaultdict(Sums)
+        self._hours: dict[int, dict[tuple[int, int], Sums]] = defaultdict(lambda: defaultdict(Sums))
         self.rebates: list[tuple[Row, Sums]] = []
         self.notices: list[Notice] = []
         self.listeners: list[Callable[[Notice], None]] = []
         self.in_flight = 0
-        self.org_spent_before = 0
+        self.org_spent = 0
         self._low = False
 
     # -- who ----------------------------------------------------------------------------
@@ -115,43 +116,42 @@ class Account:
         serial = self.next_serial
         self.next_serial += 1
         instant = round(created * 1000)
-        row = Row(serial, instant, key, model, sums.prompt, sums.completion, sums.credits)
+        row = Row(instant, serial, key, model, sums.prompt, sums.completion, sums.credits)
         self.rows.add(row)
         self.rows.prune(self.options.history_limit)
-        self.book((_hour(instant), key, model), sums, 1)
+        self.book((hour_of(instant), key, model), sums, 1)
         self.watch()
         return row.request_id
 
     def book(self, cell: Cell, sums: Sums, times: int) -> None:
         """Count `times` equal calls everywhere but in the log."""
-        _, key, model = cell
+        hour, key, model = cell
         amount = sums.credits * times
-        self.rollup.add(cell, sums, times)
-        self.totals.setdefault((key, model), Sums()).add(sums, times)
+        self._hours[hour][key, model].add(sums, times)
+        self.totals[key, model].add(sums, times)
         self.wallet.spent += amount
         self.models[model].used += amount
         self.keys[key].charge(amount, self.now)
+        if self.keys[key].org_owned:
+            self.org_spent += amount
 
-    def rebate(self, request: str, credits: int | None = None) -> Movement:
+    def rebate(self, request_id: str, credits: int | None = None) -> Movement:
         """Take back the charge of one call (None = all of it: its tokens and the call too).
 
         Raises KeyError if the log does not have the call.
         """
-        index = self.rows.find(request)
+        index = self.rows.find(request_id)
         if index is None:
-            raise KeyError(f"no request {request}")
+            raise KeyError(f"no request {request_id}")
         row = self.rows[index]
-        whole = Sums(row.credits, row.prompt, row.completion, 1)
-        sums = whole if credits is None else Sums(credits)
+        sums = row.sums if credits is None else Sums(credits)
         self.rebates.append((row, sums))
-        self.rollup.add((_hour(row.created), row.key, row.model), sums, -1)
-        lowers = self.options.rebate_lowers_spent
-        if lowers:
+        self._hours[hour_of(row.created)][row.key, row.model].add(sums, -1)
+        if self.options.rebate_lowers_spent:
             self.wallet.spent -= sums.credits
-        source = (("request_id", request),)
-        return self.transaction(
-            REFUND, sums.credits, source=source, note="failed call", counts=not lowers
-        )
+            self.wallet.other -= sums.credits  # the movement below moves the wallet again
+        source = (("request_id", request_id),)
+        return self.transaction(REFUND, sums.credits, source=source, note="failed call")
 
     def hold(self, credits: int) -> None:
         """Reserve the worst case of a call that is under way from now on."""
@@ -159,7 +159,6 @@ class Account:
         self.in_flight += 1
 
     def release(self, credits: int) -> None:
-        """Give back what was reserved for a call that has ended."""
         self.wallet.held -= credits
         self.in_flight -= 1
 
@@ -181,6 +180,10 @@ class Account:
         self.notify(PAYMENT, lines[0].amount)
         return lines
 
+    def pay_in(self, usd: float) -> None:
+        """Top up by `usd`, with the bonus that large payments get."""
+        self.topup(usd, bonus=usd / 10 if usd >= 100 else 0.0)
+
     def transaction(
         self,
         kind: str,
@@ -189,11 +192,10 @@ class Account:
         at: float | None = None,
         source: tuple[tuple[str, str], ...] = (("actor", "ops@bytespike.example"),),
         note: str | None = None,
-        counts: bool = True,
     ) -> Movement:
         """Post one movement of `amount` credits (signed), created now or at `at`."""
         created = int(self.now if at is None else at)
-        movement = self.wallet.move(kind, amount, created, source=source, note=note, counts=counts)
+        movement = self.wallet.move(kind, amount, created, source, note)
         self.watch()
         return movement
 
@@ -201,25 +203,18 @@ class Account:
     def org_wallet(self) -> int:
         """What the org's own wallet has left after its keys' spending since the start."""
         pot = round(self.options.org_wallet_usd * CREDITS)
-        return max(0, pot - self.org_spent() + self.org_spent_before)
-
-    def org_spent(self) -> int:
-        """What the keys that the org owns have spent in their lives."""
-        return sum(key.spent for key in self.keys if key.org_owned)
+        return max(0, pot - self.org_spent)
 
     @property
     def low(self) -> bool:
-        """Whether the balance is at or below the threshold."""
         return self.wallet.available <= round(self.options.threshold_usd * CREDITS)
 
     def watch(self) -> None:
-        """Notify once when the balance gets low."""
         if self.low and not self._low:
             self.notify(LOW_BALANCE, self.wallet.available)
         self._low = self.low
 
     def notify(self, kind: str, credits: int) -> None:
-        """Add one notification, and tell who listens."""
         now = int(self.now)
         notice = Notice(now * 1000 + len(self.notices), kind, now, credits)
         self.notices.append(notice)
@@ -235,33 +230,27 @@ class Account:
 
     def sums(self, since: float, until: float) -> Iterator[tuple[Cell, Sums]]:
         """Rollup cells of the calls with `since` ≤ created < `until`, rebates taken off."""
-        first, last = -(-since // HOUR) * HOUR, until // HOUR * HOUR
-        if first > last:
-            yield from self._part(since, until)
-            return
-        yield from self._part(since, first)
-        yield from self.rollup.between(int(first), int(last))
-        yield from self._part(last, until)
+        for hour in sorted(self._hours):
+            if since <= hour and hour + HOUR <= until:
+                cells = self._hours[hour]
+            elif since < hour + HOUR and hour < until:
+                cells = self._part(max(since, hour), min(until, hour + HOUR))
+            else:
+                continue
+            for (key, model), sums in cells.items():
+                yield (hour, key, model), sums
 
-    def _part(self, since: float, until: float) -> Iterator[tuple[Cell, Sums]]:
-        """As `sums`, inside one hour."""
-        if since >= until:
-            return
-        hour = int(since // HOUR * HOUR)
-        low, high = round(since * 1000), round(until * 1000)
-        whole = self.rows.span(hour * 1000, (hour + HOUR) * 1000)
-        if self.rows.span(low, high) == whole:
-            yield from self.rollup.between(hour, hour + HOUR)
-            return
-        cells: dict[Cell, Sums] = {}
+    def _part(self, since: float, until: float) -> dict[tuple[int, int], Sums]:
+        """The cells of a part of an hour, from its rows."""
+        cells: dict[tuple[int, int], Sums] = defaultdict(Sums)
         for row in self.rows_between(since, until):
-            cell = cells.setdefault((hour, row.key, row.model), Sums())
-            cell.add(Sums(row.credits, row.prompt, row.completion, 1))
+            cells[row.key, row.model].add(row.sums)
         for row, sums in self.rebates:
-            if low <= row.created < high:
-                cells.setdefault((hour, row.key, row.model), Sums()).add(sums, -1)
-        yield from cells.items()
+            if round(since * 1000) <= row.created < round(until * 1000):
+                cells[row.key, row.model].add(sums, -1)
+        return cells
 
 
-def _hour(created_ms: int) -> int:
+def hour_of(created_ms: int) -> int:
+    """The Unix second at which the hour of an instant (Unix ms) begins."""
     return created_ms // 1000 // HOUR * HOUR

@@ -1,14 +1,13 @@
-"""Account, transactions and notifications (gateway contract, sections 2, 4 and 5)."""
+"""Account, transactions and quota envelope (gateway contract, sections 1, 2 and 4)."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
-from typing import TypeVar
+from operator import attrgetter
 
 import msgspec
 
-from bytespike_simulator.account import Account, Notice
+from bytespike_simulator.account import Account
 from bytespike_simulator.formats import floor_cents, money, timestamp
 from bytespike_simulator.keys import Key
 from bytespike_simulator.options import HEADERS, Options
@@ -18,9 +17,6 @@ from bytespike_simulator.wallet import CREDITS, Movement
 DEFAULT_SIZE = 50
 MAX_SIZE = 200
 
-T = TypeVar("T")
-
-_LISTED = ("page", "page_size")
 _NAMES = (
     "x-ratelimit-limit",
     "x-ratelimit-remaining",
@@ -30,11 +26,10 @@ _NAMES = (
 )
 
 
-def account(account: Account, query: Query) -> bytes:
+def overview(account: Account, query: Query) -> bytes:
     """`GET /me/account`."""
     options = account.options
-    if options.strict_parameters:
-        query.only(())
+    query.only(())
     answer: dict[str, object] = {
         "user": {
             "id": 88,
@@ -76,22 +71,26 @@ def _balance(account: Account) -> object:
 
 def transactions(account: Account, query: Query) -> bytes:
     """`GET /me/billing/transactions`, newest first."""
-    if account.options.strict_parameters:
-        query.only(("page", "page_size", "kind", "since", "until"))
+    query.only(("page", "page_size", "kind", "since", "until"))
     since, until = query.instant("since"), query.instant("until")
     found = account.wallet.movements
+    created = attrgetter("created")
     # Instants are Unix ms, movements have whole seconds: `since` and `until` round up.
-    low = 0 if since is None else bisect_left(found, -(-since // 1000), key=_created)
-    high = len(found) if until is None else bisect_left(found, -(-until // 1000), key=_created)
+    low = 0 if since is None else bisect_left(found, -(-since // 1000), key=created)
+    high = len(found) if until is None else bisect_left(found, -(-until // 1000), key=created)
     kind = query.text("kind")
     chosen = [movement for movement in found[low:high] if kind in (None, movement.kind)]
-    page, listed = _page(chosen, query)
-    items = [_movement(movement, account.options) for movement in page]
-    return msgspec.json.encode({"items": items} | listed)
-
-
-def _created(movement: Movement) -> int:
-    return movement.created
+    number, size = query.integer("page", 1), query.integer("page_size", DEFAULT_SIZE)
+    size = min(size, MAX_SIZE)
+    end = max(0, len(chosen) - (number - 1) * size)
+    page = chosen[max(0, end - size) : end][::-1]
+    answer = {
+        "items": [_movement(movement, account.options) for movement in page],
+        "total": len(chosen),
+        "page": number,
+        "page_size": size,
+    }
+    return msgspec.json.encode(answer)
 
 
 def _movement(movement: Movement, options: Options) -> dict[str, object]:
@@ -105,41 +104,6 @@ def _movement(movement: Movement, options: Options) -> dict[str, object]:
         "source": dict(movement.source) or None,
         "note": movement.note,
     } | extra
-
-
-def _page(found: Sequence[T], query: Query) -> tuple[list[T], dict[str, object]]:
-    """One page of what is in order oldest first, newest first; and what is said about it."""
-    number, size = query.integer("page", 1), query.integer("page_size", DEFAULT_SIZE)
-    size = min(size, MAX_SIZE)
-    high = max(0, len(found) - (number - 1) * size)
-    page = list(found[max(0, high - size) : high])[::-1]
-    return page, {"total": len(found), "page": number, "page_size": size}
-
-
-def notifications(account: Account, query: Query) -> bytes:
-    """`GET /me/notifications`. Nobody reads here, so that all stay unread."""
-    if account.options.strict_parameters:
-        query.only((*_LISTED, "unread"))
-    page, listed = _page(account.notices, query)
-    return msgspec.json.encode({"items": [told(notice) for notice in page]} | listed)
-
-
-def told(notice: Notice) -> dict[str, object]:
-    """A notification as it is listed and as it is delivered."""
-    return {
-        "id": notice.id,
-        "type": notice.type,
-        "created_at": timestamp(notice.created),
-        "read": False,
-        "data": {"usd": money(notice.credits)},
-    }
-
-
-def unread_count(account: Account, query: Query) -> bytes:
-    """`GET /me/notifications/unread-count`."""
-    if account.options.strict_parameters:
-        query.only(())
-    return msgspec.json.encode({"count": len(account.notices)})
 
 
 def envelope(account: Account, key: Key) -> dict[str, str]:

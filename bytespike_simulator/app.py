@@ -13,17 +13,16 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from bytespike_simulator import account_answer, control, model_calls
+from bytespike_simulator import account_answer, log_answer, model_calls, rollup_answer
 from bytespike_simulator.broken_answers import JSON, broken, left
 from bytespike_simulator.clock import Clock, SystemClock
+from bytespike_simulator.control import Control
 from bytespike_simulator.faults import Faults
 from bytespike_simulator.keys import Key
-from bytespike_simulator.log_answer import LogAnswer
 from bytespike_simulator.model_calls import CHAT, MESSAGES, MODELS, ModelCalls
 from bytespike_simulator.options import Options
 from bytespike_simulator.query import Query
 from bytespike_simulator.refusals import Refusal, refusal
-from bytespike_simulator.rollup_answer import RollupAnswer
 from bytespike_simulator.webhooks import Webhooks
 from bytespike_simulator.world import World
 
@@ -32,8 +31,6 @@ ENDPOINTS = {
     f"{ROOT}/account": "account",
     f"{ROOT}/usage": "usage",
     f"{ROOT}/billing/transactions": "transactions",
-    f"{ROOT}/notifications": "notifications",
-    f"{ROOT}/notifications/unread-count": "notifications",
     f"{ROOT}/webhooks": "webhooks",
     MODELS: "models",
     CHAT: "calls",
@@ -42,6 +39,7 @@ ENDPOINTS = {
 """Paths, and the names under which requests to them are counted and faults are ordered."""
 
 _MINUTE = 60.0
+_TICK = 0.5
 _NEVER = 1 << 62
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
@@ -77,46 +75,53 @@ class Simulator:
         """The key that an exporter polls with: the first one. It opens nothing real."""
         return self.world.keys[0].secret
 
+    async def live(self) -> None:
+        """Let the world keep up with the clock in small steps, until cancelled."""
+        while True:
+            self.world.advance(self.clock.now())
+            await self.clock.sleep(_TICK)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
         self.world.advance(self.clock.now())
         await self._app(scope, receive, send)
 
     def _routes(self, controlled: bool) -> list[Route]:
-        world, log, rollup = self.world, LogAnswer(self.world), RollupAnswer(self.world)
+        world = self.world
 
         def usage(query: Query, asking: int) -> bytes:
             if self.options.usage == "rollup":
-                return rollup.buckets(query)
-            return log.page(query, asking)
+                return rollup_answer.buckets(world, query)
+            return log_answer.page(world, query, asking)
 
         def read(answer: Callable[[World, Query], bytes]) -> Answer:
-            return _reading(lambda query, _: answer(world, query))
+            return self._reading(lambda query, _: answer(world, query))
 
         calls = ModelCalls(world, self.clock)
-        gets = {
-            f"{ROOT}/account": read(account_answer.account),
-            f"{ROOT}/usage": _reading(usage),
+        answers: dict[str, Answer] = {
+            f"{ROOT}/account": read(account_answer.overview),
+            f"{ROOT}/usage": self._reading(usage),
             f"{ROOT}/billing/transactions": read(account_answer.transactions),
-            f"{ROOT}/notifications": read(account_answer.notifications),
-            f"{ROOT}/notifications/unread-count": read(account_answer.unread_count),
-            MODELS: read(model_calls.models),
-        }
-        posts = {
             f"{ROOT}/webhooks": self.webhooks.subscribe,
+            MODELS: read(model_calls.models),
             CHAT: calls.answer,
             MESSAGES: calls.answer,
         }
-        anything = partial(self._serve, None)
-        return [
-            *(control.routes(world, self.faults, self.requests) if controlled else ()),
-            *(Route(path, partial(self._serve, answer)) for path, answer in gets.items()),
-            *(
-                Route(path, partial(self._serve, answer), methods=["POST"])
-                for path, answer in posts.items()
-            ),
-            Route("/{path:path}", anything, methods=_METHODS),
+        controls = Control(world, self.faults, self.requests).routes() if controlled else []
+        known = [
+            Route(path, partial(self._serve, answer), methods=[_method(path)])
+            for path, answer in answers.items()
         ]
+        unknown = Route("/{path:path}", partial(self._serve, None), methods=_METHODS)
+        return [*controls, *known, unknown]
+
+    def _reading(self, answer: Callable[[Query, int], bytes]) -> Answer:
+        """Answers with JSON to what only reads."""
+
+        async def reading(request: Request, asking: int, _: bool) -> Response:
+            query = Query(request.query_params, self.options.strict_parameters)
+            return Response(answer(query, asking), media_type=JSON)
+
+        return reading
 
     async def _serve(self, answer: Answer | None, request: Request) -> ASGIApp:
         """What a request gets: the right answer, or what a fault makes of it."""
@@ -185,10 +190,5 @@ class Simulator:
             raise Refusal(429, "rate_limit_error", message, headers={"retry-after": wait})
 
 
-def _reading(answer: Callable[[Query, int], bytes]) -> Answer:
-    """Answers with JSON to what only reads."""
-
-    async def reading(request: Request, asking: int, _: bool) -> Response:
-        return Response(answer(Query(request.query_params), asking), media_type=JSON)
-
-    return reading
+def _method(path: str) -> str:
+    return "POST" if ENDPOINTS[path] in ("calls", "webhooks") else "GET"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import AsyncIterator
 
 from starlette.responses import HTMLResponse, Response, StreamingResponse
@@ -32,8 +31,6 @@ def broken(fault: Fault, right: Response, envelope: dict[str, str]) -> ASGIApp:
             kind = _KINDS.get(fault.status, "api_error")
             body = Refusal(fault.status, kind, "this failure was asked for").body(False)
             return Response(body, fault.status, envelope | later, JSON)
-        case "body":
-            return Response(fault.body, fault.status, envelope | later, JSON)
         case "proxy" | "html":
             return HTMLResponse(_PAGE, 200 if fault.kind == "html" else fault.status, later)
         case "empty" | "redirect":
@@ -42,9 +39,6 @@ def broken(fault: Fault, right: Response, envelope: dict[str, str]) -> ASGIApp:
         case "truncated":
             half = {"content-type": right.headers["content-type"]}
             return Response(right.body[: len(right.body) // 2], 200, envelope | half)
-        case "bomb":
-            body = gzip.compress(b'{"items":[' + b" " * fault.size, mtime=0)
-            return Response(body, 200, envelope | {"content-encoding": "gzip"}, JSON)
         case "huge":
             return StreamingResponse(_endless(fault.size), 200, envelope, JSON)
     return _Unfinished(fault, right)

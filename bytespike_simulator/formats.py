@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from datetime import UTC, datetime
+from decimal import Decimal
 
 import msgspec
 
 from bytespike_simulator.wallet import CREDITS
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_CENT = CREDITS // 100
+_CENT = Decimal("0.01")
 
 
 def usd(credits: int) -> str:
@@ -23,19 +22,12 @@ def usd(credits: int) -> str:
 
 def cents(credits: int) -> str:
     """Credits as a JSON number in USD, rounded half to even to cents."""
-    return usd(round_to_cents(credits))
-
-
-def round_to_cents(credits: int) -> int:
-    """Credits of whole cents, rounded half to even."""
-    whole, rest = divmod(credits, _CENT)
-    up = rest * 2 > _CENT or (rest * 2 == _CENT and whole % 2)
-    return (whole + (1 if up else 0)) * _CENT
+    return str((Decimal(credits) / CREDITS).quantize(_CENT))
 
 
 def floor_cents(credits: int) -> str:
     """Credits as USD with two decimals, rounded down: how headers show what is left."""
-    return f"{credits // _CENT / 100:.2f}"
+    return f"{credits // (CREDITS // 100) / 100:.2f}"
 
 
 def number(text: str) -> msgspec.Raw:
@@ -48,22 +40,11 @@ def money(credits: int) -> msgspec.Raw:
     return number(usd(credits))
 
 
-@lru_cache(maxsize=4096)
-def _minute_prefix(minute: int) -> str:
-    return (EPOCH + timedelta(minutes=minute)).strftime("%Y-%m-%dT%H:%M:")
-
-
 def timestamp_ms(instant: int) -> str:
     """Unix ms as `2026-05-21T14:08:11.123Z`."""
-    minute, rest = divmod(instant, 60_000)
-    return f"{_minute_prefix(minute)}{rest // 1000:02d}.{rest % 1000:03d}Z"
+    return datetime.fromtimestamp(instant / 1000, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def timestamp(instant: int) -> str:
     """Unix s as `2026-05-21T14:08:11Z`."""
     return timestamp_ms(instant * 1000)[:-5] + "Z"
-
-
-def quoted(text: str) -> str:
-    """A JSON string."""
-    return msgspec.json.encode(text).decode()

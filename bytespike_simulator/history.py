@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import groupby
 
-from bytespike_simulator.account import Account
-from bytespike_simulator.keys import LENGTHS
+from bytespike_simulator.account import Account, hour_of
 from bytespike_simulator.rollup import HOUR
-from bytespike_simulator.traffic import SLOT, Traffic
+from bytespike_simulator.traffic import Traffic
 from bytespike_simulator.wallet import CREDITS
 
-EARLIER_DAYS = 10
-"""Days of spending that lie before the history and show in lifetime numbers only."""
+ERRANDS = (
+    ("admin_credit", 5 * CREDITS, "goodwill"),
+    ("subscription_renew", 20 * CREDITS, "monthly plan"),
+    ("admin_debit", -2 * CREDITS, "correction"),
+)
+"""What an administrator does now and then: kind, credits, note."""
 
+_EARLIER = 10
+"""How often each possible call was made before the log begins: it shows in lifetime spend only."""
+
+_ERRAND_HOURS = (6, 14, 20)
 _RUNWAY_HOURS = 5
 _TOPUP_HOURS = 8
-_FALLBACK_CAPS = (50 * CREDITS, 150 * CREDITS, 600 * CREDITS)
+_WINDOW_CAPS = ((1.8, 50 * CREDITS), (1.5, 150 * CREDITS), (1.3, 600 * CREDITS))
+"""Of the three windows: cap as a multiple of what a window costs, and the cap if that is 0."""
 
 
 def write(account: Account, traffic: Traffic, since: float, until: float) -> None:
@@ -28,7 +37,7 @@ def write(account: Account, traffic: Traffic, since: float, until: float) -> Non
     hours = (until - since) / HOUR
     rows = options.history_rows or round(options.rate * options.speed * 60 * hours)
     if hours > 0 and rows:
-        _earlier(account, traffic, round(rows / hours * 24 * EARLIER_DAYS))
+        account.wallet.spent = _EARLIER * sum(call.sums.credits for call in traffic.table)
         _calls(account, traffic, since, until, rows)
     account.now = until
     _open_wallet(account, hours)
@@ -36,79 +45,44 @@ def write(account: Account, traffic: Traffic, since: float, until: float) -> Non
         _set_caps(account, hours)
 
 
-def _earlier(account: Account, traffic: Traffic, calls: int) -> None:
-    """Book spending of a time that the log no longer tells about."""
-    each = calls // len(traffic.table)
-    for call in traffic.table:
-        amount = call.sums.credits * each
-        account.wallet.spent += amount
-        account.keys[call.key].spent += amount
-        account.models[call.model].used += amount
-
-
 def _calls(account: Account, traffic: Traffic, since: float, until: float, rows: int) -> None:
     """Write the log hour by hour, with the movements of each hour at its end."""
-    slots = traffic.slots(since, until, rows)
-    hours: dict[int, list[int]] = {}
-    for start, count in slots:
-        hour = int(start) // HOUR * HOUR
-        times = traffic.times(max(start, since), min(start + SLOT, until), count)
-        hours.setdefault(hour, []).extend(times)
     paid = 0
-    for number, (hour, times) in enumerate(hours.items()):
+    for hour, instants in groupby(traffic.instants(since, until, rows), key=hour_of):
+        times = list(instants)
         account.now = max(since, float(hour))
         _hour(account, traffic, hour, times)
         account.now = min(until, hour + HOUR - 1.0)
-        before = len(hours) - number
+        before = int(until - hour) // HOUR
         if before % _TOPUP_HOURS == 3:
-            paid = _top_up(account, paid)
-        _errands(account, before, times)
+            spent = account.wallet.spent - paid if paid else 0
+            account.pay_in(max(10, -(-spent // CREDITS // 10) * 10))
+            paid = account.wallet.spent
+        if account.options.errands:
+            _errands(account, before, len(times))
 
 
 def _hour(account: Account, traffic: Traffic, hour: int, times: list[int]) -> None:
     """Append the calls of one hour, created at `times` (Unix ms)."""
-    places = traffic.draw_many(len(times))
-    calls = [traffic.table[place] for place in places]
+    calls = traffic.draw(len(times))
     first = account.next_serial
     account.next_serial += len(times)
     account.rows.extend(
-        (
-            range(first, account.next_serial),
-            times,
-            [call.key for call in calls],
-            [call.model for call in calls],
-            [call.sums.prompt for call in calls],
-            [call.sums.completion for call in calls],
-            [call.sums.credits for call in calls],
-        )
+        call.row(at, serial)
+        for serial, (at, call) in enumerate(zip(times, calls, strict=True), first)
     )
-    for place, count in Counter(places).items():
-        call = traffic.table[place]
+    for call, count in Counter(calls).items():
         account.book((hour, call.key, call.model), call.sums, count)
 
 
-def _top_up(account: Account, paid: int) -> int:
-    """Pay in what was spent since lifetime spend was `paid`. Gives lifetime spend."""
-    spent = account.wallet.spent - paid if paid else 0
-    usd = max(10, -(-spent // CREDITS // 10) * 10)
-    account.topup(usd, bonus=usd / 10 if usd >= 100 else 0.0)
-    return account.wallet.spent
-
-
-def _errands(account: Account, hours_left: int, times: list[int]) -> None:
+def _errands(account: Account, hours_left: int, calls: int) -> None:
     """A few movements of the other kinds, at fixed places before the end of the history."""
-    if not account.options.errands:
-        return
-    if hours_left % 5 == 1 and times:
+    if hours_left % 5 == 1 and calls:
         newest = len(account.rows) - 1
-        row = account.rows[newest - account.rng.randrange(len(times))]
-        account.rebate(row.request_id)
-    if hours_left % 48 == 6:
-        account.transaction("admin_credit", 5 * CREDITS, note="goodwill")
-    if hours_left % 48 == 14:
-        account.transaction("subscription_renew", 20 * CREDITS, note="monthly plan")
-    if hours_left % 48 == 20:
-        account.transaction("admin_debit", -2 * CREDITS, note="correction")
+        account.rebate(account.rows[newest - account.rng.randrange(calls)].request_id)
+    if hours_left % 48 in _ERRAND_HOURS:
+        kind, amount, note = ERRANDS[_ERRAND_HOURS.index(hours_left % 48)]
+        account.transaction(kind, amount, note=note)
 
 
 def _open_wallet(account: Account, hours: float) -> None:
@@ -133,18 +107,10 @@ def _set_caps(account: Account, hours: float) -> None:
     for index, key in enumerate(account.keys):
         if index % 2 == 0:
             key.quota = _whole(key.spent / (0.62 if index == 0 else 0.9)) or 200 * CREDITS
-        if not key.windows:
-            continue
         billed = sum(sums.credits for pair, sums in account.totals.items() if pair[0] == index)
         hourly = billed / hours if hours > 0 else 0.0
-        if not billed:
-            key.cap_windows(_FALLBACK_CAPS)
-            continue
-        five, day, week = (
-            _whole(max(window.spent * 1.4, hourly * length / HOUR * factor))
-            for window, length, factor in zip(key.windows, LENGTHS, (1.8, 1.5, 1.3), strict=True)
-        )
-        key.cap_windows((five, day, week))
+        for window, (factor, otherwise) in zip(key.windows, _WINDOW_CAPS, strict=False):
+            window.cap = _whole(hourly * window.length / HOUR * factor) or otherwise
 
 
 def _whole(credits: float) -> int:

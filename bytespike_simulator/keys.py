@@ -43,7 +43,6 @@ class Window:
 
     @property
     def reset(self) -> float:
-        """Unix seconds at which the window ends."""
         return self.opened + self.length
 
 

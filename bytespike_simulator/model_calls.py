@@ -55,14 +55,11 @@ class _Wish(msgspec.Struct):
 
 def models(world: World, query: Query) -> bytes:
     """`GET /v1/models`."""
-    if world.options.strict_parameters:
-        query.only(())
+    query.only(())
     return dialects.models([model.id for model in world.models if not model.video])
 
 
 class ModelCalls:
-    """Answers model calls."""
-
     def __init__(self, world: World, clock: Clock) -> None:
         self._world = world
         self._clock = clock

@@ -5,24 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
-from bytespike_simulator.formats import EPOCH
 from bytespike_simulator.refusals import bad_request
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Query:
     """The parameters of one request; the last of a repeated one counts."""
 
-    def __init__(self, values: Mapping[str, str]) -> None:
+    def __init__(self, values: Mapping[str, str], strict: bool) -> None:
         self._values = values
+        self._strict = strict
 
     def text(self, name: str) -> str | None:
         """The value as it is, None if the parameter is not there."""
         return self._values.get(name)
 
     def only(self, names: Iterable[str]) -> None:
-        """Refuse every parameter that is not one of `names`."""
+        """Refuse every parameter that is not one of `names`, if the gateway is strict."""
         unknown = sorted(set(self._values) - set(names))
-        if unknown:
+        if unknown and self._strict:
             raise bad_request(f"unknown parameter: {unknown[0]}")
 
     def integer(self, name: str, default: int) -> int:
@@ -48,4 +50,4 @@ class Query:
             raise bad_request(f"{name}: must be an ISO date or timestamp") from None
         if parsed.tzinfo is None:
             parsed = parsed.replace(tzinfo=UTC)
-        return -((EPOCH - parsed) // timedelta(milliseconds=1))
+        return -((_EPOCH - parsed) // timedelta(milliseconds=1))

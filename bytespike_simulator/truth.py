@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from dataclasses import astuple
+
 import msgspec
 
 from bytespike_simulator.account import Account
@@ -63,19 +66,11 @@ class Truth(msgspec.Struct, frozen=True):
 
 def tell(account: Account, since: float | None) -> Truth:
     """What has happened up to now; `since`: what was created or posted from then (Unix s)."""
-    wallet = account.wallet
     return Truth(
         now=account.now,
         usage=_usage(account, since),
         billing=_billing(account, since),
-        wallet=WalletTruth(
-            wallet.topup,
-            wallet.other,
-            wallet.spent,
-            wallet.balance,
-            wallet.held,
-            wallet.available,
-        ),
+        wallet=msgspec.convert(account.wallet, WalletTruth, from_attributes=True),
         rows=len(account.rows),
         in_flight=account.in_flight,
     )
@@ -83,43 +78,28 @@ def tell(account: Account, since: float | None) -> Truth:
 
 def _usage(account: Account, since: float | None) -> tuple[UsageTruth, ...]:
     gross: dict[tuple[int, int], Sums] = account.totals
-    taken: dict[tuple[int, int], Sums] = {}
+    taken: dict[tuple[int, int], Sums] = defaultdict(Sums)
     if since is not None:
-        gross = {}
+        gross = defaultdict(Sums)
         for row in account.rows_between(since, float(1 << 40)):
-            sums = Sums(row.credits, row.prompt, row.completion, 1)
-            gross.setdefault((row.key, row.model), Sums()).add(sums)
+            gross[row.key, row.model].add(row.sums)
     for row, sums in account.rebates:
         if since is None or row.created >= round(since * 1000):
-            taken.setdefault((row.key, row.model), Sums()).add(sums)
+            taken[row.key, row.model].add(sums)
     truths = []
     for (key, model), sums in sorted(gross.items()):
-        who, back = account.keys[key], taken.get((key, model), Sums())
-        truths.append(
-            UsageTruth(
-                who.id,
-                who.name,
-                who.masked,
-                account.models[model].id,
-                sums.credits,
-                sums.prompt,
-                sums.completion,
-                sums.calls,
-                back.credits,
-                back.prompt,
-                back.completion,
-                back.calls,
-            )
-        )
+        who, name = account.keys[key], account.models[model].id
+        amounts = *astuple(sums), *astuple(taken[key, model])
+        truths.append(UsageTruth(who.id, who.name, who.masked, name, *amounts))
     return tuple(truths)
 
 
 def _billing(account: Account, since: float | None) -> tuple[BillingTruth, ...]:
-    amounts: dict[tuple[str, str], list[int]] = {}
+    amounts: dict[tuple[str, str], list[int]] = defaultdict(list)
     for movement in account.wallet.movements:
         if since is None or movement.created >= since:
             direction = "debit" if movement.amount < 0 else "credit"
-            amounts.setdefault((movement.kind, direction), []).append(abs(movement.amount))
+            amounts[movement.kind, direction].append(abs(movement.amount))
     return tuple(
         BillingTruth(kind, direction, sum(parts), len(parts))
         for (kind, direction), parts in sorted(amounts.items())

@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from bytespike_simulator.account import Account, Notice
-from bytespike_simulator.account_answer import told
+from bytespike_simulator.formats import money, timestamp
 from bytespike_simulator.refusals import bad_request
 
 TIMEOUT = 5.0
@@ -65,7 +65,14 @@ class Webhooks:
         return Response(msgspec.json.encode(made), media_type="application/json")
 
     def _deliver(self, notice: Notice) -> None:
-        body = msgspec.json.encode(told(notice))
+        told = {
+            "id": notice.id,
+            "type": notice.type,
+            "created_at": timestamp(notice.created),
+            "read": False,
+            "data": {"usd": money(notice.credits)},
+        }
+        body = msgspec.json.encode(told)
         for subscription in self.subscriptions:
             if notice.type in subscription.event_types:
                 what = (subscription, body)

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
+from functools import partial
 
 from bytespike_simulator import history, truth
 from bytespike_simulator.account import Account
 from bytespike_simulator.options import Options
-from bytespike_simulator.traffic import Call, Traffic
+from bytespike_simulator.traffic import Call, Traffic, rhythm
 from bytespike_simulator.truth import Truth
-from bytespike_simulator.wallet import CREDITS
 
 FAILURES = 0.01
 """Share of calls that fail: their hold is released and nothing is billed."""
@@ -26,11 +26,6 @@ REBATES = 0.002
 _IDLE = 60.0
 _ERRAND_EVERY = 3 * 3600.0
 _TOPUP_DELAY = 900.0
-_ERRANDS = (
-    ("admin_credit", 5 * CREDITS, "goodwill"),
-    ("admin_debit", -2 * CREDITS, "correction"),
-    ("subscription_renew", 20 * CREDITS, "monthly plan"),
-)
 
 
 class World(Account):
@@ -40,10 +35,10 @@ class World(Account):
         super().__init__(options, now)
         self.traffic = Traffic(self.rng, len(self.keys), self.models)
         history.write(self, self.traffic, now - options.history, now)
-        self.org_spent_before = self.org_spent()
+        self.org_spent = 0
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._scheduled = 0
-        self._arrivals = 0
+        self._resumed = 0
         self._topup_due = False
         if options.traffic:
             self.resume_traffic()
@@ -65,37 +60,31 @@ class World(Account):
 
     def pause_traffic(self) -> None:
         """No further call begins by itself; those in flight end."""
-        self._arrivals += 1
+        self._resumed += 1
 
     def resume_traffic(self) -> None:
-        """Calls arrive by themselves again."""
-        self._arrivals += 1
-        self._next_arrival(self._arrivals)
+        self._resumed += 1
+        self._arrive(self._resumed, begins=False)
 
     def _later(self, seconds: float, action: Callable[[], None]) -> None:
         """Schedule; `seconds` of the world's time, which `speed` shortens."""
-        self._at(self.now + seconds / max(self.options.speed, 1e-6), action)
-
-    def _at(self, instant: float, action: Callable[[], None]) -> None:
+        at = self.now + seconds / max(self.options.speed, 1e-6)
         self._scheduled += 1
-        heapq.heappush(self._events, (instant, self._scheduled, action))
+        heapq.heappush(self._events, (at, self._scheduled, action))
 
-    def _next_arrival(self, generation: int) -> None:
-        """Schedule the next call, unless traffic was paused since `generation` began.
+    def _arrive(self, resumed: int, *, begins: bool) -> None:
+        """Begin a call perhaps, and schedule the next, unless traffic was paused meanwhile.
 
         The rate may change at any time, so that it is looked at again after a while.
         """
-        rate = self.options.rate * self.options.speed / 60
-        wait = self.traffic.wait(self.now, rate) if rate > 0 else _IDLE
-        begins = wait < _IDLE
-        self._at(self.now + min(wait, _IDLE), lambda: self._arrive(generation, begins))
-
-    def _arrive(self, generation: int, begins: bool) -> None:
-        if generation != self._arrivals:
+        if resumed != self._resumed:
             return
         if begins:
-            self.begin(self.traffic.draw())
-        self._next_arrival(generation)
+            [call] = self.traffic.draw()
+            self.begin(call)
+        rate = self.options.rate / 60
+        wait = self.rng.expovariate(rate * rhythm(self.now)) if rate else _IDLE
+        self._later(min(wait, _IDLE), partial(self._arrive, resumed, begins=wait < _IDLE))
 
     # -- calls --------------------------------------------------------------------------
 
@@ -151,11 +140,10 @@ class World(Account):
 
     def _top_up(self) -> None:
         self._topup_due = False
-        usd = max(50.0, 10.0 * self.options.threshold_usd)
-        self.topup(usd, bonus=usd / 10 if usd >= 100 else 0.0)
+        self.pay_in(max(50.0, 10.0 * self.options.threshold_usd))
 
     def _errand(self) -> None:
         if self.options.errands:
-            kind, amount, note = self.rng.choice(_ERRANDS)
+            kind, amount, note = self.rng.choice(history.ERRANDS)
             self.transaction(kind, amount, note=note)
         self._later(self.rng.expovariate(1 / _ERRAND_EVERY), self._errand)

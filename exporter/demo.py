@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import socket
 import tempfile
 from pathlib import Path
 
-from bytespike_simulator.app import Simulator
-from bytespike_simulator.options import Options
-from bytespike_simulator.server import running
+from bytespike_simulator import Options, Simulator, running
 from exporter.config.types import (
     Account,
     Config,
@@ -31,7 +28,6 @@ from exporter.daemon import Daemon
 
 _KEY = "BYTESPIKE_DEMO_KEY"
 _HISTORY = 86_400.0
-_TICK = 0.5
 _USUAL = Listen("127.0.0.1", 9464)
 
 
@@ -44,15 +40,13 @@ async def demo(listen: Listen | None, otlp: str) -> int:
             config = _config(url, Path(directory), listen or _address(), otlp)
             daemon = Daemon(config, {_KEY: simulator.api_key})
             daemon.install_signals()
-            traffic = asyncio.create_task(_live(simulator))
+            traffic = asyncio.create_task(simulator.live())
             try:
                 await daemon.run(
                     lambda: print(_introduction(daemon, simulator.api_key, url, otlp), flush=True)
                 )
             finally:
                 traffic.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await traffic
     return 0
 
 
@@ -68,13 +62,6 @@ def _config(url: str, directory: Path, listen: Listen, otlp: str) -> Config:
         http=Http(listen=listen),
         tap=Tap(proxy=TapProxy(Listen("127.0.0.1", 0))),
     )
-
-
-async def _live(simulator: Simulator) -> None:
-    """Let traffic arrive as time goes by."""
-    while True:
-        simulator.world.advance(simulator.clock.now())
-        await asyncio.sleep(_TICK)
 
 
 def _stay_here() -> None:

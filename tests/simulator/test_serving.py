@@ -105,12 +105,6 @@ async def test_a_body_can_be_huge() -> None:
     assert len(response.content) == 300_010
 
 
-async def test_a_small_answer_can_unpack_to_a_large_one() -> None:
-    response = await fetch(faulty("bomb", size=1_000_000))
-    assert len(response.content) == 1_000_010
-    assert int(response.headers["content-length"]) < 10_000
-
-
 @pytest.mark.parametrize(
     ("kind", "status", "enveloped"),
     [
@@ -119,7 +113,6 @@ async def test_a_small_answer_can_unpack_to_a_large_one() -> None:
         ("html", 200, False),
         ("empty", 503, False),
         ("truncated", 200, True),
-        ("body", 503, True),
     ],
 )
 def test_a_fault_answers_with_its_status_and_perhaps_the_envelope(
@@ -160,14 +153,15 @@ def test_control_routes_do_what_they_say() -> None:
 
     ids = do("bill", credits=5, count=3).json()["request_ids"]
     assert do("rebate", request_id=ids[0]).status_code == 200
-    assert len(do("topup", usd=50, bonus=5).json()["ids"]) == 2
+    assert do("topup", usd=50, bonus=5).status_code == 200
     assert do("transaction", kind="voucher", amount=-3).status_code == 200
-    assert do("shape", usage="rollup").status_code == 200
+    assert do("options", usage="rollup").status_code == 200
     assert "buckets" in answer(ask(made, "usage"))
     truth = ask(made, "/simulator/truth", {"since": "0"}).json()
     assert truth["usage"][0]["credits"] == 15
     assert truth["usage"][0]["rebated_calls"] == 1
-    assert {movement["kind"] for movement in truth["billing"]} == {"refund", "topup", "voucher"}
+    counts = {movement["kind"]: movement["count"] for movement in truth["billing"]}
+    assert counts == {"refund": 1, "topup": 2, "voucher": 1}
     assert do("fault", kind="status").status_code == 200
     assert ask(made, "account").status_code == 503
     assert do("faults/clear").status_code == 200
@@ -181,7 +175,7 @@ def test_control_routes_refuse_what_they_do_not_understand() -> None:
     for name, body in (
         ("bill", {"key": 99}),
         ("bill", {"colour": 1}),
-        ("shape", {"usage": "x"}),
+        ("options", {"usage": "x"}),
         ("fault", {"kind": "x"}),
         ("options", {"keys": "x"}),
         ("rebate", {"request_id": "x"}),

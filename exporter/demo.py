@@ -19,8 +19,6 @@ from exporter.config.types import (
     Poll,
     Runway,
     State,
-    Tap,
-    TapProxy,
     Usage,
     UsageStart,
 )
@@ -42,9 +40,7 @@ async def demo(listen: Listen | None, otlp: str) -> int:
             daemon.install_signals()
             traffic = asyncio.create_task(simulator.live())
             try:
-                await daemon.run(
-                    lambda: print(_introduction(daemon, simulator.api_key, url, otlp), flush=True)
-                )
+                await daemon.run(lambda: print(_introduction(daemon, url, otlp), flush=True))
             finally:
                 traffic.cancel()
     return 0
@@ -54,20 +50,19 @@ def _config(url: str, directory: Path, listen: Listen, otlp: str) -> Config:
     return Config(
         accounts=(Account("demo", url, api_key_env=_KEY),),
         gateway=Gateway(base_url=url, max_requests_per_minute=6000),
-        poll=Poll(account=2.0, usage=2.0, transactions=10.0, account_relaxed=4.0),
+        poll=Poll(account=2.0, usage=2.0, transactions=10.0),
         usage=Usage(start=UsageStart(back=_HISTORY)),
         runway=Runway(window=3600.0),
         otlp=Otlp(endpoint=otlp, interval=5.0),
         state=State(path=directory / "bytespike.db"),
         http=Http(listen=listen),
-        tap=Tap(proxy=TapProxy(Listen("127.0.0.1", 0))),
     )
 
 
 def _stay_here() -> None:
-    """A proxy that the environment names knows nothing of what runs here."""
-    before = os.environ.get("NO_PROXY") or os.environ.get("no_proxy")
-    os.environ["NO_PROXY"] = os.environ["no_proxy"] = ",".join(filter(None, (before, "127.0.0.1")))
+    """Forget the proxies that the environment names: they know nothing of what runs here."""
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        del os.environ[name]
 
 
 def _address() -> Listen:
@@ -81,7 +76,7 @@ def _address() -> Listen:
     return _USUAL
 
 
-def _introduction(daemon: Daemon, key: str, url: str, otlp: str) -> str:
+def _introduction(daemon: Daemon, url: str, otlp: str) -> str:
     return f"""\
 The demo runs: a simulated gateway with live traffic, and the exporter that reads it.
 
@@ -89,9 +84,5 @@ The demo runs: a simulated gateway with live traffic, and the exporter that read
   metrics       http://{daemon.address}/metrics
   gateway       {url} (simulated)
   OTLP          {otlp or "not sent; try --otlp http://localhost:4318"}
-
-Calls through the tap's proxy show on the page, under the key that was used:
-
-  curl -H 'x-api-key: {key}' http://{daemon.proxy}/v1/models
 
 Ctrl-C ends it. Nothing is kept."""

@@ -75,10 +75,8 @@ class Account:
 
     def key(self, key_id: int) -> Key:
         """The key with this gateway id. Raises KeyError."""
-        for key in self.keys:
-            if key.id == key_id:
-                return key
-        raise KeyError(f"no key {key_id}")
+        found = {key.id: key for key in self.keys}
+        return found[key_id]
 
     def model(self, name: str) -> Model:
         """The model of this name, made on first mention."""

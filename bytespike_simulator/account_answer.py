@@ -17,16 +17,8 @@ from bytespike_simulator.wallet import CREDITS, Movement
 DEFAULT_SIZE = 50
 MAX_SIZE = 200
 
-_NAMES = (
-    "x-ratelimit-limit",
-    "x-ratelimit-remaining",
-    "x-ratelimit-reset",
-    "x-quota-remaining-credits",
-    "x-org-quota-remaining-credits",
-)
 
-
-def overview(account: Account, query: Query) -> bytes:
+def overview(account: Account, query: Query, asking: int) -> bytes:
     """`GET /me/account`."""
     options = account.options
     query.only(())
@@ -69,7 +61,7 @@ def _balance(account: Account) -> object:
     }
 
 
-def transactions(account: Account, query: Query) -> bytes:
+def transactions(account: Account, query: Query, asking: int) -> bytes:
     """`GET /me/billing/transactions`, newest first."""
     query.only(("page", "page_size", "kind", "since", "until"))
     since, until = query.instant("since"), query.instant("until")
@@ -94,8 +86,7 @@ def transactions(account: Account, query: Query) -> bytes:
 
 
 def _movement(movement: Movement, options: Options) -> dict[str, object]:
-    extra: dict[str, object] = {"ledger": {"book": 1}} if options.extra_fields else {}
-    return {
+    shown: dict[str, object] = {
         "id": movement.id,
         "created_at": timestamp(movement.created),
         "kind": movement.kind,
@@ -103,7 +94,8 @@ def _movement(movement: Movement, options: Options) -> dict[str, object]:
         "balance_after_usd": money(movement.balance_after),
         "source": dict(movement.source) or None,
         "note": movement.note,
-    } | extra
+    }
+    return shown | {"ledger": {"book": 1}} if options.extra_fields else shown
 
 
 def envelope(account: Account, key: Key) -> dict[str, str]:
@@ -122,8 +114,4 @@ def envelope(account: Account, key: Key) -> dict[str, str]:
     if key.org_owned and account.options.org == "present":
         values["org"] = floor_cents(account.org_wallet)
     missing = account.options.missing_headers.split(",")
-    return {
-        name: values[short]
-        for short, name in zip(HEADERS, _NAMES, strict=True)
-        if short in values and short not in missing
-    }
+    return {HEADERS[short]: text for short, text in values.items() if short not in missing}

@@ -46,6 +46,23 @@ _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 Answer = Callable[[Request, int, bool], Awaitable[Response]]
 """Answers a request of the key with the given index; the flag says that a fault will hit it."""
 
+Read = Callable[[World, Query, int], bytes]
+"""Answers a request that only reads with JSON."""
+
+
+def _usage(world: World, query: Query, asking: int) -> bytes:
+    if world.options.usage == "rollup":
+        return rollup_answer.buckets(world, query)
+    return log_answer.page(world, query, asking)
+
+
+_READS: dict[str, Read] = {
+    f"{ROOT}/account": account_answer.overview,
+    f"{ROOT}/usage": _usage,
+    f"{ROOT}/billing/transactions": account_answer.transactions,
+    MODELS: model_calls.models,
+}
+
 
 class Simulator:
     """A gateway with one account. Use as an ASGI application; not thread-safe.
@@ -86,40 +103,24 @@ class Simulator:
         await self._app(scope, receive, send)
 
     def _routes(self, controlled: bool) -> list[Route]:
-        world = self.world
-
-        def usage(query: Query, asking: int) -> bytes:
-            if self.options.usage == "rollup":
-                return rollup_answer.buckets(world, query)
-            return log_answer.page(world, query, asking)
-
-        def read(answer: Callable[[World, Query], bytes]) -> Answer:
-            return self._reading(lambda query, _: answer(world, query))
-
-        calls = ModelCalls(world, self.clock)
-        answers: dict[str, Answer] = {
-            f"{ROOT}/account": read(account_answer.overview),
-            f"{ROOT}/usage": self._reading(usage),
-            f"{ROOT}/billing/transactions": read(account_answer.transactions),
+        calls = ModelCalls(self.world, self.clock)
+        posts = {
             f"{ROOT}/webhooks": self.webhooks.subscribe,
-            MODELS: read(model_calls.models),
             CHAT: calls.answer,
             MESSAGES: calls.answer,
         }
-        controls = Control(world, self.faults, self.requests).routes() if controlled else []
-        known = [
-            Route(path, partial(self._serve, answer), methods=[_method(path)])
-            for path, answer in answers.items()
-        ]
-        unknown = Route("/{path:path}", partial(self._serve, None), methods=_METHODS)
-        return [*controls, *known, unknown]
+        routes = Control(self.world, self.faults, self.requests).routes() if controlled else []
+        for path, read in _READS.items():
+            routes.append(Route(path, partial(self._serve, self._reading(read))))
+        for path, answer in posts.items():
+            routes.append(Route(path, partial(self._serve, answer), methods=["POST"]))
+        routes.append(Route("/{path:path}", partial(self._serve, None), methods=_METHODS))
+        return routes
 
-    def _reading(self, answer: Callable[[Query, int], bytes]) -> Answer:
-        """Answers with JSON to what only reads."""
-
+    def _reading(self, read: Read) -> Answer:
         async def reading(request: Request, asking: int, _: bool) -> Response:
             query = Query(request.query_params, self.options.strict_parameters)
-            return Response(answer(query, asking), media_type=JSON)
+            return Response(read(self.world, query, asking), media_type=JSON)
 
         return reading
 
@@ -151,7 +152,7 @@ class Simulator:
     ) -> Response:
         """The right answer. Raises Refusal."""
         if answer is None:
-            raise Refusal(404, "not_found_error", "no such route")
+            raise refusal("no_route")
         if key is None:
             raise refusal("revoked")
         if request.url.path.startswith(ROOT):
@@ -188,7 +189,3 @@ class Simulator:
             wait = str(int(began + _MINUTE - now) + 1)
             message = "too many requests a minute"
             raise Refusal(429, "rate_limit_error", message, headers={"retry-after": wait})
-
-
-def _method(path: str) -> str:
-    return "POST" if ENDPOINTS[path] in ("calls", "webhooks") else "GET"

@@ -8,19 +8,12 @@ from starlette.responses import HTMLResponse, Response, StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bytespike_simulator.faults import Fault
-from bytespike_simulator.refusals import Refusal
+from bytespike_simulator.refusals import KINDS, Refusal
 
 JSON = "application/json"
 
 _CHUNK = 64 << 10
 _PAGE = "<!DOCTYPE html><html><body><h1>Something is not right here</h1></body></html>"
-_KINDS = {
-    401: "authentication_error",
-    402: "insufficient_balance",
-    403: "permission_error",
-    404: "not_found_error",
-    429: "rate_limit_error",
-}
 
 
 def broken(fault: Fault, right: Response, envelope: dict[str, str]) -> ASGIApp:
@@ -28,7 +21,7 @@ def broken(fault: Fault, right: Response, envelope: dict[str, str]) -> ASGIApp:
     later = {"retry-after": fault.retry_after} if fault.retry_after else {}
     match fault.kind:
         case "status":
-            kind = _KINDS.get(fault.status, "api_error")
+            kind = KINDS.get(fault.status, "api_error")
             body = Refusal(fault.status, kind, "this failure was asked for").body(False)
             return Response(body, fault.status, envelope | later, JSON)
         case "proxy" | "html":

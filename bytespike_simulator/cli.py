@@ -17,7 +17,6 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add every flag of `simulate`: where to listen, and one flag for each option."""
     parser.add_argument(
         "--listen",
         metavar="HOST:PORT",

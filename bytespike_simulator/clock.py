@@ -8,8 +8,6 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """A source of time."""
-
     def now(self) -> float:
         """Unix seconds."""
 

@@ -53,8 +53,6 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Faults:
-    """Faults in force, oldest first."""
-
     def __init__(self) -> None:
         self._faults: list[Fault] = []
 

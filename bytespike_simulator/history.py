@@ -6,8 +6,9 @@ from collections import Counter
 from itertools import groupby
 
 from bytespike_simulator.account import Account, hour_of
+from bytespike_simulator.keys import LENGTHS, Window
 from bytespike_simulator.rollup import HOUR
-from bytespike_simulator.traffic import Traffic
+from bytespike_simulator.traffic import Call, Traffic
 from bytespike_simulator.wallet import CREDITS
 
 ERRANDS = (
@@ -18,7 +19,7 @@ ERRANDS = (
 """What an administrator does now and then: kind, credits, note."""
 
 _EARLIER = 10
-"""How often each possible call was made before the log begins: it shows in lifetime spend only."""
+"""How often each possible call was made before the log begins, which only lifetime sums show."""
 
 _ERRAND_HOURS = (6, 14, 20)
 _RUNWAY_HOURS = 5
@@ -33,11 +34,12 @@ def write(account: Account, traffic: Traffic, since: float, until: float) -> Non
     if options.caps:
         for key in account.keys:
             if key.id % 4:
-                key.cap_windows((0, 0, 0))
+                key.windows = [Window(length) for length in LENGTHS]
     hours = (until - since) / HOUR
     rows = options.history_rows or round(options.rate * options.speed * 60 * hours)
     if hours > 0 and rows:
         account.wallet.spent = _EARLIER * sum(call.sums.credits for call in traffic.table)
+        account.wallet.topup = account.wallet.spent
         _calls(account, traffic, since, until, rows)
     account.now = until
     _open_wallet(account, hours)
@@ -47,32 +49,21 @@ def write(account: Account, traffic: Traffic, since: float, until: float) -> Non
 
 def _calls(account: Account, traffic: Traffic, since: float, until: float, rows: int) -> None:
     """Write the log hour by hour, with the movements of each hour at its end."""
-    paid = 0
     for hour, instants in groupby(traffic.instants(since, until, rows), key=hour_of):
         times = list(instants)
         account.now = max(since, float(hour))
-        _hour(account, traffic, hour, times)
+        calls = traffic.draw(len(times))
+        serials = range(account.next_serial, account.next_serial + len(times))
+        account.next_serial = serials.stop
+        account.rows.extend(map(Call.row, calls, times, serials))
+        for call, count in Counter(calls).items():
+            account.book((hour, call.key, call.model), call.sums, count)
         account.now = min(until, hour + HOUR - 1.0)
         before = int(until - hour) // HOUR
         if before % _TOPUP_HOURS == 3:
-            spent = account.wallet.spent - paid if paid else 0
-            account.pay_in(max(10, -(-spent // CREDITS // 10) * 10))
-            paid = account.wallet.spent
+            account.pay_in(max(10, -(account.wallet.balance // CREDITS // 10) * 10))
         if account.options.errands:
             _errands(account, before, len(times))
-
-
-def _hour(account: Account, traffic: Traffic, hour: int, times: list[int]) -> None:
-    """Append the calls of one hour, created at `times` (Unix ms)."""
-    calls = traffic.draw(len(times))
-    first = account.next_serial
-    account.next_serial += len(times)
-    account.rows.extend(
-        call.row(at, serial)
-        for serial, (at, call) in enumerate(zip(times, calls, strict=True), first)
-    )
-    for call, count in Counter(calls).items():
-        account.book((hour, call.key, call.model), call.sums, count)
 
 
 def _errands(account: Account, hours_left: int, calls: int) -> None:

@@ -26,7 +26,7 @@ class Window:
     """One window. It opens with the first charge after the last one ended. Money in credits."""
 
     length: int
-    cap: int
+    cap: int = 0
     opened: float = float("-inf")
     spent: int = 0
 
@@ -38,7 +38,6 @@ class Window:
 
     @property
     def remaining(self) -> int:
-        """Credits left, never below 0."""
         return max(0, self.cap - self.spent)
 
     @property
@@ -66,15 +65,7 @@ class Key:
         """The form in which the gateway shows a key: `sk-byts-…9f3c`."""
         return f"sk-byts-…{self.secret[-4:]}"
 
-    def cap_windows(self, caps: tuple[int, int, int]) -> None:
-        """Set the caps (credits) of the three windows, keeping what is spent in them."""
-        if not self.windows:
-            self.windows = [Window(length, 0) for length in LENGTHS]
-        for window, cap in zip(self.windows, caps, strict=True):
-            window.cap = cap
-
     def charge(self, credits: int, now: float) -> None:
-        """Book spending at `now` (Unix s)."""
         self.spent += credits
         for window in self.windows:
             window.roll(now)

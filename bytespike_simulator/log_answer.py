@@ -101,7 +101,6 @@ def _shown(account: Account, row: Row, key: dict[str, object]) -> dict[str, obje
 
 
 def _key(account: Account, index: int) -> dict[str, object]:
-    """How a row names its key."""
     key = account.keys[index]
     match account.options.api_key:
         case "object":

@@ -38,10 +38,6 @@ _DIALECTS = {
 _Tokens = Annotated[int, msgspec.Meta(ge=1)] | None
 
 
-class _StreamOptions(msgspec.Struct):
-    include_usage: bool = False
-
-
 class _Wish(msgspec.Struct):
     """What is read of a request, in either dialect."""
 
@@ -50,10 +46,10 @@ class _Wish(msgspec.Struct):
     max_tokens: _Tokens = None
     max_completion_tokens: _Tokens = None
     stream: bool = False
-    stream_options: _StreamOptions | None = None
+    stream_options: dict[str, bool] | None = None
 
 
-def models(world: World, query: Query) -> bytes:
+def models(world: World, query: Query, asking: int) -> bytes:
     """`GET /v1/models`."""
     query.only(())
     return dialects.models([model.id for model in world.models if not model.video])
@@ -110,7 +106,7 @@ class ModelCalls:
             words=tuple(f"{number} " for number in range(call.sums.completion)),
             prompt=call.sums.prompt,
             cut=call.sums.completion < self._world.options.answer_tokens,
-            usage=wish.stream_options is not None and wish.stream_options.include_usage,
+            usage=(wish.stream_options or {}).get("include_usage", False),
         )
 
 
@@ -148,7 +144,6 @@ class Stream(StreamingResponse):
         yield pieces[-1]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send piece by piece; ends early when the client leaves."""
         self._world.hold(self._call.hold)
         try:
             await super().__call__(scope, receive, send)

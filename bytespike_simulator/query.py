@@ -18,7 +18,6 @@ class Query:
         self._strict = strict
 
     def text(self, name: str) -> str | None:
-        """The value as it is, None if the parameter is not there."""
         return self._values.get(name)
 
     def only(self, names: Iterable[str]) -> None:

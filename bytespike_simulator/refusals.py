@@ -36,9 +36,12 @@ _REASONS: dict[str, tuple[int, str, str, str | None]] = {
     "model_cap_reached": (402, "quota_exceeded", "the model's cap is reached", None),
     "ip_denied": (403, "permission_error", "this IP address is not allowed", None),
     "org_paused": (403, "permission_error", "the key's organization is paused", None),
+    "no_route": (404, "not_found_error", "no such route", None),
     "window_spent": (429, "rate_limit_error", "a rolling window is spent", None),
     "concurrency": (429, "rate_limit_error", "too many requests in flight", "concurrency_limit"),
 }
+KINDS = {status: kind for status, kind, _, _ in reversed(_REASONS.values())}
+"""The kind of error for a status."""
 
 
 def refusal(reason: str) -> Refusal:
@@ -47,5 +50,4 @@ def refusal(reason: str) -> Refusal:
 
 
 def bad_request(message: str) -> Refusal:
-    """A parameter was not understood."""
     return Refusal(400, "invalid_request_error", message)

@@ -34,11 +34,11 @@ class Row(msgspec.Struct, frozen=True, order=True, gc=False):
     @property
     def request_id(self) -> str:
         """The id that the gateway shows: it begins with the instant, like a ULID."""
-        return f"{_PREFIX}{self.created:0{_INSTANT_DIGITS}X}{self.serial:014X}"
+        return f"{_PREFIX}{self.created:0{_INSTANT}X}{self.serial:014X}"
 
 
 _PREFIX = "req_01J"
-_INSTANT_DIGITS = 11
+_INSTANT = 11
 
 
 class RowStore:
@@ -74,10 +74,9 @@ class RowStore:
         """The index of the row with this request id, or None."""
         digits = request.removeprefix(_PREFIX)
         try:
-            created, serial = int(digits[:_INSTANT_DIGITS], 16), int(digits[_INSTANT_DIGITS:], 16)
+            index = self.place(int(digits[:_INSTANT], 16), int(digits[_INSTANT:], 16))
         except ValueError:
             return None
-        index = self.place(created, serial)
         found = index < len(self) and self[index].request_id == request
         return index if found else None
 

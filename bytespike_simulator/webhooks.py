@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from ipaddress import ip_address
 from threading import Thread
 from urllib.parse import urlsplit
 
@@ -24,6 +23,8 @@ from bytespike_simulator.refusals import bad_request
 
 TIMEOUT = 5.0
 """Seconds that a receiver may take."""
+
+_HERE = ("127.0.0.1", "::1", "localhost")
 
 
 class _Wish(msgspec.Struct):
@@ -54,7 +55,7 @@ class Webhooks:
         try:
             wish = msgspec.json.decode(await request.body(), type=_Wish)
             split = urlsplit(wish.url)
-            near = split.scheme == "http" and _is_loopback(split.hostname) and split.port != 0
+            near = split.scheme == "http" and split.hostname in _HERE and split.port != 0
         except (ValueError, msgspec.MsgspecError):
             raise bad_request("a webhook has a url and a list of event_types") from None
         if not near:
@@ -85,16 +86,8 @@ class Webhooks:
             self._account.options.webhook_header: f"sha256={signature}",
         }
         try:
-            answer = httpx.post(
-                to.url, content=body, headers=headers, timeout=TIMEOUT, trust_env=False
-            )
-            status = answer.status_code
+            with httpx.Client(timeout=TIMEOUT, trust_env=False) as client:
+                status = client.post(to.url, content=body, headers=headers).status_code
         except (httpx.HTTPError, httpx.InvalidURL):
             status = 0
         self.delivered.append(status)
-
-
-def _is_loopback(host: str | None) -> bool:
-    if host == "localhost":
-        return True
-    return host is not None and ip_address(host).is_loopback

@@ -20,11 +20,9 @@ from bytespike_simulator.truth import Truth
 FAILURES = 0.01
 """Share of calls that fail: their hold is released and nothing is billed."""
 
-REBATES = 0.002
-"""Share of billed calls that turn out to have failed."""
-
 _IDLE = 60.0
-_ERRAND_EVERY = 3 * 3600.0
+_ERRAND_EVERY = 3600.0
+_RECENT = 20
 _TOPUP_DELAY = 900.0
 
 
@@ -121,15 +119,9 @@ class World(Account):
 
     def succeed(self, call: Call, began: float) -> None:
         """Charge a call that went well; its row bears the instant at which it began."""
-        request = self.charge(call.key, call.model, call.sums, began)
-        if self.options.errands and self.rng.random() < REBATES:
-            self._later(self.rng.uniform(300, 5400), lambda: self._make_amends(request))
+        self.charge(call.key, call.model, call.sums, began)
         if self.low:
             self._top_up_soon()
-
-    def _make_amends(self, request: str) -> None:
-        if self.rows.find(request) is not None:
-            self.rebate(request)
 
     # -- what people do -----------------------------------------------------------------
 
@@ -143,7 +135,12 @@ class World(Account):
         self.pay_in(max(50.0, 10.0 * self.options.threshold_usd))
 
     def _errand(self) -> None:
+        """Do what an administrator does, or give back what a recent call cost."""
         if self.options.errands:
-            kind, amount, note = self.rng.choice(history.ERRANDS)
-            self.transaction(kind, amount, note=note)
+            place = self.rng.randrange(2 * len(history.ERRANDS))
+            if place < len(history.ERRANDS):
+                kind, amount, note = history.ERRANDS[place]
+                self.transaction(kind, amount, note=note)
+            elif len(self.rows) >= _RECENT:
+                self.rebate(self.rows[-1 - self.rng.randrange(_RECENT)].request_id)
         self._later(self.rng.expovariate(1 / _ERRAND_EVERY), self._errand)

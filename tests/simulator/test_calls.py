@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bytespike_simulator import Fault, Options, Simulator, quiet, running
+from bytespike_simulator.keys import Window
 from bytespike_simulator.wallet import CREDITS
 from tests.simulator.fakes import NOW, StillClock, ask
 
@@ -184,7 +185,7 @@ def test_a_call_is_refused_for_what_does_not_leave_its_worst_case(
         case "wallet":
             made.world.transaction("admin_debit", 400 - made.world.wallet.available)
         case "window":
-            key.cap_windows((400, 10**9, 10**9))
+            key.windows = [Window(5 * 3600, 400)]
         case "key":
             key.quota = 400
         case "model":

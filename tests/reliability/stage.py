@@ -230,7 +230,7 @@ class Stage:
         world.bill(model=rng.choice(_MODELS), credits=credits, at=now)
         if rng.random() < 0.05:
             age = rng.uniform(600, 0.8 * HOUR)
-            world.settle_late(max(self.start + 1, now - age), credits=credits)
+            world.bill(model="veo-3-1", credits=credits, at=max(self.start + 1, now - age))
         if rng.random() < 0.05:
             world.transaction("topup", rng.randrange(1, 50 * MICRO), at=now)
 

@@ -1,23 +1,9 @@
-"""Who calls what: the simulated keys and models, with plausible names, prices and sizes."""
+"""Models, with plausible names, prices and sizes of calls."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from random import Random
 
-from bytespike_simulator.windows import Windows
-
-FIRST_KEY_ID = 17
-
-_KEY_NAMES = ("prod-vision", "prod-chat", "batch-nightly", "dev-ada", "ci-evals", "support-bot")
-_ODD_NAMES = (
-    'prod "vision"\\chat',
-    "two\nlines\tand a tab",
-    "naïve-ключ-🔑",
-    "مفتاح",
-    "",
-    "x" * 300,
-)
 _MODELS = (
     ("claude-sonnet-4-6", 3000, 15000, 1800.0, 320.0),
     ("gpt-5-4", 2500, 15000, 1200.0, 260.0),
@@ -27,24 +13,6 @@ _MODELS = (
     ("deepseek-v3-2", 280, 420, 1500.0, 500.0),
     ("text-embedding-3-large", 130, 0, 900.0, 0.0),
 )
-
-
-@dataclass
-class Key:
-    """One API key. `quota` is its lifetime cap in credits, None = uncapped; `spent` in credits."""
-
-    id: int
-    name: str
-    secret: str
-    org_owned: bool
-    windows: Windows
-    quota: int | None = None
-    spent: int = 0
-
-    @property
-    def masked(self) -> str:
-        """The form in which the gateway shows a key: `sk-byts-…9f3c`."""
-        return f"sk-byts-…{self.secret[-4:]}"
 
 
 @dataclass
@@ -72,19 +40,6 @@ class Model:
         """Credits for that many tokens, rounded up."""
         total = prompt_tokens * self.input_price + completion_tokens * self.output_price
         return -(-total // 1000)
-
-
-def make_keys(count: int, rng: Random, *, colliding: bool, odd: bool) -> list[Key]:
-    """`count` keys with ids from 17 on. The org owns the first and every fourth after it."""
-    keys: list[Key] = []
-    for index in range(count):
-        secret = f"sk-byts-sim-{rng.getrandbits(96):024x}"
-        if colliding and index == 2:
-            secret = secret[:-4] + keys[1].secret[-4:]
-        names = _ODD_NAMES if odd else _KEY_NAMES
-        name = names[index] if index < len(names) else f"team-{index + 1:02d}"
-        keys.append(Key(FIRST_KEY_ID + index, name, secret, index % 4 == 0, Windows()))
-    return keys
 
 
 def make_models(count: int) -> list[Model]:

@@ -53,7 +53,7 @@ def forget(stage: Stage) -> None:
     stage.log.seek(0)
 
 
-def refuse(snapshot: Snapshot) -> ExportResult:
+async def refuse(snapshot: Snapshot) -> ExportResult:
     """What a receiver says that is away."""
     return failure("no answer", data_refused=False)
 

@@ -61,7 +61,7 @@ async def test_a_fault_on_the_wire_costs_only_its_own_readings(
             )
             async with daemon(live):
                 await until(lambda: polled(live))
-                shown = live.daemon._around.live.accounts["prod"]
+                shown = live.daemon._live.accounts["prod"]
                 front.tricks = dict.fromkeys(map(str, scope), trick)
                 live.simulator.world.bill(credits=3 * CREDITS)
                 others = [e for e in EVERYWHERE if e not in scope]

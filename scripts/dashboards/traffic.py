@@ -48,10 +48,8 @@ _OBSERVED = {
     "too_many_keys": ORANGE,
     "dropped": RED,
 }
-_PROXIED = {"answered": GREEN, "client_gone": BLUE, "refused": ORANGE, "gateway_failed": RED}
 _UNSEEN = "no tap, or no call seen"
 _NO_TAP = "there is no tap"
-_NO_PROXY = "there is no proxy"
 
 
 def _per_minute(metric: Metric, *by: str) -> Query:
@@ -64,9 +62,9 @@ def freshness() -> Tile:
     text = Text(
         "Freshness by source",
         "Time since the newest call that was seen, by account and source: a hook in an "
-        "application, our proxy, the log of another proxy. Beside it the time since the account "
-        "was last polled: every ten minutes are enough while its own key is seen in use. The "
-        "dashed line: a poll counts as stale. Calls may rest as long as applications do.",
+        "application, or the log of a proxy. Beside it the time since the account was last "
+        "polled. The dashed line: a poll counts as stale. Calls may rest as long as "
+        "applications do.",
     )
     by = (a.ACCOUNT, a.SOURCE)
     seen = Query(f"min by {labels(by)} ({_SEEN})", q.legend(*by))
@@ -134,15 +132,7 @@ def taps() -> list[Tile]:
         "What taps were told, of all accounts, by what became of it. Other than accepted: the "
         "call is in no metric.",
     )
-    proxied = Text(
-        "Requests through the proxy per minute",
-        "By how they ended. Gateway failed: no answer, or it broke off. Client gone: the "
-        "application did not wait for the end.",
-    )
-    active = Text("Requests in the proxy", "Under way at the moment, streams included.")
-    under_way = Query(f"sum({prometheus_name(c.TAP_ACTIVE)})", "under way")
     told = Field("short", 1, nothing=_NO_TAP)
-    passed = Field("short", 1, nothing=_NO_PROXY)
     return [
         Tile(
             lines(
@@ -154,16 +144,5 @@ def taps() -> list[Tile]:
             8,
             8,
         ),
-        Tile(
-            lines(
-                proxied,
-                [_per_minute(c.TAP_REQUESTS, a.OUTCOME)],
-                passed,
-                STACKED._replace(colors=_PROXIED),
-            ),
-            8,
-            7,
-        ),
-        Tile(lines(active, [under_way], passed._replace(decimals=0)), 8, 7),
         _deliveries(),
     ]

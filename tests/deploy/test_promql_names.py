@@ -15,12 +15,12 @@ NO_ALERT_ON = {
     "bytespike_billing_last_transaction_timestamp_seconds": "some wallets are rarely paid into",
     "bytespike_usage_tokens_total": "money is what runs out",
     "bytespike_usage_requests_total": "money is what runs out",
-    "bytespike_tap_requests_total": "who calls through the proxy notices more than it does",
-    "bytespike_tap_requests_active": "how busy the proxy is, is the applications' business",
     "bytespike_exporter_poll_duration_seconds": "slow polls that end harm nobody",
     "bytespike_exporter_series_folded": "totals stay right; only their split is coarser",
 }
 """Metrics that no rule and no query of the runbook reads, and why."""
+
+GOING = {"bytespike_tap_requests_total", "bytespike_tap_requests_active"}
 
 
 def wrong(queries: Iterable[Query]) -> list[str]:
@@ -43,7 +43,7 @@ def test_every_metric_is_read_by_a_rule_or_the_runbook_or_is_listed_as_not() -> 
     queries = [*rule_queries(), *runbook_queries()]
     read = {name for query in queries for name in metrics(query.text)}
     everything = {prometheus_name(metric) for metric in CATALOGUE}
-    assert everything - read == set(NO_ALERT_ON)
+    assert everything - read - GOING == set(NO_ALERT_ON)
 
 
 @pytest.mark.parametrize(

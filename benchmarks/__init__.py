@@ -9,5 +9,6 @@
     subject.py      the exporter that is measured, in a process of its own
     report.py       what was measured → a table; machine.py on what
 
-    steady.py floor.py catchup.py bare.py start.py many.py hook.py    what is measured
+    steady.py catchup.py bare.py start.py many.py hook.py    what is measured
+    numbers.py                                               size of the code, circles of imports
 """

@@ -45,7 +45,8 @@ class OtlpExporter:
         self._timeout = otlp.timeout
         self._resource = resource_of(resource)
         self._size = points_per_request
-        self._receiver = Receiver.of(otlp)
+        headers = {name: value.reveal() for name, value in otlp.headers.items()}
+        self._receiver = Receiver(otlp.endpoint, headers)
         self._sender = _sender(otlp, self._receiver)
         self._closed = False
         self._warning: str | None = None

@@ -54,7 +54,7 @@ class HttpSender:
         except Exception as error:  # of httpx, ssl or the certificate files
             await self.close()
             return failure(_explained(error, self._way))
-        return judge_http(answer, self._receiver.shown, self._receiver.redactor)
+        return judge_http(answer, self._receiver)
 
     async def close(self) -> None:
         """Close the connections. The next request opens new ones and reads certificates again."""

@@ -66,10 +66,17 @@ class OtlpExporter:
                 result = await self._send(snapshot, results)
         except TimeoutError:
             await self._sender.close()
-            result = failure(self._late(answered=len(results)))
+            result = failure(
+                f"not every point was sent within {self._timeout:g} s: the receiver is slow for "
+                "so many, raise otlp.timeout"
+                if results
+                else f"no answer from {self._receiver.shown} within {self._timeout:g} s"
+            )
         except Exception as error:  # a fault here or in the SDK must not end the loop of exports
             result = failure(f"the OTLP exporter failed: {type(error).__name__}")
-        self._tell(result.warning)
+        if result.warning and result.warning != self._warning:  # it warns with every answer
+            _log.warning("the OTLP receiver took every point and says: %s", result.warning)
+        self._warning = result.warning
         return result
 
     async def close(self) -> None:
@@ -87,20 +94,6 @@ class OtlpExporter:
             if result.outcome is ExportOutcome.FAILURE and not result.data_refused:
                 return result
         return _together(results)
-
-    def _late(self, answered: int) -> str:
-        if answered:
-            return (
-                f"not every point was sent within {self._timeout:g} s: the receiver is slow for "
-                "so many, raise otlp.timeout"
-            )
-        return f"no answer from {self._receiver.shown} within {self._timeout:g} s"
-
-    def _tell(self, warning: str | None) -> None:
-        """A receiver warns with every answer; the log needs it once."""
-        if warning and warning != self._warning:
-            _log.warning("the OTLP receiver took every point and says: %s", warning)
-        self._warning = warning
 
 
 def _sender(otlp: config.Otlp, receiver: Receiver) -> Sender:

@@ -58,6 +58,11 @@ class GrpcSender:
             if error.code() is grpc.StatusCode.UNAVAILABLE:
                 await self.close()
             return self._failed(error.code().name, error.details() or "")
+        except grpc.aio.InternalError:
+            return failure(
+                f"the call to {self._receiver.shown} cannot be made: does a header of otlp have "
+                "characters that gRPC does not allow?"
+            )
         return judge_response(response, self._receiver)
 
     async def close(self) -> None:

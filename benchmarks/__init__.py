@@ -10,5 +10,5 @@
     report.py       what was measured → a table; machine.py on what
 
     steady.py catchup.py bare.py start.py many.py hook.py    what is measured
-    numbers.py                                               size of the code, circles of imports
+    code_size.py                                             and of the code: lines, circles
 """

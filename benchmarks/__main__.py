@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import catchup, hook, many, numbers, start, steady
+from benchmarks import catchup, code_size, hook, many, start, steady
 from benchmarks.environment import ROOT, runtime_python
 from benchmarks.machine import describe
 from benchmarks.report import Row, document, table
@@ -46,7 +46,7 @@ def _benchmarks(options: argparse.Namespace) -> dict[str, Callable[[Path], list[
         "catchup": lambda place: catchup.speed(place, options.repeat),
         "many": lambda place: many.measure(place, options.many_seconds),
         "hook": lambda _: hook.measure(options.repeat),
-        "numbers": lambda _: numbers.measure(ROOT, options.since),
+        "numbers": lambda _: code_size.measure(ROOT, options.since),
     }
 
 

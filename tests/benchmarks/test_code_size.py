@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from benchmarks.code_size import Size, circles, numbers
 from benchmarks.environment import ROOT
-from benchmarks.numbers import Size, circles, numbers
 
 
 def write(root: Path, **modules: str) -> None:

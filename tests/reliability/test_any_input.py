@@ -28,7 +28,7 @@ from tests.gateway.fakes import NOW, bucket, row, transaction
 from tests.gateway.test_any_answer import OWN, bodies, spoilt, values
 from tests.reliability.test_any_gateway import names as header_names
 from tests.reliability.test_any_gateway import values as header_values
-from tests.reliability.test_any_receiver import REDACTOR, SECRET, protobuf
+from tests.reliability.test_any_receiver import RECEIVER, SECRET, protobuf
 from tests.reliability.trials import SOAK, Trials, saw
 
 INPUTS = 4000 if SOAK else 60
@@ -155,7 +155,7 @@ def test_any_answer_over_grpc_is_a_result(trials: Trials) -> None:
     def any_response(body: bytes) -> None:
         saw(fault, inputs=1, wrong=1, read=1)
         response = ExportMetricsServiceResponse.FromString(body)
-        result = judge_response(response, REDACTOR)
+        result = judge_response(response, RECEIVER)
         told = f"{result.error or ''}{result.warning or ''}"
         assert SECRET not in told
         assert told.isprintable()

@@ -17,7 +17,9 @@ SHIPPED = Path(__file__).resolve().parents[2] / "deploy" / "tap"
 def nginx_program() -> str:
     """Where nginx is. Debian keeps it in sbin, which is not in every PATH."""
     path = f"{os.environ.get('PATH', '')}:/usr/sbin"
-    return shutil.which("nginx", path=path) or missing("nginx", "run scripts/install-nginx as root")
+    return shutil.which("nginx", path=path) or missing(
+        "nginx", "run scripts/install-programs as root"
+    )
 
 
 def changed(text: str, changes: Mapping[str, str]) -> str:

@@ -206,7 +206,7 @@ async def test_a_call_through_nginx_reaches_the_metrics(behind: Behind, tmp_path
             async with httpx.AsyncClient(base_url=nginx.url, trust_env=False) as client:
                 key = {"x-api-key": live.simulator.api_key}
                 assert (await client.get("/v1/models", headers=key)).status_code == 200
-            traffic = live.daemon._around.live.accounts["prod"].traffic
+            traffic = live.daemon._live.accounts["prod"].traffic
             await until(lambda: traffic.responses)
             metrics = (await live.get("/metrics")).text
     assert re.search(r'^bytespike_tap_responses_total\{.*class="2xx".*\} 1$', metrics, re.M)

@@ -73,7 +73,8 @@ generate: $(READY) ## Write every generated file
 bench: $(READY) ## The budgets beside what was measured
 	$(BIN)/python -m benchmarks
 
-alerts-demo: $(READY) peers ## A wallet runs dry; print what Alertmanager delivers
+alerts-demo: $(READY) ## A wallet runs dry; print what Alertmanager delivers
+	@scripts/peers debian
 	$(BIN)/python -m scripts.alerts_demo
 
 lock: $(READY) ## Lock the dependencies anew (ARGS=--upgrade for newer ones)

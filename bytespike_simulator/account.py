@@ -71,8 +71,6 @@ class Account:
         self.org_spent = 0
         self._low = False
 
-    # -- who ----------------------------------------------------------------------------
-
     def key(self, key_id: int) -> Key:
         """The key with this gateway id. Raises KeyError."""
         found = {key.id: key for key in self.keys}
@@ -85,8 +83,6 @@ class Account:
                 return model
         self.models.append(Model(name, 1000, 5000, 1000.0, 200.0))
         return self.models[-1]
-
-    # -- calls --------------------------------------------------------------------------
 
     def bill(
         self,
@@ -160,8 +156,6 @@ class Account:
         self.wallet.held -= credits
         self.in_flight -= 1
 
-    # -- money --------------------------------------------------------------------------
-
     def topup(self, usd: float, bonus: float = 0.0) -> list[Movement]:
         """Pay in `usd`, and a bonus as a second line at the same instant."""
         source = (
@@ -218,8 +212,6 @@ class Account:
         self.notices.append(notice)
         for listener in self.listeners:
             listener(notice)
-
-    # -- questions ----------------------------------------------------------------------
 
     def rows_between(self, since: float, until: float) -> Iterator[Row]:
         """Rows of the log with `since` ≤ created < `until`, oldest first."""

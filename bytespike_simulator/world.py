@@ -46,8 +46,6 @@ class World(Account):
         """What really happened; `since`: usage of calls created and movements posted from then."""
         return truth.tell(self, since)
 
-    # -- time ---------------------------------------------------------------------------
-
     def advance(self, to: float) -> None:
         """Let everything happen until `to`. Going back does nothing."""
         while self._events and self._events[0][0] <= to:
@@ -84,16 +82,12 @@ class World(Account):
         wait = self.rng.expovariate(rate * rhythm(self.now)) if rate else _IDLE
         self._later(min(wait, _IDLE), partial(self._arrive, resumed, begins=wait < _IDLE))
 
-    # -- calls --------------------------------------------------------------------------
-
-    def begin(self, call: Call) -> bool:
+    def begin(self, call: Call) -> None:
         """Begin one call if wallet and caps allow it: reserve its worst case."""
-        if self.refuses(call):
-            return False
-        self.hold(call.hold)
-        began = self.now
-        self._later(call.seconds, lambda: self._end(call, began))
-        return True
+        if self.refuses(call) is None:
+            self.hold(call.hold)
+            began = self.now
+            self._later(call.seconds, lambda: self._end(call, began))
 
     def refuses(self, call: Call) -> str | None:
         """Why the tightest of wallet, window and caps refuses the call; None if none does."""
@@ -122,8 +116,6 @@ class World(Account):
         self.charge(call.key, call.model, call.sums, began)
         if self.low:
             self._top_up_soon()
-
-    # -- what people do -----------------------------------------------------------------
 
     def _top_up_soon(self) -> None:
         if self.options.auto_topup and self.low and not self._topup_due:

@@ -21,8 +21,7 @@ FAILURES = 0.01
 """Share of calls that fail: their hold is released and nothing is billed."""
 
 _IDLE = 60.0
-_ERRAND_EVERY = 3600.0
-_RECENT = 20
+_ERRAND_EVERY = 2 * 3600.0
 _TOPUP_DELAY = 900.0
 
 
@@ -127,12 +126,6 @@ class World(Account):
         self.pay_in(max(50.0, 10.0 * self.options.threshold_usd))
 
     def _errand(self) -> None:
-        """Do what an administrator does, or give back what a recent call cost."""
         if self.options.errands:
-            place = self.rng.randrange(2 * len(history.ERRANDS))
-            if place < len(history.ERRANDS):
-                kind, amount, note = history.ERRANDS[place]
-                self.transaction(kind, amount, note=note)
-            elif len(self.rows) >= _RECENT:
-                self.rebate(self.rows[-1 - self.rng.randrange(_RECENT)].request_id)
+            history.errand(self)
         self._later(self.rng.expovariate(1 / _ERRAND_EVERY), self._errand)

@@ -182,8 +182,12 @@ class Daemon:
 
     async def _say_last(self, exports: bool) -> None:
         await self._runtime.stop()
-        if exports and self._runtime.exports is not None:
+        if self._runtime.exports is None:
+            return
+        if exports:
             await self._runtime.exports.last(LAST_EXPORT)
+        else:
+            await self._runtime.exports.retire()
 
     async def _work(self) -> None:
         while not self._stop.is_set():

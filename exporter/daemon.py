@@ -147,6 +147,22 @@ class Daemon:
         self._runtime.take_over()
         return True
 
+    async def _close(self, exports: bool) -> None:
+        """End everything, in less than ten seconds whatever hangs."""
+        await asyncio.gather(self._listeners.close(), self._say_last(exports))
+        try:
+            async with asyncio.timeout(CLOSE_STATE):
+                await self._worker.do(self._store.close)
+        except TimeoutError:
+            logger.error("The state file did not answer; what was committed is safe")
+        self._worker.close()
+        logger.info("Stopped")
+
+    async def _say_last(self, exports: bool) -> None:
+        await self._runtime.stop()
+        if exports and self._runtime.exports is not None:
+            await self._runtime.exports.last(LAST_EXPORT)
+
     def _runtime_of(self, config: Config) -> Runtime:
         return Runtime(
             config,
@@ -168,22 +184,6 @@ class Daemon:
             return await threads.call(lambda: Store(path))
         finally:
             slow.cancel()
-
-    async def _close(self, exports: bool) -> None:
-        """End everything, in less than ten seconds whatever hangs."""
-        await asyncio.gather(self._listeners.close(), self._say_last(exports))
-        try:
-            async with asyncio.timeout(CLOSE_STATE):
-                await self._worker.do(self._store.close)
-        except TimeoutError:
-            logger.error("The state file did not answer; what was committed is safe")
-        self._worker.close()
-        logger.info("Stopped")
-
-    async def _say_last(self, exports: bool) -> None:
-        await self._runtime.stop()
-        if exports and self._runtime.exports is not None:
-            await self._runtime.exports.last(LAST_EXPORT)
 
     async def _work(self) -> None:
         while not self._stop.is_set():

@@ -155,6 +155,7 @@ class Daemon:
                 await self._worker.do(self._store.close)
         except TimeoutError:
             logger.error("The state file did not answer; what was committed is safe")
+            self._worker.calls.put(self._store.close)  # should it answer after all
         self._worker.close()
         logger.info("Stopped")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import signal
 from collections.abc import Callable, Coroutine, Mapping
@@ -161,8 +162,13 @@ class Daemon:
 
     async def _say_last(self, exports: bool) -> None:
         await self._runtime.stop()
-        if exports and self._runtime.exports is not None:
-            await self._runtime.exports.last(LAST_EXPORT)
+        loop = self._runtime.exports
+        if loop is not None and exports:
+            await loop.last(LAST_EXPORT)
+        elif loop is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LAST_EXPORT):
+                    await loop.retire()
 
     def _runtime_of(self, config: Config) -> Runtime:
         return Runtime(

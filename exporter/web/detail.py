@@ -5,7 +5,7 @@ from __future__ import annotations
 from exporter.errors import Outcome
 from exporter.gateway.readings import AccountReading, Endpoint, ModelQuota
 from exporter.ledger.totals import AccountTotals
-from exporter.live import EndpointStatus, KeyReadings, Reading, RowOutcome
+from exporter.live import EndpointStatus, KeyReadings, RowOutcome, Sample
 from exporter.web.model import (
     Bar,
     Detail,
@@ -94,7 +94,7 @@ def _organization(subject: Subject) -> Figure | None:
     return _envelope_figure(subject, max(known, key=lambda reading: reading.observed_at))
 
 
-def _envelope_figure(subject: Subject, reading: Reading) -> Figure:
+def _envelope_figure(subject: Subject, reading: Sample) -> Figure:
     return Figure(money(int(reading.value)), stale=subject.envelope_stale(reading))
 
 

@@ -9,7 +9,7 @@ import msgspec
 from exporter.config.types import Account, Config
 from exporter.gateway.readings import AccountReading, Endpoint
 from exporter.ledger.totals import AccountTotals
-from exporter.live import LiveAccount, Reading, is_stale
+from exporter.live import LiveAccount, Sample, is_stale
 from exporter.web.model import TONES, Bar, Figure, Problem, Summary, Tone, worst
 from exporter.web.words import about, ago, money, percent, span
 
@@ -41,7 +41,7 @@ class Subject(msgspec.Struct, frozen=True):
         old = status.stale(self.now) or status.outdated(at, self.now)
         return span(self.now - at) if old else None
 
-    def envelope_stale(self, reading: Reading) -> str | None:
+    def envelope_stale(self, reading: Sample) -> str | None:
         """The age of a number of an envelope if it is too old: polls or the tap renew it."""
         if not is_stale(reading.observed_at, self.live.interval, self.now):
             return None

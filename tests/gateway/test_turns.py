@@ -11,7 +11,7 @@ from exporter.errors import GatewayTimeoutError
 from exporter.gateway.exchange import (
     MAX_REQUESTS,
     MAX_REQUESTS_TO_ONE,
-    Http,
+    HttpClient,
     exchange,
     open_http,
 )
@@ -35,7 +35,9 @@ class Gateways(httpx.AsyncBaseTransport):
         return httpx.Response(200, content=b"{}")
 
 
-def ask(http: Http, host: str, times: int, seconds: float = 60.0) -> list[asyncio.Task[object]]:
+def ask(
+    http: HttpClient, host: str, times: int, seconds: float = 60.0
+) -> list[asyncio.Task[object]]:
     return [
         asyncio.create_task(exchange(http, f"https://{host}/api/v1/me/account", KEY, seconds))
         for _ in range(times)

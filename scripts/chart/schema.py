@@ -197,7 +197,7 @@ def exporter_values() -> Schema:
         "podSecurityContext": OPEN,
         "securityContext": OPEN,
         "serviceAccount": struct({"create": FLAG, "name": NAME_OR_EMPTY, "annotations": TEXTS}),
-        "service": struct({"enabled": FLAG, "annotations": TEXTS}),
+        "service": struct({"enabled": FLAG, "annotations": TEXTS, "allowHosts": items(SOME_TEXT)}),
         "terminationGracePeriodSeconds": whole(11),  # the exporter may take 10 to end
         "readinessProbe": PROBE,
         "networkPolicy": _network_policy(),

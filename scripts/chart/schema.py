@@ -26,6 +26,7 @@ from scripts.chart.parts import (
     PORT,
     PROBE,
     QUANTITY,
+    REMOVED,
     RESOURCES,
     SECRET_KEY,
     SOME_TEXT,
@@ -37,14 +38,13 @@ from scripts.chart.parts import (
     matching,
     monitor,
     one_of,
+    properties,
     struct,
     whole,
 )
 
 _OURS = ("state", "http", "otlp.headers", "tap", "webhook")
 """What the chart sets itself, and what is secret."""
-
-_REMOVED: Schema = {"description": "Removed: the templates refuse it and say what to do."}
 
 _KINDS = {SETTING_FLAG: FLAG, SETTING_URL: URL, PEM: matching("^/")}
 
@@ -87,7 +87,6 @@ def configuration() -> Schema:
             sections.setdefault(setting.section, {})[setting.key] = _setting(setting)
         else:
             top[setting.key] = _setting(setting)
-    sections["poll"]["account_relaxed"] = _REMOVED
     return struct({name: struct(settings) for name, settings in sections.items()} | top)
 
 
@@ -140,7 +139,7 @@ def _alerts() -> Schema:
 
 def _tap(more: Schema) -> Schema:
     nginx = struct({"enabled": FLAG, "port": PORT, "image": IMAGE, "resources": RESOURCES})
-    removed: Schema = dict.fromkeys(("proxy", "proxyPort"), _REMOVED)
+    removed: Schema = dict.fromkeys(("proxy", "proxyPort"), REMOVED)
     return struct({"enabled": FLAG, "port": PORT, "nginx": nginx} | removed | more)
 
 
@@ -164,9 +163,11 @@ def _dashboards() -> Schema:
 
 
 def _shared() -> Schema:
+    config = configuration()
+    properties(config, "poll")["account_relaxed"] = REMOVED
     return {
         "image": IMAGE,
-        "config": configuration(),
+        "config": config,
         "port": PORT,
         "listenAddress": SOME_TEXT,
         "resources": RESOURCES,
@@ -188,7 +189,7 @@ def exporter_values() -> Schema:
         "imagePullSecrets": items(struct({"name": NAME}, "name")),
         "accounts": _accounts(),
         "otlpHeaders": struct({"existingSecret": NAME_OR_EMPTY, "key": SECRET_KEY}),
-        "tap": _tap({"account": TEXT, "allowHosts": _REMOVED}),
+        "tap": _tap({"account": TEXT, "allowHosts": REMOVED}),
         "webhook": _webhook(),
         "replicaCount": whole(0),
         "strategy": one_of("Recreate", "RollingUpdate"),
@@ -196,7 +197,7 @@ def exporter_values() -> Schema:
         "podSecurityContext": OPEN,
         "securityContext": OPEN,
         "serviceAccount": struct({"create": FLAG, "name": NAME_OR_EMPTY, "annotations": TEXTS}),
-        "service": struct({"enabled": FLAG, "annotations": TEXTS}),
+        "service": struct({"enabled": FLAG, "annotations": TEXTS, "allowHosts": items(SOME_TEXT)}),
         "terminationGracePeriodSeconds": whole(11),  # the exporter may take 10 to end
         "readinessProbe": PROBE,
         "networkPolicy": _network_policy(),

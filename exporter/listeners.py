@@ -32,7 +32,6 @@ Make = Callable[[Listen], Listening]
 PLACES: Mapping[str, Callable[[Config], Listen | None]] = {
     "http.listen": lambda config: config.http.listen,
     "tap.listen": lambda config: config.tap.listen,
-    "tap.proxy.listen": lambda config: config.tap.proxy.listen,
 }
 """Where the configuration says on which address each listener is; None where it is off."""
 

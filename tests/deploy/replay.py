@@ -24,14 +24,13 @@ from bytespike_simulator.server import running
 from exporter.config.load import parse
 from exporter.gateway.readings import Envelope, Observation, Source
 from exporter.ledger.store import Store
-from exporter.ledger.worker import ThreadWorker
 from exporter.live import Live
 from exporter.metrics.prometheus import render
 from exporter.metrics.snapshot import take
-from exporter.polling.complaints import Complaints
-from exporter.runtime import Runtime, Surroundings
+from exporter.runtime import Runtime
 from exporter.secrets import Secret
 from exporter.tap.intake import Intake
+from exporter.threads import PATIENCE, Worker
 from exporter.throttle import Throttle
 
 MINUTE, HOUR = 60.0, 3600.0
@@ -79,12 +78,24 @@ class Receivers(NamedTuple):
 class Exporter:
     """One exporter with a state file of its own, and a tap for `account`."""
 
-    def __init__(self, runtime: Runtime, around: Surroundings, account: str) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        live: Live,
+        store: Store,
+        worker: Worker,
+        clock: JumpingClock,
+        throttle: Throttle,
+        account: str,
+    ) -> None:
         self._runtime = runtime
-        self._around = around
-        self._intake = Intake(around.live, account, around.clock, around.throttle)
+        self._live = live
+        self._store = store
+        self._worker = worker
+        self._clock = clock
+        self._intake = Intake(live, account, clock, throttle)
         self._calls = 0
-        self.tap = around.live.tap
+        self.tap = live.tap
         self.tap.observing = self.tap.hooked = True
 
     async def poll_and_export(self) -> None:
@@ -95,13 +106,13 @@ class Exporter:
 
     async def metrics(self) -> bytes:
         """What `/metrics` shows now."""
-        totals = await self._around.worker.do(self._runtime.ledger.totals)
-        snapshot = take(self._around.live, totals, self._around.clock.now())
+        totals = await self._worker.do(self._runtime.ledger.totals)
+        snapshot = take(self._live, totals, self._clock.now())
         return render(snapshot, openmetrics=False)
 
     def calls(self, key: str, number: int, source: Source, *, refused: int = 429) -> None:
         """The tap sees so many calls with a key; every 25th is refused with that status."""
-        observed_at = self._around.clock.now() - 5.0
+        observed_at = self._clock.now() - 5.0
         envelope = Envelope(observed_at=observed_at, key_id=Secret(key).masked())
         for _ in range(number):
             self._calls += 1
@@ -112,7 +123,7 @@ class Exporter:
     async def close(self) -> None:
         """Close the state file and the connections."""
         await self._runtime.stop()
-        await self._around.worker.do(self._around.store.close)
+        await self._worker.do(self._store.close)
 
 
 class Replay:
@@ -182,18 +193,12 @@ async def replay(
             }
             config = parse(json.dumps(settings), environ)
             throttle = Throttle(logging.getLogger("exporter.replay"), world.clock)
-            around = Surroundings(
-                live=Live(began),
-                store=Store(config.state.path),
-                worker=ThreadWorker(),
-                clock=world.clock,
-                throttle=throttle,
-                complaints=Complaints(throttle, world.clock),
-                environ=environ,
-            )
-            runtime = Runtime(config, around)
+            live, store, worker = Live(began), Store(config.state.path), Worker(PATIENCE)
+            runtime = Runtime(config, live, store, worker, world.clock, throttle, environ)
             await runtime.open()
             runtime.take_over()
-            world.exporters[name] = Exporter(runtime, around, watched[0])
+            world.exporters[name] = Exporter(
+                runtime, live, store, worker, world.clock, throttle, watched[0]
+            )
             stack.push_async_callback(world.exporters[name].close)
         yield world

@@ -11,8 +11,8 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
+from bytespike_simulator.account import LOW_BALANCE, PAYMENT
 from bytespike_simulator.wallet import CREDITS
-from bytespike_simulator.world import LOW_BALANCE, PAYMENT
 from exporter.config.types import Http, Listen, Poll, Webhook
 from exporter.polling import poller
 from tests.daemon.live import Live, daemon, gateway, polled, until
@@ -105,7 +105,7 @@ async def test_a_replay_is_a_duplicate_and_asks_for_nothing(live: Live) -> None:
     await until(lambda: requests(live) == (account + 1, usage, transactions + 1))
     for _ in range(5):
         assert await deliver(live, body, signature(body, secret)) == 204
-    endpoints = live.daemon._around.live.accounts["prod"].endpoints.values()
+    endpoints = live.daemon._live.accounts["prod"].endpoints.values()
     assert not any(status.asked.is_set() for status in endpoints)
     assert await deliveries(live) == {"accepted": 1, "duplicate": 5}
 
@@ -134,7 +134,7 @@ async def test_a_reload_changes_path_header_and_secret_and_turns_the_webhook_off
     assert await deliver(live, body, signature(body, "another-secret-0123"), "/in") == 204
     assert await deliveries(live) == {"accepted": 1, "unsigned": 1}
     live.reload(replace(wanted, webhook=Webhook()))
-    await until(lambda: not live.daemon._around.live.tap.hooked)
+    await until(lambda: not live.daemon._live.tap.hooked)
     assert await deliver(live, body, signature(body, "another-secret-0123"), "/in") == 404
     assert "bytespike_webhook" not in (await live.get("/metrics")).text
 

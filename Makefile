@@ -54,7 +54,7 @@ types: $(READY)
 layers: $(READY)
 	$(BIN)/lint-imports
 
-sizes: $(READY) ## Lines and files by package, beside their budgets
+sizes: $(READY)
 	$(BIN)/python -m scripts.sizes
 
 metadata: $(READY)

@@ -14,17 +14,12 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.report import Row
+from scripts.sizes import BUDGETS
 
 CODE = ("exporter", "bytespike_simulator", "tests", "scripts", "benchmarks")
 PACKAGES = ("exporter", "bytespike_simulator")
 """What may have no circle of imports."""
 
-_MOST_LINES = {
-    "exporter": 12_500,
-    "bytespike_simulator": 2_600,
-    "tests": 25_000,
-    "scripts": 3_500,
-}
 _FIND_CIRCLES = """
 import json, sys
 import grimp
@@ -97,7 +92,7 @@ def _folders(now: Numbers, before: Numbers | None) -> list[str]:
 
 def _lines(folder: str, now: Numbers, before: Numbers | None, since: str | None) -> Row:
     size = now.sizes.get(folder, Size(0, 0))
-    most = _MOST_LINES.get(folder)
+    most = BUDGETS.get(folder)
     shown = f"{size.lines:,} in {size.files} files"
     if before is not None:
         earlier = before.sizes.get(folder, Size(0, 0))

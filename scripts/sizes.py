@@ -1,4 +1,4 @@
-"""Prints how large the project is, and holds it to its budgets: `python -m scripts.sizes`.
+"""Holds the project to its budgets of size: `python -m scripts.sizes`.
 
 What grows past them gets harder to pick up; whoever needs more raises a budget here and says why.
 """
@@ -29,26 +29,11 @@ BUDGETS = {
 _NOT_OURS = (".pyc", ".mod", ".sum")
 
 
-def sources(folder: Path) -> list[Path]:
-    """The files whose lines are counted."""
-    found = folder.rglob("*" if folder.name == "scripts" else "*.py")
-    return [file for file in found if file.is_file() and file.suffix not in _NOT_OURS]
-
-
-def lines_of(files: list[Path]) -> int:
-    """How many lines the files have together."""
-    return sum(len(file.read_bytes().splitlines()) for file in files)
-
-
-def table(root: Path) -> str:
-    """Lines and files of each part, and of the packages of the exporter."""
-    packages = [path for path in sorted((root / "exporter").glob("*/")) if sources(path)]
-    lines = ["| part | lines | files | budget |", "| --- | ---: | ---: | ---: |"]
-    for folder in [*(root / name for name in BUDGETS), *packages]:
-        name, files = str(folder.relative_to(root)), sources(folder)
-        budget = f"{BUDGETS[name]:,}" if name in BUDGETS else ""
-        lines.append(f"| {name} | {lines_of(files):,} | {len(files)} | {budget} |")
-    return "\n".join(lines)
+def lines_of(folder: Path) -> int:
+    """How many lines the sources below a folder have."""
+    files = folder.rglob("*" if folder.name == "scripts" else "*.py")
+    ours = (file for file in files if file.is_file() and file.suffix not in _NOT_OURS)
+    return sum(len(file.read_bytes().splitlines()) for file in ours)
 
 
 def too_long(source: str, name: str) -> Iterator[str]:
@@ -79,7 +64,7 @@ def twice(files: list[Path]) -> Iterator[str]:
 def problems(root: Path) -> Iterator[str]:
     """Everything in a checkout that is larger than allowed."""
     for folder, budget in BUDGETS.items():
-        lines = lines_of(sources(root / folder))
+        lines = lines_of(root / folder)
         if lines > budget:
             yield f"{folder}: {lines:,} lines; the budget is {budget:,}"
     for folder in CLOSELY:
@@ -90,8 +75,7 @@ def problems(root: Path) -> Iterator[str]:
 
 
 def main(root: Path) -> int:
-    """Print the sizes and what is too large; 1 if anything is."""
-    print(table(root))
+    """Print what is too large; 1 if anything is."""
     found = list(problems(root))
     print("\n".join(found), file=sys.stderr, end="\n" if found else "")
     return 1 if found else 0

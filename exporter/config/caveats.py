@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from exporter.config import values
+from exporter.config.kinds import is_loopback
 from exporter.config.problems import printable
 from exporter.config.types import Config, Protocol
-from exporter.config.values import is_loopback
 
 _GRPC_PORT = 4317
 _HTTP_PORT = 4318
@@ -21,7 +20,7 @@ def caveats(config: Config) -> tuple[str, ...]:
 
 
 def _clear(url: str) -> bool:
-    return url.startswith("http:") and not is_loopback(url)
+    return url.startswith("http:") and not is_loopback(urlsplit(url).hostname or "")
 
 
 def _accounts(config: Config) -> list[str]:
@@ -46,15 +45,8 @@ def _tap(config: Config) -> list[str]:
         lines.append(
             "tap.account: is not set, so keys that are none of the accounts' own are not shown"
         )
-    urls = {account.base_url for account in config.accounts}
-    if tap.proxy.listen is not None and tap.account is None and len(urls) > 1:
-        lines.append(
-            "tap.proxy: the accounts' gateways differ and tap.account is not set, so all calls go "
-            "to gateway.base_url"
-        )
-    for path, listen in (("tap.listen", tap.listen), ("tap.proxy.listen", tap.proxy.listen)):
-        if listen is not None and not is_loopback(f"http://{values.show_listen(listen)}"):
-            lines.append(f"{path}: is open to the network, and asks nobody who they are")
+    if tap.listen is not None and not is_loopback(tap.listen.host):
+        lines.append("tap.listen: is open to the network, and asks nobody who they are")
     return lines
 
 

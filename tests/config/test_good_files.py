@@ -1,11 +1,12 @@
 """What a file may say, what it means, and how it is shown again."""
 
+import json
 from pathlib import Path
 
 import pytest
+import yaml
 from msgspec.structs import replace
 
-from exporter.config.kinds import Kind
 from exporter.config.load import describe, load, parse
 from exporter.config.reference import markdown
 from exporter.config.settings import SETTINGS
@@ -22,7 +23,7 @@ from exporter.config.types import (
     Runway,
     State,
     Tap,
-    TapProxy,
+    Thresholds,
     Transactions,
     Usage,
     UsageMode,
@@ -53,7 +54,7 @@ def test_the_example_file_says_the_defaults() -> None:
 
 def test_the_example_file_names_every_setting() -> None:
     text = (ROOT / "config.yaml").read_text(encoding="utf-8")
-    assert [s.path for s in SETTINGS if s.key not in text] == []
+    assert [key for settings in SETTINGS.values() for key in settings if key not in text] == []
 
 
 def test_every_setting_reaches_its_place(tmp_path: Path) -> None:
@@ -65,7 +66,7 @@ gateway: {{base_url: "https://gw.example:8443/spike/", timeout: 250ms, max_reque
 accounts:
   - {{name: no, api_key_env: BYTESPIKE_API_KEY}}
   - {{name: "2", api_key_file: {pem}, base_url: "https://[::1]:9"}}
-poll: {{account: 1s, account_relaxed: 9m, usage: 2m, transactions: 3h}}
+poll: {{account: 1s, usage: 2m, transactions: 3h}}
 usage:
   enabled: false
   mode: rollup
@@ -86,11 +87,11 @@ otlp:
   client_certificate: {pem}
   client_key: {pem}
 state: {{path: /var/lib/state.db}}
-http: {{listen: "[::1]:0"}}
+http: {{listen: "[::1]:0", allow_hosts: [Spike.example, "[::2]"]}}
 tap:
   listen: 127.0.0.1:8789
   account: "2"
-  proxy: {{listen: "0.0.0.0:8788", allow_hosts: [Spike.example, "[::2]"]}}
+thresholds: {{balanceFloorUsd: 2.5, staleMinutes: 30, refusedCallsRatio: 5e-02}}
 webhook: {{path: /in, secret_file: {pem}, signature_header: X-Signature}}
 log: {{level: debug, format: json}}
 resource_attributes: {{deployment.environment: yes, team: Grün}}
@@ -104,7 +105,7 @@ resource_attributes: {{deployment.environment: yes, team: Grün}}
             Account("2", "https://[::1]:9", api_key_file=pem),
         ),
         gateway=Gateway(0.25, 7, gateway),
-        poll=Poll(1.0, 120.0, 10_800.0, 540.0),
+        poll=Poll(1.0, 120.0, 10_800.0),
         usage=Usage(
             enabled=False,
             mode=UsageMode.ROLLUP,
@@ -127,12 +128,9 @@ resource_attributes: {{deployment.environment: yes, team: Grün}}
             client_key=pem,
         ),
         state=State(path=Path("/var/lib/state.db")),
-        http=Http(listen=Listen("::1", 0)),
-        tap=Tap(
-            listen=Listen("127.0.0.1", 8789),
-            account="2",
-            proxy=TapProxy(Listen("0.0.0.0", 8788), ("spike.example", "::2")),
-        ),
+        http=Http(listen=Listen("::1", 0), allow_hosts=("spike.example", "::2")),
+        tap=Tap(listen=Listen("127.0.0.1", 8789), account="2"),
+        thresholds=Thresholds(2.5, stale_minutes=30, refused_calls_ratio=0.05),
         webhook=Webhook("/in", pem, "X-Signature"),
         log=config.log,
         resource_attributes={"deployment.environment": "yes", "team": "Grün"},
@@ -206,8 +204,8 @@ def test_plain_http_on_this_machine_is_fine(host: str) -> None:
 
 def test_the_description_reads_back_as_the_same_configuration() -> None:
     config = with_settings(
-        'resource_attributes: {"a: b": \'"no"\', e: "{é}"}\nhttp: {listen: ""}\n'
-        "poll: {usage: 1500ms}\ntap: {proxy: {allow_hosts: [a.example, b]}}\n"
+        'resource_attributes: {"a: b": \'"no"\', e: "{é}"}\ntap: {listen: "[::1]:0"}\n'
+        "poll: {usage: 1500ms}\nhttp: {allow_hosts: [a.example, b]}\n"
         "usage: {start: -90m}\nlog: {level: debug}\n"
     )
     assert parse(describe(config), ENVIRON) == config
@@ -215,7 +213,7 @@ def test_the_description_reads_back_as_the_same_configuration() -> None:
 
 def test_the_description_hides_headers() -> None:
     shown = describe(with_settings("otlp: {headers: {authorization: SECRET-MARK}}\n"))
-    assert "  headers: {authorization: (hidden)}\n" in shown
+    assert "  headers:\n    authorization: (hidden)\n" in shown
     assert "SECRET-MARK" not in shown
 
 
@@ -223,8 +221,21 @@ def test_the_reference_is_the_one_in_the_repository() -> None:
     assert markdown() == (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
 
 
-def test_each_default_can_be_written_in_the_file() -> None:
-    for setting in SETTINGS:
-        text = setting.text(parse(LEAST, ENVIRON))
-        if text is not None and isinstance(setting.kind, Kind):
-            assert setting.kind.parse(text.strip('"')) == setting.default, setting.path
+def test_thresholds_have_the_names_and_values_of_the_alerts() -> None:
+    alerts = yaml.safe_load((ROOT / "deploy/alerts/thresholds.yaml").read_text(encoding="utf-8"))
+    defaults = {key: one.default for key, one in SETTINGS["thresholds"].items()}
+    assert defaults == alerts["thresholds"]
+
+
+def test_a_file_may_hold_json() -> None:
+    tree = {
+        "accounts": [{"name": "prod 🚀", "api_key_env": "BYTESPIKE_API_KEY"}],
+        "usage": {"max_series": 7, "enabled": False},
+        "thresholds": {"balanceFloorUsd": 0.5},
+        "otlp": None,
+    }
+    for text in (json.dumps(tree), json.dumps(tree, indent="\t", ensure_ascii=False)):
+        config = parse(text, ENVIRON)
+        assert config.accounts[0].name == "prod 🚀"
+        assert config.usage == Usage(enabled=False, max_series=7)
+        assert config.thresholds.balance_floor_usd == 0.5

@@ -314,7 +314,7 @@ ENDPOINT = Kind(
     quote=False,
 )
 LISTEN = Kind(
-    'HOST:PORT, such as 127.0.0.1:9464, or 0.0.0.0:9464 for every network, or "" for none',
+    'an address such as 127.0.0.1:9464, or 0.0.0.0:9464 for every network, or "" for none',
     f"(({_NAME}|{_V6}):[0-9]{{1,5}})?",
     _listen,
     empty="",

@@ -35,6 +35,42 @@ from exporter.secrets import Secret
 ROOT = Path(__file__).parents[2]
 ENVIRON = {"BYTESPIKE_API_KEY": "sk-byts-0123456789abcdef"}
 LEAST = "accounts: [{name: prod, api_key_env: BYTESPIKE_API_KEY}]\n"
+PEM = Path(__file__).parent / "client.pem"
+EVERYTHING = f"""
+gateway: {{base_url: "https://gw.example:8443/spike/", timeout: 250ms, max_requests_per_minute: 7}}
+accounts:
+  - {{name: no, api_key_env: BYTESPIKE_API_KEY}}
+  - {{name: "2", api_key_file: {PEM}, base_url: "https://[::1]:9"}}
+poll: {{account: 1s, usage: 2m, transactions: 3h}}
+usage:
+  enabled: false
+  mode: rollup
+  start: 2026-05-01T02:00:00+02:00
+  settle_window: 3d
+  credits_per_usd: 1e+06
+  max_series: 1_000
+transactions: {{enabled: No}}
+runway: {{window: 1h}}
+otlp:
+  protocol: grpc
+  endpoint: https://otlp.example:4317/
+  headers: {{X-Team: 17, authorization: Bearer abc}}
+  compression: none
+  interval: 1s
+  timeout: 2s
+  certificate: {PEM}
+  client_certificate: {PEM}
+  client_key: {PEM}
+state: {{path: /var/lib/state.db}}
+http: {{listen: "[::1]:0", allow_hosts: [Spike.example, "[::2]"]}}
+tap:
+  listen: 127.0.0.1:8789
+  account: "2"
+thresholds: {{balanceFloorUsd: 2.5, staleMinutes: 30, refusedCallsRatio: 5e-02}}
+webhook: {{path: /in, secret_file: {PEM}, signature_header: X-Signature}}
+log: {{level: debug, format: json}}
+resource_attributes: {{deployment.environment: yes, team: Grün}}
+"""
 PROD = Account("prod", "https://llm.bytespike.ai", api_key_env="BYTESPIKE_API_KEY")
 
 
@@ -57,52 +93,13 @@ def test_the_example_file_names_every_setting() -> None:
     assert [key for settings in SETTINGS.values() for key in settings if key not in text] == []
 
 
-def test_every_setting_reaches_its_place(tmp_path: Path) -> None:
-    pem = tmp_path / "file.pem"
-    pem.write_text("-----BEGIN CERTIFICATE-----\n")
-    config = parse(
-        f"""
-gateway: {{base_url: "https://gw.example:8443/spike/", timeout: 250ms, max_requests_per_minute: 7}}
-accounts:
-  - {{name: no, api_key_env: BYTESPIKE_API_KEY}}
-  - {{name: "2", api_key_file: {pem}, base_url: "https://[::1]:9"}}
-poll: {{account: 1s, usage: 2m, transactions: 3h}}
-usage:
-  enabled: false
-  mode: rollup
-  start: 2026-05-01T02:00:00+02:00
-  settle_window: 3d
-  credits_per_usd: 1e+06
-  max_series: 1_000
-transactions: {{enabled: No}}
-runway: {{window: 1h}}
-otlp:
-  protocol: grpc
-  endpoint: https://otlp.example:4317/
-  headers: {{X-Team: 17, authorization: Bearer abc}}
-  compression: none
-  interval: 1s
-  timeout: 2s
-  certificate: {pem}
-  client_certificate: {pem}
-  client_key: {pem}
-state: {{path: /var/lib/state.db}}
-http: {{listen: "[::1]:0", allow_hosts: [Spike.example, "[::2]"]}}
-tap:
-  listen: 127.0.0.1:8789
-  account: "2"
-thresholds: {{balanceFloorUsd: 2.5, staleMinutes: 30, refusedCallsRatio: 5e-02}}
-webhook: {{path: /in, secret_file: {pem}, signature_header: X-Signature}}
-log: {{level: debug, format: json}}
-resource_attributes: {{deployment.environment: yes, team: Grün}}
-""",
-        ENVIRON,
-    )
+def test_every_setting_reaches_its_place() -> None:
+    config = parse(EVERYTHING, ENVIRON)
     gateway = "https://gw.example:8443/spike"
     assert replace(config, warnings=()) == Config(
         accounts=(
             Account("no", gateway, api_key_env="BYTESPIKE_API_KEY"),
-            Account("2", "https://[::1]:9", api_key_file=pem),
+            Account("2", "https://[::1]:9", api_key_file=PEM),
         ),
         gateway=Gateway(0.25, 7, gateway),
         poll=Poll(1.0, 120.0, 10_800.0),
@@ -123,15 +120,15 @@ resource_attributes: {{deployment.environment: yes, team: Grün}}
             compression=Compression.NONE,
             interval=1.0,
             timeout=2.0,
-            certificate=pem,
-            client_certificate=pem,
-            client_key=pem,
+            certificate=PEM,
+            client_certificate=PEM,
+            client_key=PEM,
         ),
         state=State(path=Path("/var/lib/state.db")),
         http=Http(listen=Listen("::1", 0), allow_hosts=("spike.example", "::2")),
         tap=Tap(listen=Listen("127.0.0.1", 8789), account="2"),
         thresholds=Thresholds(2.5, stale_minutes=30, refused_calls_ratio=0.05),
-        webhook=Webhook("/in", pem, "X-Signature"),
+        webhook=Webhook("/in", PEM, "X-Signature"),
         log=config.log,
         resource_attributes={"deployment.environment": "yes", "team": "Grün"},
     )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import msgspec
+from msgspec import Struct
 
 from exporter.config.problems import Mistake, quoted
 from exporter.secrets import Secret
@@ -34,8 +33,7 @@ _FRAMING = ("content-type", "content-encoding", "content-length", "transfer-enco
 _HEADER_NAME = "[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}"
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(Struct, frozen=True):
     """A value that is one text.
 
     `convert` is given what matches `pattern`, and raises ValueError where that is still no
@@ -75,8 +73,7 @@ class Kind:
         return self.empty if value is None else self.show(value)
 
 
-@dataclass(frozen=True, slots=True)
-class ListOf:
+class ListOf(Struct, frozen=True):
     """A list of values."""
 
     name: str
@@ -87,8 +84,7 @@ class ListOf:
         return [self.item.shown(item) for item in value]
 
 
-@dataclass(frozen=True, slots=True)
-class MappingOf:
+class MappingOf(Struct, frozen=True):
     """A mapping from names to values."""
 
     name: str
@@ -100,7 +96,10 @@ class MappingOf:
         return {key: self.item.shown(item) for key, item in value.items()}
 
 
-class Listen(msgspec.Struct, frozen=True):
+AnyKind = Kind | ListOf | MappingOf
+
+
+class Listen(Struct, frozen=True):
     """An address to listen on. Port 0 takes a free one."""
 
     host: str
@@ -110,7 +109,7 @@ class Listen(msgspec.Struct, frozen=True):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-class UsageStart(msgspec.Struct, frozen=True):
+class UsageStart(Struct, frozen=True):
     """Where counting begins on the first start: `at` (Unix s), or `back` seconds before it."""
 
     at: float | None = None
@@ -254,12 +253,6 @@ def _header(name: str) -> str:
     return name.lower()
 
 
-def _short(text: str) -> str:
-    if len(text) > 1000:
-        raise ValueError
-    return text
-
-
 def _pem(text: str) -> Path:
     """The path of a PEM file that can be read now."""
     path = Path(text)
@@ -372,5 +365,8 @@ HEADERS = MappingOf(
         quote=False,
     ),
 )
-_SHORT_TEXT = Kind("a text of 1 to 1000 characters", r"[\s\S]*\S[\s\S]*", _short, quote=False)
-ATTRIBUTES = MappingOf("a mapping of names to texts", _SHORT_TEXT, _SHORT_TEXT)
+ATTRIBUTES = MappingOf(
+    "a mapping of names to texts",
+    Kind("a name of 1 to 1000 characters without space around it", r"\S([\s\S]{0,998}\S)?"),
+    Kind("a text of 1 to 1000 characters", r"[\s\S]{1,1000}", quote=False),
+)

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from exporter.config import nodes
 from exporter.config.caveats import caveats
-from exporter.config.kinds import Kind, ListOf, MappingOf
+from exporter.config.kinds import AnyKind, Kind, ListOf, MappingOf
 from exporter.config.nodes import KEY_IN_FILE, Node, join
 from exporter.config.otel_env import complete
 from exporter.config.problems import Mistake, Problems, printable, quoted
@@ -66,8 +66,10 @@ def parse(text: str, environ: Mapping[str, str]) -> Config:
     if not isinstance(root.value, dict):
         problems.add("", "is not a mapping of settings", root.line)
         raise problems.error()
-    given = _read(root.value, problems)
-    accounts = _accounts(root.value, given, environ, problems)
+    reader = _Reader(environ, problems)
+    given = reader.settings(root.value)
+    base_url = given.get("gateway", {}).get("base_url", Gateway().base_url)
+    accounts = reader.accounts(root.value, base_url)
     complete(given, environ, problems)
     _check_together(given, accounts, problems)
     if problems:
@@ -95,99 +97,140 @@ def _shown(settings: dict[str, Setting], values: Struct) -> dict[str, Any]:
     return {key: value for key, value in shown.items() if value is not None}
 
 
-def _read(root: dict[str, Node], problems: Problems) -> Given:
-    """Every setting that the file gives, accounts left aside."""
-    _refuse_unknown(root, "", ("accounts", *SECTIONS, *SETTINGS[""]), problems)
-    top = {key: node for key, node in root.items() if key in SETTINGS[""]}
-    given = {"": _section(SETTINGS[""], top, "", problems)}
-    for name in SECTIONS:
-        node = root.get(name, _NOTHING)
-        if isinstance(node.value, dict):
-            _refuse_unknown(node.value, name, SETTINGS[name], problems)
-            given[name] = _section(SETTINGS[name], node.value, name, problems)
-        elif not (node.empty or node.refused):
-            known = ", ".join(SETTINGS[name])
-            problems.add(name, f"is not a mapping of settings ({known})", node.line)
-    return given
+class _Reader:
+    """Reads the tree of a file along the table of settings."""
 
+    def __init__(self, environ: Mapping[str, str], problems: Problems) -> None:
+        self._environ = environ
+        self._problems = problems
 
-def _section(
-    settings: Mapping[str, Setting], entries: dict[str, Node], path: str, problems: Problems
-) -> dict[str, Any]:
-    """The values of a section's settings, by field."""
-    values = {}
-    for key, setting in settings.items():
-        if key in entries:
-            for value in _value(setting.kind, entries[key], join(path, key), problems):
-                values[setting.field] = value
-    return values
+    def settings(self, root: dict[str, Node]) -> Given:
+        """Every setting that the file gives, accounts left aside."""
+        self._refuse_unknown(root, "", ("accounts", *SECTIONS, *SETTINGS[""]))
+        given = {"": self._section(SETTINGS[""], root, "")}
+        for name in SECTIONS:
+            node = root.get(name, _NOTHING)
+            if isinstance(node.value, dict):
+                self._refuse_unknown(node.value, name, SETTINGS[name])
+                given[name] = self._section(SETTINGS[name], node.value, name)
+            elif not (node.empty or node.refused):
+                known = ", ".join(SETTINGS[name])
+                self._problems.add(name, f"is not a mapping of settings ({known})", node.line)
+        return given
 
+    def accounts(self, root: dict[str, Node], base_url: str) -> tuple[Account, ...]:
+        """The accounts, each with a name of its own. `base_url` is for those that give none."""
+        node = root.get("accounts", _NOTHING)
+        if node.refused:
+            return ()
+        if node.empty or not isinstance(node.value, list) or not node.value:
+            state = "missing" if node.empty else "not a list" if node.value else "empty"
+            self._problems.add("accounts", f"is {state}; write accounts: [{_ENTRY}]", node.line)
+            return ()
+        accounts = []
+        names: dict[str, str] = {}
+        for index, item in enumerate(node.value):
+            path = f"accounts[{index}]"
+            values = self._account(item, path)
+            if "name" in values:
+                first = names.setdefault(values["name"], path)
+                if first != path:
+                    message = f"{quoted(values['name'])} is the name of {first} too"
+                    self._problems.add(f"{path}.name", message, item.line)
+                accounts.append(Account(**{"base_url": base_url} | values))
+        return tuple(accounts)
 
-def _value(kind: Kind | ListOf | MappingOf, node: Node, path: str, problems: Problems) -> list[Any]:
-    """The value of a setting, alone; nothing where it is left out or a problem is reported."""
-    if node.refused or (node.empty and not isinstance(kind, Kind)):
-        return []
-    match kind, node.value:
-        case ListOf(), list() as items:
-            found = [
-                _value(kind.item, item, f"{path}[{i}]", problems) for i, item in enumerate(items)
-            ]
-            return [tuple(value for values in found for value in values)]
-        case MappingOf(), dict() as entries:
-            return [_pairs(kind, entries, path, problems)]
-        case Kind(), str() as text:
-            if node.empty:
-                message = "has no value; write one, or leave the key out"
-            elif node.quoted and kind.bare:
-                message = f"is a text; take the quotes away ({kind.name})"
-            else:
-                try:
-                    return [kind.read(text)]
-                except Mistake as mistake:
-                    message = str(mistake)
-        case Kind(), value:
-            shape = "list" if isinstance(value, list) else "mapping"
-            message = f"is a {shape}; write {kind.name}"
-        case _:
-            message = f"is not {kind.name}"
-    problems.add(path, message, node.line)
-    return []
+    def _account(self, node: Node, path: str) -> dict[str, Any]:
+        """The values of one account, with exactly one source of its key."""
+        entries, add = node.value, self._problems.add
+        if not isinstance(entries, dict):
+            if not node.refused:
+                add(path, f"is not an account; write {_ENTRY}", node.line)
+            return {}
+        self._refuse_unknown(entries, path, ACCOUNT)
+        values = self._section(ACCOUNT, entries, path)
+        sources = entries.keys() & {"api_key_env", "api_key_file"}
+        if not sources and not any(map(_names_key, entries)):
+            add(path, "has no key; give api_key_env or api_key_file", node.line)
+        if len(sources) > 1:
+            add(path, "has both api_key_env and api_key_file; give one of them", node.line)
+        if "api_key_env" in values:
+            problem = _problem_of_variable(values["api_key_env"], self._environ)
+            if problem:
+                add(f"{path}.api_key_env", problem, entries["api_key_env"].line)
+        if "name" not in entries:
+            add(f"{path}.name", "is missing", node.line)
+        return values
 
+    def _section(
+        self, settings: Mapping[str, Setting], entries: dict[str, Node], path: str
+    ) -> dict[str, Any]:
+        """The values of a section's settings, by field."""
+        values: dict[str, Any] = {}
+        for key, setting in settings.items():
+            if key in entries:
+                self._put(values, setting.field, setting.kind, entries[key], join(path, key))
+        return values
 
-def _pairs(
-    kind: MappingOf, entries: dict[str, Node], path: str, problems: Problems
-) -> dict[str, Any]:
-    pairs: dict[str, Any] = {}
-    for key, node in entries.items():
+    def _put(self, into: dict[Any, Any], at: object, kind: AnyKind, node: Node, path: str) -> None:
+        """Put a value into `into`, unless it is left out or a problem is reported."""
+        value = node.value
+        if node.refused or (node.empty and not isinstance(kind, Kind)):
+            return
         try:
-            name = kind.key.read(key)
-            if name in pairs:
-                raise Mistake("is given twice")
+            if isinstance(kind, Kind):
+                into[at] = _scalar(kind, node)
+            elif isinstance(kind, ListOf) and isinstance(value, list):
+                items: dict[int, Any] = {}
+                for index, item in enumerate(value):
+                    self._put(items, index, kind.item, item, f"{path}[{index}]")
+                into[at] = tuple(items.values())
+            elif isinstance(kind, MappingOf) and isinstance(value, dict):
+                into[at] = self._pairs(kind, value, path)
+            else:
+                raise Mistake(f"is not {kind.name}")
         except Mistake as mistake:
-            problems.add(join(path, key), str(mistake), node.line)
-            continue
-        for value in _value(kind.item, node, join(path, key), problems):
-            pairs[name] = value
-    return pairs
+            self._problems.add(path, str(mistake), node.line)
+
+    def _pairs(self, kind: MappingOf, entries: dict[str, Node], path: str) -> dict[str, Any]:
+        pairs: dict[str, Any] = {}
+        for key, node in entries.items():
+            try:
+                name = kind.key.read(key)
+                if name in pairs:
+                    raise Mistake("is given twice")
+                self._put(pairs, name, kind.item, node, join(path, key))
+            except Mistake as mistake:
+                self._problems.add(join(path, key), str(mistake), node.line)
+        return pairs
+
+    def _refuse_unknown(self, entries: dict[str, Node], path: str, known: Iterable[str]) -> None:
+        """Report the keys that mean nothing, and what may have been meant."""
+        words = tuple(known)
+        for key, node in entries.items():
+            below = join(path, key)
+            if key in words:
+                continue
+            if _names_key(key):
+                message = KEY_IN_FILE
+            elif below in REMOVED:
+                message = REMOVED[below]
+            else:
+                close = None if self._problems.full else _closest(key, words)
+                hint = f"did you mean {close}?" if close else f"known are {', '.join(words)}"
+                message = f"is not a setting; {hint}"
+            self._problems.add(below, message, node.line)
 
 
-def _refuse_unknown(
-    entries: dict[str, Node], path: str, known: Iterable[str], problems: Problems
-) -> None:
-    """Report the keys that mean nothing, and what may have been meant."""
-    words = tuple(known)
-    for key, node in entries.items():
-        if key in words:
-            continue
-        below = join(path, key)
-        message = REMOVED.get(below, "")
-        if _names_key(key):
-            message = KEY_IN_FILE
-        elif not message:
-            close = None if problems.full else _closest(key, words)
-            hint = f"did you mean {close}?" if close else f"known are {', '.join(words)}"
-            message = f"is not a setting; {hint}"
-        problems.add(below, message, node.line)
+def _scalar(kind: Kind, node: Node) -> Any:
+    if not isinstance(node.value, str):
+        shape = "list" if isinstance(node.value, list) else "mapping"
+        raise Mistake(f"is a {shape}; write {kind.name}")
+    if node.empty:
+        raise Mistake("has no value; write one, or leave the key out")
+    if node.quoted and kind.bare:
+        raise Mistake(f"is a text; take the quotes away ({kind.name})")
+    return kind.read(node.value)
 
 
 def _closest(key: str, words: Iterable[str]) -> str | None:
@@ -201,69 +244,19 @@ def _names_key(key: str) -> bool:
     return key.lower().replace("-", "").replace("_", "") == "apikey"
 
 
-def _accounts(
-    root: dict[str, Node], given: Given, environ: Mapping[str, str], problems: Problems
-) -> tuple[Account, ...]:
-    """The accounts, each with a name of its own and one source of its key."""
-    node = root.get("accounts", _NOTHING)
-    if node.refused:
-        return ()
-    if node.empty or not isinstance(node.value, list) or not node.value:
-        state = "missing" if node.empty else "not a list" if node.value else "empty"
-        problems.add("accounts", f"is {state}; write accounts: [{_ENTRY}]", node.line)
-        return ()
-    base_url = given.get("gateway", {}).get("base_url", Gateway().base_url)
-    accounts = []
-    names: dict[str, str] = {}
-    for index, item in enumerate(node.value):
-        path = f"accounts[{index}]"
-        if isinstance(item.value, dict):
-            _refuse_unknown(item.value, path, ACCOUNT, problems)
-            values = _section(ACCOUNT, item.value, path, problems)
-            _check_key(item, values, path, environ, problems)
-            if "name" not in item.value:
-                problems.add(f"{path}.name", "is missing", item.line)
-            elif "name" in values:
-                first = names.setdefault(values["name"], path)
-                if first != path:
-                    message = f"{quoted(values['name'])} is the name of {first} too"
-                    problems.add(f"{path}.name", message, item.line)
-                accounts.append(Account(**{"base_url": base_url} | values))
-        elif not item.refused:
-            problems.add(path, f"is not an account; write {_ENTRY}", item.line)
-    return tuple(accounts)
-
-
-def _check_key(
-    account: Node,
-    values: dict[str, Any],
-    path: str,
-    environ: Mapping[str, str],
-    problems: Problems,
-) -> None:
-    """Exactly one of the two sources; and a variable holds a key that can be sent."""
-    assert isinstance(account.value, dict)
-    sources = account.value.keys() & {"api_key_env", "api_key_file"}
-    if not sources and not any(map(_names_key, account.value)):
-        problems.add(path, "has no key; give api_key_env or api_key_file", account.line)
-    if len(sources) > 1:
-        problems.add(path, "has both api_key_env and api_key_file; give one of them", account.line)
-    variable = values.get("api_key_env")
-    if variable is None:
-        return
-    key = environ.get(variable)
-    if key is None:
-        problem = "is not set"
-    elif not key.strip():
-        problem = "is empty"
-    elif not _SENDABLE.fullmatch(key.strip()):
-        problem = "does not hold a key: there are spaces or characters that a header cannot carry"
-    else:
-        return
+def _problem_of_variable(name: str, environ: Mapping[str, str]) -> str:
+    """Why a variable holds no key that can be sent; "" where it does."""
     # A key of another kind, pasted here by mistake, can look like a variable's name.
-    shown = f"variable {variable}" if _SHOWN_VARIABLE.fullmatch(variable) else "variable"
-    line = account.value["api_key_env"].line
-    problems.add(f"{path}.api_key_env", f"the environment {shown} {problem}", line)
+    shown = f"the environment variable {name if _SHOWN_VARIABLE.fullmatch(name) else ''}".rstrip()
+    if name not in environ:
+        return f"{shown} is not set"
+    key = environ[name].strip()
+    if not key:
+        return f"{shown} is empty"
+    if not _SENDABLE.fullmatch(key):
+        problem = "does not hold a key: there are spaces or characters that a header cannot carry"
+        return f"{shown} {problem}"
+    return ""
 
 
 def _check_together(given: Given, accounts: tuple[Account, ...], problems: Problems) -> None:

@@ -11,9 +11,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import yaml
+from msgspec import Struct
 
 from exporter.config.problems import Problems, printable
 from exporter.secrets import holds_key, looks_like_key
@@ -33,8 +33,7 @@ KEY_IN_FILE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(Struct, frozen=True):
     """A text, mapping or list. `line` is that of its key, where it has one.
 
     `refused`: a problem is already reported, so say no more.

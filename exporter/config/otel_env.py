@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+from msgspec import Struct
 
 from exporter.config.kinds import ATTRIBUTES, FLAG, HEADERS, URL, Kind, MappingOf
 from exporter.config.nodes import unwanted
@@ -23,8 +24,7 @@ METRICS_PATH = "/v1/metrics"
 _GRPC_DEFAULT = "http://localhost:4317"
 
 
-@dataclass(frozen=True, slots=True)
-class Variable:
+class Variable(Struct, frozen=True):
     """A variable, the most specific of its names first, and the setting that it stands in for.
 
     `convert` makes the text of the setting of the variable's, and may raise Mistake.

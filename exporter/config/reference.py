@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from exporter.config.kinds import Kind, ListOf, MappingOf
+from exporter.config.kinds import AnyKind, ListOf, MappingOf
 from exporter.config.otel_env import VARIABLES
 from exporter.config.settings import ACCOUNT, SECTIONS, SETTINGS, Setting
 from exporter.config.types import Account
@@ -99,7 +99,7 @@ def _property(setting: Setting) -> Schema:
     return described if default is None else described | {"default": default}
 
 
-def schema_of(kind: Kind | ListOf | MappingOf) -> Schema:
+def schema_of(kind: AnyKind) -> Schema:
     """What an editor accepts for a value: texts may look like numbers or switches."""
     if isinstance(kind, ListOf):
         return {"type": ["array", "null"], "items": schema_of(kind.item)}

@@ -2,46 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
-import msgspec
+from msgspec import NODEFAULT, Struct
 from msgspec.structs import fields
 
-from exporter.config.kinds import Kind, ListOf, MappingOf
+from exporter.config.kinds import AnyKind
 from exporter.config.types import Account, Config
 
 Given = dict[str, dict[str, Any]]
 """The values that are given, by section and field; those at the top in section ""."""
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(Struct, frozen=True):
     """One setting. `field` is its name in the type, and `default` its value there, if any."""
 
     key: str
     field: str
-    kind: Kind | ListOf | MappingOf
+    kind: AnyKind
     about: str
     default: Any
 
 
-def settings_of(struct: type[msgspec.Struct]) -> dict[str, Setting]:
+def settings_of(struct: type[Struct]) -> dict[str, Setting]:
     """The settings among the fields of a type, by their key in the file."""
     settings = {}
     for one in fields(struct):
         match getattr(one.type, "__metadata__", ()):
             case (kind, about):
-                made = one.default_factory is not msgspec.NODEFAULT
+                made = one.default_factory is not NODEFAULT
                 default = one.default_factory() if made else one.default
                 settings[one.encode_name] = Setting(one.encode_name, one.name, kind, about, default)
     return settings
 
 
-SECTIONS: dict[str, type[msgspec.Struct]] = {
+SECTIONS: dict[str, type[Struct]] = {
     one.name: one.type
     for one in fields(Config)
-    if isinstance(one.type, type) and issubclass(one.type, msgspec.Struct)
+    if isinstance(one.type, type) and issubclass(one.type, Struct)
 }
 SETTINGS = {name: settings_of(struct) for name, struct in SECTIONS.items()} | {
     "": settings_of(Config)

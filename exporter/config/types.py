@@ -5,8 +5,6 @@ the document and the schema of it. A field is `Annotated` with the kind of its v
 means; a field that is not cannot be set in the file. Durations are in seconds.
 """
 
-from __future__ import annotations
-
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -19,11 +17,16 @@ from exporter.secrets import Secret
 
 __all__ = ["Listen", "UsageStart"]
 
-_INTERVAL = duration("100ms", "7d")
-_TIMEOUT = duration("100ms", "10m")
-_AMOUNT = number(0.0, 100_000.0)
-_RATIO = number(0.001, 1.0)
-_MINUTES = whole(1, 10_000)
+Interval = Annotated[float, duration("100ms", "7d")]
+Timeout = Annotated[float, duration("100ms", "10m")]
+Flag = Annotated[bool, kinds.FLAG]
+Url = Annotated[str, kinds.URL]
+FilePath = Annotated[Path | None, kinds.FILE]
+PemPath = Annotated[Path | None, kinds.PEM]
+Address = Annotated[Listen | None, kinds.LISTEN]
+Amount = Annotated[float, number(0.0, 100_000.0)]
+Ratio = Annotated[float, number(0.001, 1.0)]
+Minutes = Annotated[int, whole(1, 10_000)]
 
 
 class UsageMode(StrEnum):
@@ -54,31 +57,26 @@ class Account(Struct, frozen=True):
     name: Annotated[
         str, kinds.ACCOUNT_NAME, "Becomes `bytespike.account.name`; no two accounts share one."
     ]
-    base_url: Annotated[
-        str, kinds.URL, "Another gateway for this account; `gateway.base_url` where left out."
-    ]
+    base_url: Annotated[Url, "Another gateway for this account; `gateway.base_url` where left out."]
     api_key_env: Annotated[
         str | None, kinds.VARIABLE, "The variable that holds the account's key."
     ] = None
     api_key_file: Annotated[
-        Path | None,
-        kinds.FILE,
-        "The file that holds the account's key; read again when it changes.",
+        FilePath, "The file that holds the account's key; read again when it changes."
     ] = None
 
 
 class Gateway(Struct, frozen=True):
     """How the gateway is asked."""
 
-    timeout: Annotated[float, _TIMEOUT, "The longest that one request may take."] = 10.0
+    timeout: Annotated[Timeout, "The longest that one request may take."] = 10.0
     max_requests_per_minute: Annotated[
         int,
         whole(1, 100_000),
         "Request budget of each account; the gateway allows about 600.",
     ] = 300
     base_url: Annotated[
-        str,
-        kinds.URL,
+        Url,
         "The gateway, without `/api/v1/me`. Plain http to another machine sends keys in clear and "
         "is warned about.",
     ] = "https://llm.bytespike.ai"
@@ -87,18 +85,16 @@ class Gateway(Struct, frozen=True):
 class Poll(Struct, frozen=True):
     """How often, each with ±10 % jitter. More polls than the request budget allows come late."""
 
-    account: Annotated[float, _INTERVAL, "Between two polls of `/me/account`."] = 60.0
-    usage: Annotated[float, _INTERVAL, "Between two polls of `/me/usage`."] = 60.0
-    transactions: Annotated[
-        float, _INTERVAL, "Between two polls of `/me/billing/transactions`."
-    ] = 300.0
+    account: Annotated[Interval, "Between two polls of `/me/account`."] = 60.0
+    usage: Annotated[Interval, "Between two polls of `/me/usage`."] = 60.0
+    transactions: Annotated[Interval, "Between two polls of `/me/billing/transactions`."] = 300.0
     account_relaxed: float = 600.0  # goes with its last use; no setting any more
 
 
 class Usage(Struct, frozen=True):
     """How usage is read and counted."""
 
-    enabled: Annotated[bool, kinds.FLAG, "Whether usage is polled."] = True
+    enabled: Annotated[Flag, "Whether usage is polled."] = True
     mode: Annotated[
         UsageMode,
         enum(UsageMode),
@@ -128,7 +124,7 @@ class Usage(Struct, frozen=True):
 class Transactions(Struct, frozen=True):
     """How wallet movements are read."""
 
-    enabled: Annotated[bool, kinds.FLAG, "Whether transactions are polled."] = True
+    enabled: Annotated[Flag, "Whether transactions are polled."] = True
 
 
 class Runway(Struct, frozen=True):
@@ -161,15 +157,11 @@ class Otlp(Struct, frozen=True):
     compression: Annotated[Compression, enum(Compression), "How requests are compressed."] = (
         Compression.GZIP
     )
-    interval: Annotated[float, _INTERVAL, "Between two exports."] = 30.0
-    timeout: Annotated[float, _TIMEOUT, "The longest that one export may take."] = 10.0
-    certificate: Annotated[
-        Path | None, kinds.PEM, "Trusted to sign the receiver's certificate."
-    ] = None
-    client_certificate: Annotated[
-        Path | None, kinds.PEM, "Shown to the receiver; needs `client_key`."
-    ] = None
-    client_key: Annotated[Path | None, kinds.PEM, "The key of `client_certificate`."] = None
+    interval: Annotated[Interval, "Between two exports."] = 30.0
+    timeout: Annotated[Timeout, "The longest that one export may take."] = 10.0
+    certificate: Annotated[PemPath, "Trusted to sign the receiver's certificate."] = None
+    client_certificate: Annotated[PemPath, "Shown to the receiver; needs `client_key`."] = None
+    client_key: Annotated[PemPath, "The key of `client_certificate`."] = None
 
 
 class State(Struct, frozen=True):
@@ -183,9 +175,9 @@ class State(Struct, frozen=True):
 class Http(Struct, frozen=True):
     """The status page, `/livez`, `/readyz` and `/metrics`."""
 
-    listen: Annotated[
-        Listen | None, kinds.LISTEN, 'Where they are served; `""` turns them off.'
-    ] = field(default_factory=lambda: Listen("127.0.0.1", 9464))
+    listen: Annotated[Address, 'Where they are served; `""` turns them off.'] = field(
+        default_factory=lambda: Listen("127.0.0.1", 9464)
+    )
     allow_hosts: Annotated[
         tuple[str, ...],
         kinds.HOSTS,
@@ -206,9 +198,7 @@ class Tap(Struct, frozen=True):
     """What is read off the applications' own traffic; off by default: [tap.md](tap.md)."""
 
     listen: Annotated[
-        Listen | None,
-        kinds.LISTEN,
-        "Where observations come in as datagrams (UDP), from the hook and from proxies.",
+        Address, "Where observations come in as datagrams (UDP), from the hook and from proxies."
     ] = None
     account: Annotated[
         str | None,
@@ -231,8 +221,7 @@ class Webhook(Struct, frozen=True):
         "/hooks/bytespike"
     )
     secret_file: Annotated[
-        Path | None,
-        kinds.FILE,
+        FilePath,
         "The secret that signs deliveries, alone on one line; read again when it changes. "
         "Without it there is no webhook.",
     ] = None
@@ -250,46 +239,22 @@ class Webhook(Struct, frozen=True):
 class Thresholds(Struct, frozen=True, rename="camel"):
     """What the page calls low, with the names and defaults of the alerts' thresholds.yaml."""
 
-    balance_floor_usd: Annotated[
-        float, _AMOUNT, "A balance under it pages, whatever the account's own threshold."
-    ] = 10.0
-    runway_warning_hours: Annotated[
-        float, _AMOUNT, "How long the balance lasts at the present spend rate."
-    ] = 24.0
-    runway_critical_hours: Annotated[float, _AMOUNT, "The same, to be woken for."] = 4.0
-    spend_spike_factor: Annotated[
-        float, _AMOUNT, "Spend of the last hour, as a multiple of its mean over a day."
-    ] = 4.0
-    spend_spike_minimum_usd_per_hour: Annotated[
-        float, _AMOUNT, "Less than this an hour is no spike, whatever it was before."
-    ] = 1.0
-    organization_balance_usd: Annotated[
-        float, _AMOUNT, "What is left in the organization's wallet."
-    ] = 50.0
-    rate_limit_remaining_ratio: Annotated[
-        float, _RATIO, "What is left of a key's rolling spend window, 1 = all."
-    ] = 0.1
-    key_quota_remaining_usd: Annotated[float, _AMOUNT, "Left of a key's lifetime cap."] = 5.0
-    model_quota_utilization_ratio: Annotated[
-        float, _RATIO, "What is spent of a model's cap, 1 = all."
-    ] = 0.9
-    refused_calls_ratio: Annotated[
-        float, _RATIO, "Share of a key's calls that the gateway refuses, 1 = all."
-    ] = 0.05
-    observations_rejected_ratio: Annotated[
-        float, _RATIO, "Share of what a tap is told that it cannot use, 1 = all."
-    ] = 0.1
-    webhook_unverified: Annotated[
-        float, _AMOUNT, "Deliveries of 6 h that cannot be verified, while none can."
-    ] = 2.0
-    ledger_drift_usd: Annotated[float, _AMOUNT, "Wallet and counted usage apart, either way."] = 1.0
-    stale_minutes: Annotated[int, _MINUTES, "Since an endpoint's last success."] = 20
-    silent_minutes: Annotated[int, _MINUTES, "Nothing heard of an account, or of any exporter."] = (
-        15
-    )
-    export_failure_ratio: Annotated[
-        float, _RATIO, "Share of OTLP exports that fail or lose points, 1 = all."
-    ] = 0.5
+    balance_floor_usd: Annotated[Amount, "A balance under it pages, always."] = 10.0
+    runway_warning_hours: Annotated[Amount, "How long the balance lasts at this spend."] = 24.0
+    runway_critical_hours: Annotated[Amount, "The same, to be woken for."] = 4.0
+    spend_spike_factor: Annotated[Amount, "Spend of the last hour over its mean of a day."] = 4.0
+    spend_spike_minimum_usd_per_hour: Annotated[Amount, "Less is no spike."] = 1.0
+    organization_balance_usd: Annotated[Amount, "Left in the organization's wallet."] = 50.0
+    rate_limit_remaining_ratio: Annotated[Ratio, "Left of a key's spend window, 1 = all."] = 0.1
+    key_quota_remaining_usd: Annotated[Amount, "Left of a key's lifetime cap."] = 5.0
+    model_quota_utilization_ratio: Annotated[Ratio, "Spent of a model's cap, 1 = all."] = 0.9
+    refused_calls_ratio: Annotated[Ratio, "Refused share of a key's calls, 1 = all."] = 0.05
+    observations_rejected_ratio: Annotated[Ratio, "Unusable share of observations, 1 = all."] = 0.1
+    webhook_unverified: Annotated[Amount, "Deliveries of 6 h, none of them verified."] = 2.0
+    ledger_drift_usd: Annotated[Amount, "Wallet and counted usage apart, either way."] = 1.0
+    stale_minutes: Annotated[Minutes, "Since an endpoint's last success."] = 20
+    silent_minutes: Annotated[Minutes, "Nothing heard of an account, or of any exporter."] = 15
+    export_failure_ratio: Annotated[Ratio, "Share of failed OTLP exports, 1 = all."] = 0.5
 
 
 class Log(Struct, frozen=True):

@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from exporter.config.problems import Mistake, quoted
 from exporter.secrets import Secret
@@ -29,7 +30,7 @@ _WHOLE = r"(0|[1-9][0-9_]{0,14})(\.0+)?([eE]\+?[0-9]{1,2})?"
 _LABEL = "[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _NAME = rf"{_LABEL}(\.{_LABEL})*\.?"
 _V6 = r"\[[0-9A-Fa-f:.]+\]"
-_FRAMING = ("content-type", "content-encoding", "content-length", "transfer-encoding")
+_FRAMING = "(?i:content-(type|encoding|length)|transfer-encoding)"
 _HEADER_NAME = "[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}"
 
 
@@ -199,6 +200,17 @@ def enum(kind: type[StrEnum]) -> Kind:
     return one_of(*(str(word) for word in kind), convert=kind)
 
 
+def _or_none(kind: Kind, none: object = None) -> Kind:
+    """The same, or "" for none of it."""
+    return replace(
+        kind,
+        name=f'{kind.name}, or "" for none',
+        pattern=f"({kind.pattern})?",
+        convert=lambda text: kind.convert(text) if text else none,
+        empty="",
+    )
+
+
 def _start(text: str) -> UsageStart:
     if text == "now":
         return UsageStart()
@@ -221,9 +233,7 @@ def _host(text: str) -> str:
     return text.lower()
 
 
-def _listen(text: str) -> Listen | None:
-    if not text:
-        return None
+def _listen(text: str) -> Listen:
     host, _, port = text.rpartition(":")
     _host(host)
     return Listen(host.strip("[]"), _within(int, 0, 65_535)(port))
@@ -247,12 +257,6 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _header(name: str) -> str:
-    if name.lower() in _FRAMING:
-        raise ValueError
-    return name.lower()
-
-
 def _pem(text: str) -> Path:
     """The path of a PEM file that can be read now."""
     path = Path(text)
@@ -269,48 +273,31 @@ def _pem(text: str) -> Path:
     return path
 
 
-_URL_FORM = (
-    rf"[Hh][Tt][Tt][Pp][Ss]?://({_NAME}|{_V6})(:[0-9]{{1,5}})?(/[A-Za-z0-9_.~!$&'()*+,;=:%/-]*)?"
-)
-_URL_HINTS = (
-    (
-        r"[a-zA-Z]+://[^/]*@[\s\S]*",
-        "holds a user name or password, which a URL must not; leave it out",
-    ),
-    (
-        r"https?://[^?#]*[?#][\s\S]*",
-        "has a query or fragment, which would end up in logs; leave it out",
-    ),
-)
+_URL = rf"[Hh][Tt][Tt][Pp][Ss]?://({_NAME}|{_V6})(:[0-9]{{1,5}})?(/[A-Za-z0-9_.~!$&'()*+,;=:%/-]*)?"
 _FLAGS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _FLAG = "|".join(f"{word}|{word.upper()}|{word.capitalize()}" for word in _FLAGS)
 
-FLAG = Kind(
-    "true or false",
-    _FLAG,
-    lambda text: _FLAGS[text.lower()],
-    bool,
-    bare=True,
-)
+FLAG = Kind("true or false", _FLAG, lambda text: _FLAGS[text.lower()], bool, bare=True)
 URL = Kind(
     "an http or https URL, such as https://gateway.example:8443",
-    _URL_FORM,
+    _URL,
     _url,
-    hints=_URL_HINTS,
+    hints=(
+        (r"[a-zA-Z]+://[^/]*@[\s\S]*", "holds a user name or password; leave it out"),
+        (
+            r"https?://[^?#]*[?#][\s\S]*",
+            "has a query or fragment, which logs would show; leave it out",
+        ),
+    ),
     quote=False,
 )
-ENDPOINT = Kind(
-    'an http or https URL, such as http://localhost:4318, or "" for none',
-    f"({_URL_FORM})?",
-    lambda text: _url(text) if text else "",
-    hints=_URL_HINTS,
-    quote=False,
-)
-LISTEN = Kind(
-    'an address such as 127.0.0.1:9464, or 0.0.0.0:9464 for every network, or "" for none',
-    f"(({_NAME}|{_V6}):[0-9]{{1,5}})?",
-    _listen,
-    empty="",
+ENDPOINT = _or_none(URL, "")
+LISTEN = _or_none(
+    Kind(
+        "an address such as 127.0.0.1:9464, or 0.0.0.0:9464 for every network",
+        f"({_NAME}|{_V6}):[0-9]{{1,5}}",
+        _listen,
+    )
 )
 HOST = Kind("the name or address of a host, without a port", f"{_NAME}|{_V6}", _host)
 START = Kind(
@@ -335,12 +322,7 @@ VARIABLE = Kind(
     quote=False,
 )
 ACCOUNT_NAME = Kind("a name of 1 to 100 characters without space around it", r"\S(.{0,98}\S)?")
-ACCOUNT_OR_NONE = Kind(
-    'the name of an account, or ""',
-    rf"({ACCOUNT_NAME.pattern})?",
-    lambda text: text or None,
-    empty="",
-)
+ACCOUNT_OR_NONE = _or_none(ACCOUNT_NAME)
 HOSTS = ListOf("a list of host names", HOST)
 HEADER_NAME = Kind("the name of a header", _HEADER_NAME)
 PAGE_PATHS = ("/metrics", "/livez", "/readyz")
@@ -354,7 +336,8 @@ HEADERS = MappingOf(
     Kind(
         "the name of a header that may be added",
         _HEADER_NAME,
-        _header,
+        str.lower,
+        hints=((_FRAMING, "is not the name of a header that may be added"),),
         quote=False,
     ),
     Kind(

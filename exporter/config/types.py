@@ -71,9 +71,7 @@ class Gateway(Struct, frozen=True):
 
     timeout: Annotated[Timeout, "The longest that one request may take."] = 10.0
     max_requests_per_minute: Annotated[
-        int,
-        whole(1, 100_000),
-        "Request budget of each account; the gateway allows about 600.",
+        int, whole(1, 100_000), "Request budget of each account; the gateway allows about 600."
     ] = 300
     base_url: Annotated[
         Url,

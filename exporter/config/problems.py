@@ -9,6 +9,7 @@ from exporter.secrets import redact
 
 _LIMIT = 100
 _LONGEST_QUOTE = 40
+_LONGEST_SEARCHED = 400  # the pattern below takes the square of a text's length
 _OPAQUE = re.compile(r"(?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{20,}")
 
 
@@ -28,7 +29,7 @@ def quoted(text: str) -> str:
 
     A long word with digits in it may be a credential that was put in the wrong place.
     """
-    shown = _OPAQUE.sub("…", printable(text))
+    shown = _OPAQUE.sub("…", printable(text)[:_LONGEST_SEARCHED])
     return f'"{shown if len(shown) <= _LONGEST_QUOTE else shown[:_LONGEST_QUOTE] + "…"}"'
 
 

@@ -7,7 +7,7 @@ import yaml
 
 from exporter.config import nodes
 from exporter.config.load import load, parse
-from exporter.config.problems import Problems
+from exporter.config.problems import Problems, quoted
 from exporter.errors import ConfigError
 
 BAD = sorted((Path(__file__).parent / "bad").glob("*.yaml"))
@@ -128,3 +128,7 @@ def test_a_syntax_error_does_not_quote_the_file(
     (line,) = problems_of(text)
     assert line.startswith("configuration: is not YAML: ")
     assert "SECRETMARK" not in line
+
+
+def test_a_long_text_is_quoted_without_searching_all_of_it() -> None:
+    assert len(quoted("a-" * 500_000)) < 50

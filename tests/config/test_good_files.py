@@ -7,29 +7,11 @@ import pytest
 import yaml
 from msgspec.structs import replace
 
+from exporter.config import types
 from exporter.config.load import describe, load, parse
 from exporter.config.reference import markdown
 from exporter.config.settings import SETTINGS
-from exporter.config.types import (
-    Account,
-    Compression,
-    Config,
-    Gateway,
-    Http,
-    Listen,
-    Otlp,
-    Poll,
-    Protocol,
-    Runway,
-    State,
-    Tap,
-    Thresholds,
-    Transactions,
-    Usage,
-    UsageMode,
-    UsageStart,
-    Webhook,
-)
+from exporter.config.types import Account, Config, Listen, UsageStart
 from exporter.secrets import Secret
 
 ROOT = Path(__file__).parents[2]
@@ -101,38 +83,37 @@ def test_every_setting_reaches_its_place() -> None:
             Account("no", gateway, api_key_env="BYTESPIKE_API_KEY"),
             Account("2", "https://[::1]:9", api_key_file=PEM),
         ),
-        gateway=Gateway(0.25, 7, gateway),
-        poll=Poll(1.0, 120.0, 10_800.0),
-        usage=Usage(
+        gateway=types.Gateway(0.25, 7, gateway),
+        poll=types.Poll(1.0, 120.0, 10_800.0),
+        usage=types.Usage(
             enabled=False,
-            mode=UsageMode.ROLLUP,
+            mode=types.UsageMode.ROLLUP,
             start=UsageStart(at=1_777_593_600.0),
             settle_window=259_200.0,
             credits_per_usd=1_000_000,
             max_series=1000,
         ),
-        transactions=Transactions(enabled=False),
-        runway=Runway(window=3600.0),
-        otlp=Otlp(
-            protocol=Protocol.GRPC,
+        transactions=types.Transactions(enabled=False),
+        runway=types.Runway(window=3600.0),
+        otlp=types.Otlp(
+            protocol=types.Protocol.GRPC,
             endpoint="https://otlp.example:4317",
             headers={"x-team": Secret("17"), "authorization": Secret("Bearer abc")},
-            compression=Compression.NONE,
+            compression=types.Compression.NONE,
             interval=1.0,
             timeout=2.0,
             certificate=PEM,
             client_certificate=PEM,
             client_key=PEM,
         ),
-        state=State(path=Path("/var/lib/state.db")),
-        http=Http(listen=Listen("::1", 0), allow_hosts=("spike.example", "::2")),
-        tap=Tap(listen=Listen("127.0.0.1", 8789), account="2"),
-        thresholds=Thresholds(2.5, stale_minutes=30, refused_calls_ratio=0.05),
-        webhook=Webhook("/in", PEM, "X-Signature"),
-        log=config.log,
+        state=types.State(path=Path("/var/lib/state.db")),
+        http=types.Http(listen=Listen("::1", 0), allow_hosts=("spike.example", "::2")),
+        tap=types.Tap(listen=Listen("127.0.0.1", 8789), account="2"),
+        thresholds=types.Thresholds(2.5, stale_minutes=30, refused_calls_ratio=0.05),
+        webhook=types.Webhook("/in", PEM, "X-Signature"),
+        log=types.Log("debug", "json"),
         resource_attributes={"deployment.environment": "yes", "team": "Grün"},
     )
-    assert (config.log.level, config.log.format) == ("debug", "json")
 
 
 def test_a_section_with_nothing_in_it_leaves_everything_out() -> None:
@@ -234,5 +215,5 @@ def test_a_file_may_hold_json() -> None:
     for text in (json.dumps(tree), json.dumps(tree, indent="\t", ensure_ascii=False)):
         config = parse(text, ENVIRON)
         assert config.accounts[0].name == "prod 🚀"
-        assert config.usage == Usage(enabled=False, max_series=7)
+        assert config.usage == types.Usage(enabled=False, max_series=7)
         assert config.thresholds.balance_floor_usd == 0.5

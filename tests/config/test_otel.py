@@ -126,11 +126,7 @@ def test_resource_attributes_come_from_variables_service_name_and_file() -> None
         ),
         (METRICS + "CERTIFICATE", "no/ca.pem", '"no/ca.pem" is not a file'),
         (GENERAL + "HEADERS", "a=1,SECRET-MARK", "member 2 is not name=value"),
-        (
-            GENERAL + "HEADERS",
-            "authorization=SECRET-MARK%0A",
-            "member 1 is not name=value",
-        ),
+        (GENERAL + "HEADERS", "authorization=SECRET-MARK%0A", "member 1 is not name=value"),
         ("OTEL_RESOURCE_ATTRIBUTES", "a=", "member 1 is not a text of 1 to 1000 characters"),
         ("OTEL_SERVICE_NAME", "a\udcff", "holds a control character or is not UTF-8"),
     ],

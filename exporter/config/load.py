@@ -88,7 +88,9 @@ def describe(config: Config) -> str:
     tree: dict[str, Any] = {"accounts": [_shown(ACCOUNT, account) for account in config.accounts]}
     tree |= {name: _shown(SETTINGS[name], getattr(config, name)) for name in SECTIONS}
     tree |= _shown(SETTINGS[""], config)
-    text: str = yaml.safe_dump(tree, allow_unicode=True, sort_keys=False, width=10_000)
+    text: str = yaml.safe_dump(
+        tree, allow_unicode=True, default_flow_style=None, sort_keys=False, width=10_000
+    )
     return redact(text)
 
 

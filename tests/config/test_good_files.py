@@ -191,7 +191,7 @@ def test_the_description_reads_back_as_the_same_configuration() -> None:
 
 def test_the_description_hides_headers() -> None:
     shown = describe(with_settings("otlp: {headers: {authorization: SECRET-MARK}}\n"))
-    assert "  headers:\n    authorization: (hidden)\n" in shown
+    assert "  headers: {authorization: (hidden)}\n" in shown
     assert "SECRET-MARK" not in shown
 
 

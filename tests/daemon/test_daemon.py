@@ -175,5 +175,5 @@ async def test_debugging_shows_the_settings_in_force_without_secrets(
         config: Config = replace(live.config, warnings=("otlp: is odd",))
         await Daemon(config, live.environ).once()
         assert said(caplog, "otlp: is odd")
-        assert said(caplog, "  - name: prod")
+        assert said(caplog, "name: prod")
         assert live.simulator.api_key not in caplog.text

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import socket
 import tempfile
 from pathlib import Path
 
-from bytespike_simulator.app import Simulator
-from bytespike_simulator.options import Options
-from bytespike_simulator.server import running
+from bytespike_simulator import Options, Simulator, running
 from exporter.config.types import (
     Account,
     Config,
@@ -32,7 +29,6 @@ from exporter.secrets import Secret
 
 _KEY = "BYTESPIKE_DEMO_KEY"
 _HISTORY = 86_400.0
-_TICK = 0.5
 _USUAL = Listen("127.0.0.1", 9464)
 
 
@@ -45,15 +41,13 @@ async def demo(listen: Listen | None, otlp: str) -> int:
             config = _config(url, Path(directory), listen or _address(), otlp)
             daemon = Daemon(config, {_KEY: simulator.api_key})
             daemon.install_signals()
-            traffic = asyncio.create_task(_live(simulator))
+            traffic = asyncio.create_task(simulator.live())
             try:
                 await daemon.run(
                     lambda: print(_introduction(daemon, simulator.api_key, url, otlp), flush=True)
                 )
             finally:
                 traffic.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await traffic
     return 0
 
 
@@ -61,7 +55,7 @@ def _config(url: str, directory: Path, listen: Listen, otlp: str) -> Config:
     return Config(
         accounts=(Account("demo", url, api_key_env=_KEY),),
         gateway=Gateway(base_url=url, max_requests_per_minute=6000),
-        poll=Poll(account=2.0, usage=2.0, transactions=10.0, account_relaxed=4.0),
+        poll=Poll(account=2.0, usage=2.0, transactions=10.0),
         usage=Usage(start=UsageStart(back=_HISTORY)),
         runway=Runway(window=3600.0),
         otlp=Otlp(endpoint=otlp, interval=5.0),
@@ -71,17 +65,10 @@ def _config(url: str, directory: Path, listen: Listen, otlp: str) -> Config:
     )
 
 
-async def _live(simulator: Simulator) -> None:
-    """Let traffic arrive as time goes by."""
-    while True:
-        simulator.world.advance(simulator.clock.now())
-        await asyncio.sleep(_TICK)
-
-
 def _stay_here() -> None:
-    """A proxy that the environment names knows nothing of what runs here."""
-    before = os.environ.get("NO_PROXY") or os.environ.get("no_proxy")
-    os.environ["NO_PROXY"] = os.environ["no_proxy"] = ",".join(filter(None, (before, "127.0.0.1")))
+    """Forget the proxies that the environment names: they know nothing of what runs here."""
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        del os.environ[name]
 
 
 def _address() -> Listen:

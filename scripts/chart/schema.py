@@ -26,6 +26,7 @@ from scripts.chart.parts import (
     PORT,
     PROBE,
     QUANTITY,
+    REMOVED,
     RESOURCES,
     SECRET_KEY,
     SOME_TEXT,
@@ -37,6 +38,7 @@ from scripts.chart.parts import (
     matching,
     monitor,
     one_of,
+    properties,
     struct,
     whole,
 )
@@ -135,9 +137,10 @@ def _alerts() -> Schema:
     return struct({"runbookUrl": URL, "thresholds": struct(thresholds)})
 
 
-def _tap(more: Schema | None = None) -> Schema:
-    own: Schema = {"enabled": FLAG, "proxy": FLAG, "port": PORT, "proxyPort": PORT}
-    return struct(own | (more or {}))
+def _tap(more: Schema) -> Schema:
+    nginx = struct({"enabled": FLAG, "port": PORT, "image": IMAGE, "resources": RESOURCES})
+    removed: Schema = dict.fromkeys(("proxy", "proxyPort"), REMOVED)
+    return struct({"enabled": FLAG, "port": PORT, "nginx": nginx} | removed | more)
 
 
 def _webhook() -> Schema:
@@ -160,9 +163,11 @@ def _dashboards() -> Schema:
 
 
 def _shared() -> Schema:
+    config = configuration()
+    properties(config, "poll")["account_relaxed"] = REMOVED
     return {
         "image": IMAGE,
-        "config": configuration(),
+        "config": config,
         "port": PORT,
         "listenAddress": SOME_TEXT,
         "resources": RESOURCES,
@@ -184,7 +189,7 @@ def exporter_values() -> Schema:
         "imagePullSecrets": items(struct({"name": NAME}, "name")),
         "accounts": _accounts(),
         "otlpHeaders": struct({"existingSecret": NAME_OR_EMPTY, "key": SECRET_KEY}),
-        "tap": _tap({"account": TEXT, "allowHosts": items(SOME_TEXT)}),
+        "tap": _tap({"account": TEXT, "allowHosts": REMOVED}),
         "webhook": _webhook(),
         "replicaCount": whole(0),
         "strategy": one_of("Recreate", "RollingUpdate"),
@@ -192,7 +197,7 @@ def exporter_values() -> Schema:
         "podSecurityContext": OPEN,
         "securityContext": OPEN,
         "serviceAccount": struct({"create": FLAG, "name": NAME_OR_EMPTY, "annotations": TEXTS}),
-        "service": struct({"enabled": FLAG, "annotations": TEXTS}),
+        "service": struct({"enabled": FLAG, "annotations": TEXTS, "allowHosts": items(SOME_TEXT)}),
         "terminationGracePeriodSeconds": whole(11),  # the exporter may take 10 to end
         "readinessProbe": PROBE,
         "networkPolicy": _network_policy(),
@@ -218,7 +223,7 @@ def sidecar_values() -> Schema:
     return _shared() | {
         "accountName": ACCOUNT_NAME,
         "existingSecret": struct({"name": NAME, "key": SECRET_KEY}, "name", "key"),
-        "tap": _tap(),
+        "tap": _tap({}),
         "configMapName": NAME_OR_EMPTY,
     }
 

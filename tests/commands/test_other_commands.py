@@ -42,8 +42,8 @@ class Demo(Peer):
 
 
 def test_the_demo_prints_where_to_look_and_shows_money(tmp_path: Path) -> None:
-    unreachable = {"HTTP_PROXY": "http://127.0.0.1:9", "ALL_PROXY": "http://127.0.0.1:9"}
-    with Demo(tmp_path, "--listen", "127.0.0.1:0", **unreachable) as demo:
+    proxies = {"HTTP_PROXY": "http://127.0.0.1:9", "all_proxy": "socks5://x:9", "NO_PROXY": "[::1]"}
+    with Demo(tmp_path, "--listen", "127.0.0.1:0", **proxies) as demo:
 
         def shown() -> bool:
             return "Spend" in httpx.get(f"{demo.url}/", trust_env=False).text

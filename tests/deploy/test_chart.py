@@ -138,13 +138,22 @@ def test_tap_and_webhook_arrive_in_the_configuration() -> None:
     config = load(configurations(rendered()["exporter-tap"])[0])
     assert config.tap.listen == Listen("0.0.0.0", 9789)
     assert config.tap.account == "prod"
-    assert config.tap.proxy.listen == Listen("0.0.0.0", 9788)
     assert config.webhook.path == "/hooks/money"
     assert config.webhook.signature_header == "X-Signature"
     datagrams = load(configurations(rendered()["exporter-datagrams"])[0])
     assert datagrams.tap.listen == Listen("::", 8789)
-    assert datagrams.tap.proxy.listen is None
     assert load(configurations(with_values())[0]).tap == Tap()
+
+
+def test_the_page_answers_under_the_names_of_the_service() -> None:
+    found = rendered()["exporter-everything"]
+    name = service(found, "exporter")["metadata"]["name"]
+    short = f"{name}.monitoring"
+    http = load(configurations(found)[0]).http
+    names = (name, short, f"{short}.svc", f"{short}.svc.cluster.local", "status.example.org")
+    assert http.allow_hosts == names
+    without = with_values(service={"enabled": False})
+    assert load(configurations(without)[0]).http.allow_hosts == ()
 
 
 def test_the_webhooks_secret_is_where_the_configuration_looks_for_it() -> None:
@@ -178,8 +187,8 @@ def test_the_taps_service_leads_to_ports_of_the_pod(scenario: str, names: int) -
     found = rendered()[f"exporter-{scenario}"]
     spec = service(found, "tap")["spec"]
     deployment = kind(found, "Deployment")
-    (container,) = our_containers(deployment["spec"]["template"]["spec"])
-    ports = {port["name"]: port for port in container["ports"]}
+    pod = deployment["spec"]["template"]["spec"]
+    ports = {port["name"]: port for one in pod["containers"] for port in one["ports"]}
     assert len(spec["ports"]) == names == len(ports) - 1
     for port in spec["ports"]:
         target = ports[port["targetPort"]]

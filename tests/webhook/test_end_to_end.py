@@ -11,8 +11,8 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
+from bytespike_simulator.account import LOW_BALANCE, PAYMENT
 from bytespike_simulator.wallet import CREDITS
-from bytespike_simulator.world import LOW_BALANCE, PAYMENT
 from exporter.config.types import Http, Listen, Poll, Webhook
 from exporter.polling import poller
 from tests.daemon.live import Live, daemon, gateway, polled, until

@@ -16,6 +16,7 @@ from exporter.gateway.exchange import (
     open_http,
 )
 from exporter.secrets import Secret
+from tests.clock import settle
 
 pytestmark = pytest.mark.anyio
 
@@ -42,11 +43,6 @@ def ask(
         asyncio.create_task(exchange(http, f"https://{host}/api/v1/me/account", KEY, seconds))
         for _ in range(times)
     ]
-
-
-async def settle() -> None:
-    for _ in range(20):
-        await asyncio.sleep(0)
 
 
 async def test_a_host_gets_so_many_requests_at_once_and_the_others_in_turn() -> None:

@@ -13,8 +13,8 @@ import pytest
 from tests.commands.programs import Exporter, configured, counted, finished
 from tests.commands.sent import instances, starts, values, zero_points
 from tests.e2e.gateway import Gateway
-from tests.otlp.receivers import HttpReceiver, Received, black_hole, free_port
-from tests.peers.process import until
+from tests.otlp.receivers import HttpReceiver, Received, black_hole
+from tests.peers.process import free_port, until
 
 HISTORY = {"start": "-30h"}
 

@@ -21,7 +21,8 @@ from exporter.errors import ListenError, StateLockedError
 from exporter.gateway.readings import Endpoint
 from exporter.ledger.store import Store
 from tests.daemon.live import daemon, gateway, hanging_ledger, polled, said, until
-from tests.otlp.receivers import HttpReceiver, black_hole, free_port
+from tests.otlp.receivers import HttpReceiver, black_hole
+from tests.peers.process import free_port
 
 pytestmark = pytest.mark.anyio
 

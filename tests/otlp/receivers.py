@@ -165,13 +165,6 @@ def trickling(begin: bytes) -> Iterator[str]:
         yield f"http://127.0.0.1:{server.getsockname()[1]}/v1/metrics"
 
 
-def free_port() -> int:
-    """A port on which nothing listens."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
-
-
 def rejecting(points: int, message: str) -> ExportMetricsServiceResponse:
     """A partial success; with 0 points, a warning."""
     return ExportMetricsServiceResponse(

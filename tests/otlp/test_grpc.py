@@ -19,7 +19,8 @@ from exporter.live import ExportOutcome
 from exporter.otlp import ExportResult, OtlpExporter
 from exporter.secrets import Secret
 from tests.otlp import samples
-from tests.otlp.receivers import GrpcReceiver, black_hole, free_port, rejecting
+from tests.otlp.receivers import GrpcReceiver, black_hole, rejecting
+from tests.peers.process import free_port
 
 TOKEN = "token-3c1f9b7a55"
 

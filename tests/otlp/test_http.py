@@ -22,10 +22,10 @@ from tests.otlp.receivers import (
     Reply,
     black_hole,
     closing_after_each_answer,
-    free_port,
     rejecting,
     trickling,
 )
+from tests.peers.process import free_port
 
 TOKEN = "token-3c1f9b7a55"
 

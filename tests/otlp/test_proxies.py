@@ -11,7 +11,8 @@ from exporter.live import ExportOutcome
 from exporter.otlp import OtlpExporter
 from exporter.otlp.proxies import proxy_for
 from tests.otlp import samples
-from tests.otlp.receivers import HttpReceiver, free_port
+from tests.otlp.receivers import HttpReceiver
+from tests.peers.process import free_port
 
 PROXY = "http://proxy.test:3128"
 

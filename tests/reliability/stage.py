@@ -6,8 +6,6 @@ client, ledger, snapshot and the encoding for OTLP; the gateway is the simulator
 
 from __future__ import annotations
 
-import asyncio
-import heapq
 import io
 import logging
 import random
@@ -51,35 +49,6 @@ _STEP = 10.0
 _MODELS = ("claude-sonnet-4-6", "gpt-5-4", "veo-3-1")
 
 
-class Time(VirtualClock):
-    """Simulated time that passes once nothing is left to do."""
-
-    def jump(self, seconds: float) -> None:
-        """Set our clock, as an administrator or NTP does."""
-        self.start += seconds
-
-    async def advance(self, seconds: float) -> None:
-        """Let so many seconds pass, waking every sleeper at its time."""
-        end = self.time + seconds
-        await idle()
-        while self._sleepers and self._sleepers[0][0] <= end:
-            at, _, future = heapq.heappop(self._sleepers)
-            self.time = max(self.time, at)
-            if not future.done():
-                future.set_result(None)
-                await idle()
-        self.time = end
-
-
-async def idle() -> None:
-    """Return once every other task waits for something."""
-    ready = asyncio.get_running_loop()._ready  # type: ignore[attr-defined]
-    quiet_rounds = 0
-    while quiet_rounds < 3:
-        await asyncio.sleep(0)
-        quiet_rounds = 0 if ready else quiet_rounds + 1
-
-
 @dataclass(frozen=True)
 class Asked:
     """One request as the gateway saw it."""
@@ -91,7 +60,7 @@ class Asked:
 class GatewayTime:
     """The gateway's clock: real time, that is ours without our jumps, and its own error."""
 
-    def __init__(self, clock: Time) -> None:
+    def __init__(self, clock: VirtualClock) -> None:
         self._clock = clock
         self.ahead = 0.0
 
@@ -116,7 +85,7 @@ class Stage:
     ) -> None:
         """`settle`: the settle window (s). Counting begins two of them ago."""
         self.folder = folder
-        self.clock = Time()
+        self.clock = VirtualClock()
         self.gateway_time = GatewayTime(self.clock)
         self.simulator = Simulator(quiet(rpm_limit=0), clock=self.gateway_time)
         self.asked: list[Asked] = []

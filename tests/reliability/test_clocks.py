@@ -83,6 +83,6 @@ async def test_a_clock_may_be_wrong_for_a_while(
 
 def _set(stage: Stage, whose: str, seconds: float) -> None:
     if whose == "our":
-        stage.clock.jump(seconds)
+        stage.clock.start += seconds
     else:
         stage.gateway_time.ahead += seconds

@@ -137,9 +137,34 @@ class State(msgspec.Struct, frozen=True):
 
 
 class Http(msgspec.Struct, frozen=True):
-    """The status page, health and `/metrics`; None turns them off."""
+    """The status page, health and `/metrics`; None turns them off.
+
+    `allow_hosts`: further host names under which page and `/metrics` may be asked for.
+    """
 
     listen: Listen | None = field(default_factory=lambda: Listen("127.0.0.1", 9464))
+    allow_hosts: tuple[str, ...] = ()
+
+
+class Thresholds(msgspec.Struct, frozen=True):
+    """What the page calls low; the numbers of `deploy/alerts/thresholds.yaml`."""
+
+    balance_floor_usd: float = 10
+    runway_warning_hours: float = 24
+    runway_critical_hours: float = 4
+    spend_spike_factor: float = 4
+    spend_spike_minimum_usd_per_hour: float = 1
+    organization_balance_usd: float = 50
+    rate_limit_remaining_ratio: float = 0.1
+    key_quota_remaining_usd: float = 5
+    model_quota_utilization_ratio: float = 0.9
+    refused_calls_ratio: float = 0.05
+    observations_rejected_ratio: float = 0.1
+    webhook_unverified: float = 2
+    ledger_drift_usd: float = 1
+    stale_minutes: float = 20
+    silent_minutes: float = 15
+    export_failure_ratio: float = 0.5
 
 
 class TapProxy(msgspec.Struct, frozen=True):
@@ -203,5 +228,6 @@ class Config(msgspec.Struct, frozen=True):
     tap: Tap = field(default_factory=Tap)
     webhook: Webhook = field(default_factory=Webhook)
     log: Log = field(default_factory=Log)
+    thresholds: Thresholds = field(default_factory=Thresholds)
     resource_attributes: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()

@@ -73,7 +73,7 @@ async def test_a_call_through_the_proxy_is_seen_and_so_is_one_that_the_hook_tell
         await until(lambda: len(traffic.responses) == 2)
         [told] = await metric(live, 'gen_ai_response_model="gpt-5-4"')
         assert told.startswith("bytespike_tap_responses_total{")
-        assert told.endswith(" 1")
+        assert told.endswith(" 1.0")
         assert len(await metric(live, "bytespike_tap_last_observation_timestamp_seconds{")) == 2
         assert live.simulator.api_key not in (await live.get("/metrics")).text
         assert "Traffic of applications" in (await live.get("/")).text

@@ -11,8 +11,7 @@ import httpx
 from exporter.config.types import Listen
 from exporter.ledger.totals import AccountTotals
 from exporter.web.app import App
-from exporter.web.protocol import Bounds
-from exporter.web.server import WebServer
+from exporter.web.server import Bounds, WebServer
 from exporter.web.view import Totals, View
 from tests.web.fakes import FakeClock, healthy
 

@@ -30,7 +30,7 @@ def bench() -> Iterator[Bench]:
 def forged(bench: Bench, body: bytes, signed: str) -> bool:
     """Whether it is refused as unsigned, and nothing else happens."""
     before = bench.counted.get("unsigned", 0)
-    status = bench.deliver(body, signed).status
+    status = bench.deliver(body, signed).status_code
     return (status, bench.counted, bench.asked()) == (401, {"unsigned": before + 1}, [])
 
 
@@ -94,7 +94,7 @@ def test_the_right_signature_is_accepted_under_any_secret(secret: str, pieces: i
         bench = Bench(Path(folder))
         bench.secret_file.write_text(secret)
         body = event(PAYMENT)
-        assert bench.deliver(body, signature(body, secret), pieces=pieces).status == 204
+        assert bench.deliver(body, signature(body, secret), pieces=pieces).status_code == 204
 
 
 @settings(max_examples=300)

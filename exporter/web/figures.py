@@ -82,7 +82,8 @@ class Points:
 
     def value(self, metric: c.Metric, *attributes: str | None) -> float | None:
         """One value, None where it is unknown."""
-        return self.of(metric).get(attributes)
+        point = self._points.get(metric.name, {}).get(attributes)
+        return point.value if point and isinstance(point.value, int | float) else None
 
     def started(self, metric: c.Metric) -> float | None:
         """When (Unix s) a counter without further attributes began."""
@@ -203,11 +204,13 @@ class Subject(msgspec.Struct, frozen=True):
     @property
     def who(self) -> str:
         """Whose account it is."""
-        for tier, _, organization, role in self.points.of(c.ACCOUNT_INFO):
-            parts = [f"{organization} ({role})"] if organization else []
-            parts += [f"{tier} tier"] if tier else []
-            return " · ".join(parts)
-        return ""
+        reading = self.live.account
+        if reading is None:
+            return ""
+        organization = reading.organization
+        parts = [f"{organization.name} ({organization.role})"] if organization else []
+        parts += [f"{reading.tier} tier"] if reading.tier else []
+        return " · ".join(parts)
 
     @property
     def low(self) -> bool:

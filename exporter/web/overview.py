@@ -7,7 +7,7 @@ from math import inf
 import msgspec
 
 from exporter.metrics import catalogue as c
-from exporter.web.figures import TONES, Bar, Figure, Subject, Tone, worst
+from exporter.web.figures import TONES, Figure, Subject, Tone, worst
 from exporter.web.formats import ago, money, plural
 from exporter.web.problems import Problem
 
@@ -18,14 +18,9 @@ ROWS = 100
 class Summary(msgspec.Struct, frozen=True):
     """One account in a line. `urgency` sorts: the account that needs somebody first is least."""
 
-    name: str
+    subject: Subject
     tone: Tone
     state: str
-    balance: Figure
-    bar: Bar | None
-    low: bool
-    runway: Figure
-    spent: Figure
     answered: str
     urgency: tuple[int, float, float, str]
 
@@ -34,10 +29,10 @@ class Overview(msgspec.Struct, frozen=True):
     """Many accounts, the most urgent first: one page of `pages`."""
 
     accounts: int
-    counts: tuple[tuple[Tone, int], ...]
+    counts: list[tuple[Tone, int]]
     total: Figure
     shortest: Figure
-    rows: tuple[Summary, ...]
+    rows: list[Summary]
     page: int
     pages: int
 
@@ -47,45 +42,37 @@ def summarize(subject: Subject, problems: tuple[Problem, ...]) -> Summary:
     answers = [s.last_success for s in subject.live.endpoints.values() if s.last_success]
     tone = worst(*(problem.tone for problem in problems), Tone.OK if answers else Tone.WAIT)
     state = "Fine" if tone is Tone.OK else "Waiting for the first answer"
+    runway, balance = subject.points.value(c.WALLET_RUNWAY), subject.points.value(c.WALLET_BALANCE)
+    thresholds = (
+        inf if balance is None else balance / (subject.points.value(c.WALLET_THRESHOLD) or 1.0)
+    )
     return Summary(
-        name=subject.live.name,
-        tone=tone,
-        state=problems[0].title if problems else state,
-        balance=subject.balance,
-        bar=subject.balance_bar,
-        low=subject.low,
-        runway=subject.runway,
-        spent=subject.spent,
-        answered=ago(max(answers), subject.now) if answers else "never",
-        urgency=_urgency(subject, tone),
+        subject,
+        tone,
+        problems[0].title if problems else state,
+        ago(max(answers), subject.now) if answers else "never",
+        (TONES.index(tone), inf if runway is None else runway, thresholds, subject.live.name),
     )
 
 
-def _urgency(subject: Subject, tone: Tone) -> tuple[int, float, float, str]:
-    runway = subject.points.value(c.WALLET_RUNWAY)
-    balance = subject.points.value(c.WALLET_BALANCE)
-    threshold = subject.points.value(c.WALLET_THRESHOLD)
-    ratio = inf if balance is None else balance / (threshold or 1.0)
-    return (TONES.index(tone), inf if runway is None else runway, ratio, subject.live.name)
-
-
-def survey(subjects: tuple[Subject, ...], rows: list[Summary], wanted: int) -> Overview:
+def survey(rows: list[Summary], wanted: int) -> Overview:
     """The page number `wanted`, from 1, or the one that is closest to it."""
     pages = max(1, -(-len(rows) // ROWS))
     page = min(max(1, wanted), pages)
     ranked = sorted(rows, key=lambda row: row.urgency)
+    subjects = [row.subject for row in rows]
     return Overview(
         accounts=len(rows),
-        counts=tuple((tone, sum(row.tone is tone for row in rows)) for tone in Tone),
+        counts=[(tone, sum(row.tone is tone for row in rows)) for tone in Tone],
         total=_total(subjects),
         shortest=_shortest(subjects),
-        rows=tuple(ranked[(page - 1) * ROWS : page * ROWS]),
+        rows=ranked[(page - 1) * ROWS : page * ROWS],
         page=page,
         pages=pages,
     )
 
 
-def _total(subjects: tuple[Subject, ...]) -> Figure:
+def _total(subjects: list[Subject]) -> Figure:
     """What is left in all wallets; a wallet that two accounts read counts once."""
     wallets: dict[tuple[str, str], float] = {}
     unknown = 0
@@ -102,10 +89,10 @@ def _total(subjects: tuple[Subject, ...]) -> Figure:
     return Figure(money(sum(wallets.values())), why=missing)
 
 
-def _shortest(subjects: tuple[Subject, ...]) -> Figure:
-    known = [(s.points.value(c.WALLET_RUNWAY), s) for s in subjects]
-    runways = [(seconds, s) for seconds, s in known if seconds is not None]
-    if not runways:
+def _shortest(subjects: list[Subject]) -> Figure:
+    runways = [(s.points.value(c.WALLET_RUNWAY), s) for s in subjects]
+    known = [(seconds, s) for seconds, s in runways if seconds is not None]
+    if not known:
         return Figure(why="no account's runway is known")
-    _, subject = min(runways, key=lambda item: item[0])
+    _, subject = min(known, key=lambda item: item[0])
     return Figure(subject.runway.text, why=subject.live.name)

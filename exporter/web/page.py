@@ -27,7 +27,7 @@ from exporter.web.problems import (
     exports_state,
     grouped,
 )
-from exporter.web.spend import movements, spend, traffic
+from exporter.web.spend import spend, traffic
 from exporter.web.style import STYLE
 from exporter.web.view import View
 
@@ -76,27 +76,12 @@ def render(
     subjects = _subjects(view, totals, now, wanted)
     problems = [account_problems(subject) for subject in subjects]
     everything = (*own, *(problem for found in problems for problem in found))
-    if wanted is not None:
-        content = _account(subjects[0], problems[0])
-        return 200, _write("account.html", view, everything, choice, now, **content)
     rows = [summarize(*pair) for pair in zip(subjects, problems, strict=True)]
-    overview = survey(subjects, rows, choice.page)
+    if wanted is not None:
+        shown = {"summary": rows[0], "subject": subjects[0]}
+        return 200, _write("account.html", view, everything, choice, now, **shown)
+    overview = survey(rows, choice.page)
     return 200, _write("overview.html", view, everything, choice, now, overview=overview)
-
-
-def _account(subject: Subject, problems: tuple[Problem, ...]) -> dict[str, object]:
-    """What the template of one account shows."""
-    statuses = subject.live.endpoints.values()
-    return {
-        "subject": subject,
-        "summary": summarize(subject, problems),
-        "waiting": all(status.up is None for status in statuses),
-        "limits": key_limits(subject),
-        "models": model_limits(subject),
-        "spend": spend(subject),
-        "movements": movements(subject),
-        "traffic": traffic(subject),
-    }
 
 
 def _subjects(
@@ -199,8 +184,12 @@ def _environment() -> Environment:
     environment.globals.update(
         bolt=_BOLT,
         endpoint_state=endpoint_state,
+        key_limits=key_limits,
         metrics=catalogue,
+        model_limits=model_limits,
         refresh_seconds=REFRESH_SECONDS,
+        spend_of=spend,
+        traffic_of=traffic,
         style=Markup(STYLE),  # noqa: S704 - our own file
         version=__version__,
         words=_WORDS,

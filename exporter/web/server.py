@@ -59,11 +59,6 @@ class WebServer:
             raise RuntimeError("the web server is not running")
         return str(Listen(*self._server.sockets[0].getsockname()[:2]))
 
-    @property
-    def open_connections(self) -> int:
-        """How many connections are open."""
-        return sum(not connection.aborted for connection in self._connections())
-
     async def start(self) -> None:
         """Bind and serve. Raises ListenError, which says what to change."""
         config = _configure(self._app)
@@ -143,6 +138,7 @@ class _Connection(H11Protocol):
         self._bounds = bounds
         self._deadline: asyncio.TimerHandle | None = None
         self._said_all = False
+        self._left_over = False
         self.closed: asyncio.Future[None] = self.loop.create_future()
         self.aborted = False
         self.waiting_since = self.loop.time()
@@ -161,6 +157,11 @@ class _Connection(H11Protocol):
         if not self.closed.done():
             self.closed.set_result(None)
 
+    def data_received(self, data: bytes) -> None:
+        """Go on reading, unless this is the rest of a body whose request is answered already."""
+        if not self._left_over:
+            super().data_received(data)
+
     def eof_received(self) -> Any:
         """Stay open for the answer, where all of a request has come."""
         self._said_all = True
@@ -168,6 +169,10 @@ class _Connection(H11Protocol):
 
     def on_response_complete(self) -> None:
         self._wait_for_request()
+        if self.conn.their_state is h11.SEND_BODY and not self.transport.is_closing():
+            # To close now would reset the connection, and the answer might be lost by that.
+            self._left_over = True
+            self.transport.write_eof()
         super().on_response_complete()
         if self._said_all and self._idle:
             self.transport.close()

@@ -1,4 +1,4 @@
-"""What was counted of one account: spend by key and by model, wallet movements, traffic."""
+"""What was counted of one account: spend by key and by model, and traffic."""
 
 from __future__ import annotations
 
@@ -95,33 +95,6 @@ def _table(title: str, rows: Iterable[SpendRow]) -> SpendTable:
             rest.add(row)
         shown.append(rest)
     return SpendTable(title, tuple(shown))
-
-
-class Movement(msgspec.Struct, frozen=True):
-    """Wallet movements of one kind in one direction; `last` is the Unix time of the newest.
-
-    `amount` in USD; what went out of the wallet is below 0.
-    """
-
-    kind: str
-    count: int
-    amount: float
-    last: float | None
-
-
-def movements(subject: Subject) -> list[Movement]:
-    """Wallet movements that were not API calls, largest first."""
-    counts, last = subject.points.of(c.BILLING_TRANSACTIONS), subject.points.of(c.BILLING_LAST)
-    amounts = sorted(subject.points.of(c.BILLING_AMOUNT).items(), key=lambda item: -item[1])
-    return [
-        Movement(
-            kind or "",
-            int(counts.get((kind,), 0)),
-            -amount if direction == "debit" else amount,
-            last.get((kind,)),
-        )
-        for (kind, direction), amount in amounts
-    ]
 
 
 class TrafficRow(msgspec.Struct, frozen=True):

@@ -55,6 +55,11 @@ async def connect(server: WebServer) -> tuple[asyncio.StreamReader, asyncio.Stre
     return await asyncio.open_connection(host, int(port))
 
 
+def opened(server: WebServer) -> int:
+    """How many connections are open on its side."""
+    return sum(not connection.aborted for connection in server._connections())
+
+
 async def until(condition: Callable[[], bool]) -> None:
     for _ in range(3000):
         if condition():

@@ -71,6 +71,7 @@ def test_a_healthy_account_shows_its_money_and_no_banner() -> None:
     assert "used of $50.00" in seen
     assert "Organization wallet $1,240.55" in seen
     assert "Example AI (admin) · individual tier" in seen
+    assert "topup 1 $50.00 2 d 7 h ago admin_debit 1 −$1.50 1 d 1 h ago refund 4 $0.37" in seen
     assert INSTANCE in seen
     assert "<title>$31.40 · prod · ByteSpike exporter</title>" in html
 

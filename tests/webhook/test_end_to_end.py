@@ -101,19 +101,6 @@ async def test_a_low_wallet_and_a_topup_show_although_no_poll_is_due_for_an_hour
     await counted(live, accepted=2)
 
 
-async def test_a_replay_is_a_duplicate_and_asks_for_nothing(live: Live) -> None:
-    secret = await subscribe(live)
-    body = event(PAYMENT)
-    account, usage, transactions = requests(live)
-    assert await deliver(live, body, signature(body, secret)) == 204
-    await until(lambda: requests(live) == (account + 1, usage, transactions + 1))
-    for _ in range(5):
-        assert await deliver(live, body, signature(body, secret)) == 204
-    endpoints = live.daemon._around.live.accounts["prod"].endpoints.values()
-    assert not any(status.asked.is_set() for status in endpoints)
-    await counted(live, accepted=1, duplicate=5)
-
-
 async def test_before_the_secret_is_there_a_delivery_may_come_again(live: Live) -> None:
     body = event()
     assert await deliver(live, body, signature(body)) == 503

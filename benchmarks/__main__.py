@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import catchup, hook, many, proxy, start, steady
+from benchmarks import catchup, hook, many, start, steady
 from benchmarks.environment import ROOT, runtime_python
 from benchmarks.machine import describe
 from benchmarks.report import Row, document, table
@@ -50,7 +50,6 @@ def _benchmarks(options: argparse.Namespace) -> dict[str, Callable[[Path], list[
         "catchup": lambda place: catchup.speed(place, options.repeat),
         "many": lambda place: many.measure(place, options.many_seconds),
         "hook": lambda _: hook.measure(options.repeat),
-        "proxy": lambda place: proxy.measure(place, options.proxy_seconds),
     }
 
 
@@ -59,12 +58,11 @@ def _options() -> argparse.Namespace:
         prog="python -m benchmarks",
         description="Measure the budgets. Without arguments, all of them, into docs/benchmarks.md.",
     )
-    names = ("steady", "million", "start", "catchup", "many", "hook", "proxy")
+    names = ("steady", "million", "start", "catchup", "many", "hook")
     parser.add_argument("only", nargs="*", metavar="NAME", help=f"of {', '.join(names)}")
     parser.add_argument("--repeat", type=int, default=7, help="runs of what is repeated")
     parser.add_argument("--steady-seconds", type=_minutes, default=180.0, help="at least 60")
     parser.add_argument("--many-seconds", type=_minutes, default=120.0, help="at least 60")
-    parser.add_argument("--proxy-seconds", type=float, default=30.0, help="of wrk, for each proxy")
     options = parser.parse_args()
     unknown = set(options.only) - set(names)
     if unknown:

@@ -19,7 +19,6 @@ usage: {{start: {start}}}
 otlp: {{protocol: {protocol}, endpoint: "{endpoint}", interval: {export}}}
 state: {{path: "{state}"}}
 http: {{listen: "127.0.0.1:0"}}
-tap: {{proxy: {{listen: "{proxy}"}}}}
 log: {{level: warning}}
 accounts:
 """
@@ -42,7 +41,6 @@ class Subject:
             "poll": "60s",
             "transactions": "5m",
             "export": "30s",
-            "proxy": "",
         }
         self.accounts: Sequence[str] = ("one",)
         self.environ: dict[str, str] = {}
@@ -56,7 +54,7 @@ class Subject:
         store = Store(Path(self._settings["state"]))
         ledger = Ledger(store, Rules())
         for name in self.accounts:
-            ledger.open_account(name, 0.0, 0.0)
+            ledger.open_accounts([name], 0.0, 0.0)
         totals = ledger.totals().values()
         store.close()
         return sum(total.requests for account in totals for total in account.usage)

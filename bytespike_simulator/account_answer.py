@@ -1,39 +1,27 @@
-"""Account, transactions and notifications (gateway contract, sections 2, 4 and 5)."""
+"""Account, transactions and quota envelope (gateway contract, sections 1, 2 and 4)."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
-from typing import TypeVar
+from operator import attrgetter
 
 import msgspec
 
-from bytespike_simulator.cast import Key
+from bytespike_simulator.account import Account
+from bytespike_simulator.formats import floor_cents, money, timestamp
+from bytespike_simulator.keys import Key
 from bytespike_simulator.options import HEADERS, Options
+from bytespike_simulator.query import Query
 from bytespike_simulator.wallet import CREDITS, Movement
-from bytespike_simulator.wire import Query, floor_cents, money, timestamp
-from bytespike_simulator.world import Notice, World
 
 DEFAULT_SIZE = 50
 MAX_SIZE = 200
 
-T = TypeVar("T")
 
-_LISTED = ("page", "page_size")
-_NAMES = (
-    "x-ratelimit-limit",
-    "x-ratelimit-remaining",
-    "x-ratelimit-reset",
-    "x-quota-remaining-credits",
-    "x-org-quota-remaining-credits",
-)
-
-
-def account(world: World, query: Query) -> bytes:
+def overview(account: Account, query: Query, asking: int) -> bytes:
     """`GET /me/account`."""
-    options = world.options
-    if options.strict_parameters:
-        query.only(())
+    options = account.options
+    query.only(())
     answer: dict[str, object] = {
         "user": {
             "id": 88,
@@ -42,14 +30,14 @@ def account(world: World, query: Query) -> bytes:
             "created_at": "2026-01-04T07:11:00Z",
             "tier": options.tier,
         },
-        "balance": _balance(world),
+        "balance": _balance(account),
         "allowed_models": [
             {
                 "id": model.id,
                 "quota_used_usd": money(model.used),
                 "quota_cap_usd": None if model.cap is None else money(model.cap),
             }
-            for model in world.models
+            for model in account.models
         ],
     }
     if options.org != "absent":
@@ -60,42 +48,45 @@ def account(world: World, query: Query) -> bytes:
     return msgspec.json.encode(answer)
 
 
-def _balance(world: World) -> object:
-    wallet = world.wallet
-    if world.options.balance == "number":
+def _balance(account: Account) -> object:
+    wallet = account.wallet
+    if account.options.balance == "number":
         return money(wallet.available)
     return {
         "available_usd": money(wallet.available),
         "lifetime_topup_usd": money(wallet.topup),
         "lifetime_spent_usd": money(wallet.spent),
-        "low_balance_threshold_usd": money(round(world.options.threshold_usd * CREDITS)),
-        "low_balance_flagged": world.low,
+        "low_balance_threshold_usd": money(round(account.options.threshold_usd * CREDITS)),
+        "low_balance_flagged": account.low,
     }
 
 
-def transactions(world: World, query: Query) -> bytes:
+def transactions(account: Account, query: Query, asking: int) -> bytes:
     """`GET /me/billing/transactions`, newest first."""
-    if world.options.strict_parameters:
-        query.only(("page", "page_size", "kind", "since", "until"))
+    query.only(("page", "page_size", "kind", "since", "until"))
     since, until = query.instant("since"), query.instant("until")
-    found = world.wallet.movements
+    found = account.wallet.movements
+    created = attrgetter("created")
     # Instants are Unix ms, movements have whole seconds: `since` and `until` round up.
-    low = 0 if since is None else bisect_left(found, -(-since // 1000), key=_created)
-    high = len(found) if until is None else bisect_left(found, -(-until // 1000), key=_created)
+    low = 0 if since is None else bisect_left(found, -(-since // 1000), key=created)
+    high = len(found) if until is None else bisect_left(found, -(-until // 1000), key=created)
     kind = query.text("kind")
     chosen = [movement for movement in found[low:high] if kind in (None, movement.kind)]
-    page, listed = _page(chosen, query)
-    items = [_movement(movement, world.options) for movement in page]
-    return msgspec.json.encode({"items": items} | listed)
-
-
-def _created(movement: Movement) -> int:
-    return movement.created
+    number, size = query.integer("page", 1), query.integer("page_size", DEFAULT_SIZE)
+    size = min(size, MAX_SIZE)
+    end = max(0, len(chosen) - (number - 1) * size)
+    page = chosen[max(0, end - size) : end][::-1]
+    answer = {
+        "items": [_movement(movement, account.options) for movement in page],
+        "total": len(chosen),
+        "page": number,
+        "page_size": size,
+    }
+    return msgspec.json.encode(answer)
 
 
 def _movement(movement: Movement, options: Options) -> dict[str, object]:
-    extra: dict[str, object] = {"ledger": {"book": 1}} if options.extra_fields else {}
-    return {
+    shown: dict[str, object] = {
         "id": movement.id,
         "created_at": timestamp(movement.created),
         "kind": movement.kind,
@@ -103,62 +94,24 @@ def _movement(movement: Movement, options: Options) -> dict[str, object]:
         "balance_after_usd": money(movement.balance_after),
         "source": dict(movement.source) or None,
         "note": movement.note,
-    } | extra
-
-
-def _page(found: Sequence[T], query: Query) -> tuple[list[T], dict[str, object]]:
-    """One page of what is in order oldest first, newest first; and what is said about it."""
-    number, size = query.integer("page", 1), query.integer("page_size", DEFAULT_SIZE)
-    size = min(size, MAX_SIZE)
-    high = max(0, len(found) - (number - 1) * size)
-    page = list(found[max(0, high - size) : high])[::-1]
-    return page, {"total": len(found), "page": number, "page_size": size}
-
-
-def notifications(world: World, query: Query) -> bytes:
-    """`GET /me/notifications`. Nobody reads here, so that all stay unread."""
-    if world.options.strict_parameters:
-        query.only((*_LISTED, "unread"))
-    page, listed = _page(world.notices, query)
-    return msgspec.json.encode({"items": [told(notice) for notice in page]} | listed)
-
-
-def told(notice: Notice) -> dict[str, object]:
-    """A notification as it is listed and as it is delivered."""
-    return {
-        "id": notice.id,
-        "type": notice.type,
-        "created_at": timestamp(notice.created),
-        "read": False,
-        "data": {"usd": money(notice.credits)},
     }
+    return shown | {"ledger": {"book": 1}} if options.extra_fields else shown
 
 
-def unread_count(world: World, query: Query) -> bytes:
-    """`GET /me/notifications/unread-count`."""
-    if world.options.strict_parameters:
-        query.only(())
-    return msgspec.json.encode({"count": len(world.notices)})
-
-
-def envelope(world: World, key: Key) -> list[tuple[str, str]]:
+def envelope(account: Account, key: Key) -> dict[str, str]:
     """The quota headers of one key (gateway contract, section 1): USD, whatever they are called.
 
     An uncapped key has no window and no quota; only keys that an org owns show its wallet.
     """
     values: dict[str, str] = {}
-    window = key.windows.tightest(world.now)
+    window = key.tightest(account.now)
     if window is not None:
         values["limit"] = floor_cents(window.cap)
         values["remaining"] = floor_cents(window.remaining)
         values["reset"] = str(int(window.reset))
     if key.quota is not None:
         values["key"] = floor_cents(max(0, key.quota - key.spent))
-    if key.org_owned and world.options.org == "present":
-        values["org"] = floor_cents(world.org_wallet)
-    missing = world.options.missing_headers.split(",")
-    return [
-        (name, values[short])
-        for short, name in zip(HEADERS, _NAMES, strict=True)
-        if short in values and short not in missing
-    ]
+    if key.org_owned and account.options.org == "present":
+        values["org"] = floor_cents(account.org_wallet)
+    missing = account.options.missing_headers.split(",")
+    return {HEADERS[short]: text for short, text in values.items() if short not in missing}

@@ -2,46 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
 
-from bytespike_simulator import account_answer, calls, control, misbehave
-from bytespike_simulator.asgi import Receive, Request, Response, Scope, Send
-from bytespike_simulator.calls import Calls
-from bytespike_simulator.cast import Key
-from bytespike_simulator.faults import Fault, Faults
-from bytespike_simulator.log_answer import LogAnswer
+from starlette.applications import Starlette
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from bytespike_simulator import account_answer, log_answer, model_calls, rollup_answer
+from bytespike_simulator.broken_answers import JSON, broken, left
+from bytespike_simulator.clock import Clock, SystemClock
+from bytespike_simulator.control import Control
+from bytespike_simulator.faults import Faults
+from bytespike_simulator.keys import Key
+from bytespike_simulator.model_calls import CHAT, MESSAGES, MODELS, ModelCalls
 from bytespike_simulator.options import Options
-from bytespike_simulator.rollup_answer import RollupAnswer
+from bytespike_simulator.query import Query
+from bytespike_simulator.refusals import Refusal, refusal
 from bytespike_simulator.webhooks import Webhooks
-from bytespike_simulator.wire import Query, Refusal, refusal
 from bytespike_simulator.world import World
-from exporter.clock import Clock, SystemClock
 
 ROOT = "/api/v1/me"
-USAGE = f"{ROOT}/usage"
 ENDPOINTS = {
     f"{ROOT}/account": "account",
-    USAGE: "usage",
+    f"{ROOT}/usage": "usage",
     f"{ROOT}/billing/transactions": "transactions",
-    f"{ROOT}/notifications": "notifications",
-    f"{ROOT}/notifications/unread-count": "notifications",
-    calls.MODELS: "models",
-    calls.CHAT: "calls",
-    calls.MESSAGES: "calls",
     f"{ROOT}/webhooks": "webhooks",
+    MODELS: "models",
+    CHAT: "calls",
+    MESSAGES: "calls",
 }
-_POSTED = ("calls", "webhooks")
-_ANSWERS: dict[str, Callable[[World, Query], bytes]] = {
-    calls.MODELS: calls.models,
-    f"{ROOT}/account": account_answer.account,
-    f"{ROOT}/billing/transactions": account_answer.transactions,
-    f"{ROOT}/notifications": account_answer.notifications,
-    f"{ROOT}/notifications/unread-count": account_answer.unread_count,
-}
-_UNFINISHED = ("hang", "stall", "close", "huge")
-_MINUTE = 60.0
+"""Paths, and the names under which requests to them are counted and faults are ordered."""
 
-_NOT_FOUND = Refusal(404, "not_found_error", "no such route")
+_MINUTE = 60.0
+_TICK = 0.5
+_NEVER = 1 << 62
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+Answer = Callable[[Request, int, bool], Awaitable[Response]]
+"""Answers a request of the key with the given index; the flag says that a fault will hit it."""
+
+Read = Callable[[World, Query, int], bytes]
+"""Answers a request that only reads with JSON."""
+
+
+def _usage(world: World, query: Query, asking: int) -> bytes:
+    if world.options.usage == "rollup":
+        return rollup_answer.buckets(world, query)
+    return log_answer.page(world, query, asking)
+
+
+_READS: dict[str, Read] = {
+    f"{ROOT}/account": account_answer.overview,
+    f"{ROOT}/usage": _usage,
+    f"{ROOT}/billing/transactions": account_answer.transactions,
+    MODELS: model_calls.models,
+}
 
 
 class Simulator:
@@ -64,84 +84,90 @@ class Simulator:
         self.faults = Faults()
         self.requests: dict[str, int] = {}
         self.webhooks = Webhooks(self.world)
-        self._control = control
-        self._log = LogAnswer(self.world)
-        self._rollup = RollupAnswer(self.world)
-        self._calls = Calls(self.world, self.clock)
         self._asked: dict[int, tuple[float, int]] = {}
+        self._app = Starlette(routes=self._routes(control))
 
     @property
     def api_key(self) -> str:
         """The key that an exporter polls with: the first one. It opens nothing real."""
         return self.world.keys[0].secret
 
+    async def live(self) -> None:
+        """Let the world keep up with the clock in small steps, until cancelled."""
+        while True:
+            self.world.advance(self.clock.now())
+            await self.clock.sleep(_TICK)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        if scope["type"] != "http":
-            return
-        request = Request.of(scope, receive)
         self.world.advance(self.clock.now())
-        if self._control and request.path.startswith(control.PREFIX):
-            await (await control.answer(self, request)).send(send)
-            return
-        endpoint = ENDPOINTS.get(request.path, "unknown")
+        await self._app(scope, receive, send)
+
+    def _routes(self, controlled: bool) -> list[Route]:
+        calls = ModelCalls(self.world, self.clock)
+        posts = {
+            f"{ROOT}/webhooks": self.webhooks.subscribe,
+            CHAT: calls.answer,
+            MESSAGES: calls.answer,
+        }
+        routes = Control(self.world, self.faults, self.requests).routes() if controlled else []
+        for path, read in _READS.items():
+            routes.append(Route(path, partial(self._serve, self._reading(read))))
+        for path, answer in posts.items():
+            routes.append(Route(path, partial(self._serve, answer), methods=["POST"]))
+        routes.append(Route("/{path:path}", partial(self._serve, None), methods=_METHODS))
+        return routes
+
+    def _reading(self, read: Read) -> Answer:
+        async def reading(request: Request, asking: int, _: bool) -> Response:
+            query = Query(request.query_params, self.options.strict_parameters)
+            return Response(read(self.world, query, asking), media_type=JSON)
+
+        return reading
+
+    async def _serve(self, answer: Answer | None, request: Request) -> ASGIApp:
+        """What a request gets: the right answer, or what a fault makes of it."""
+        endpoint = ENDPOINTS.get(request.url.path, "unknown")
         self.requests[endpoint] = self.requests.get(endpoint, 0) + 1
         fault = self.faults.take(endpoint)
-        key = self._key(request)
         fails = fault is not None and fault.kind != "delay"
-        response = await self._answer(request, key, fails)
-        if fault is None or not fails:
-            if fault is not None:
-                await self.clock.sleep(fault.seconds)
-            if self.options.gzip and "gzip" in request.headers.get("accept-encoding", ""):
-                response.compress()
-            await response.send(send)
-        else:
-            await self._fail(fault, response, request, key, send)
-
-    async def _fail(
-        self, fault: Fault, right: Response, request: Request, key: Key | None, send: Send
-    ) -> None:
-        if fault.kind in _UNFINISHED:
-            await misbehave.misbehave(fault, right, request, send)
-        else:
-            await misbehave.answer(fault, right, self._envelope(key)).send(send)
-
-    async def _answer(self, request: Request, key: Key | None, fails: bool) -> Response:
-        """The right answer: the envelope comes with it, success or failure."""
+        key = self._key(request)
         try:
-            response = await self._right(request, key, fails)
+            right = await self._right(answer, request, key, fails)
         except Refusal as no:
-            body = no.body(self.options.wrap_errors)
-            response = Response(no.status, body, list(no.headers))
-        response.headers[:0] = self._envelope(key)
-        return response
+            right = Response(no.body(self.options.wrap_errors), no.status, no.headers, JSON)
+        envelope = {} if key is None else account_answer.envelope(self.world, key)
+        right.headers.update(envelope)
+        if fault is not None:
+            if fails:
+                return broken(fault, right, envelope)
+            await self._wait(fault.seconds, request)
+        if self.options.gzip:
+            return GZipMiddleware(
+                right, minimum_size=1024, compresslevel=1, thread_minimum_size=_NEVER
+            )
+        return right
 
-    async def _right(self, request: Request, key: Key | None, fails: bool) -> Response:
-        endpoint = ENDPOINTS.get(request.path)
-        if endpoint is None or request.method != ("POST" if endpoint in _POSTED else "GET"):
-            raise _NOT_FOUND
-        content = await calls.content(request) if endpoint == "calls" else b""
+    async def _right(
+        self, answer: Answer | None, request: Request, key: Key | None, fails: bool
+    ) -> Response:
+        """The right answer. Raises Refusal."""
+        if answer is None:
+            raise refusal("no_route")
         if key is None:
             raise refusal("revoked")
-        if request.path.startswith(ROOT):
+        if request.url.path.startswith(ROOT):
             self._count(key)
         if self.options.state != "ok":
             raise refusal(self.options.state)
-        index = self.world.keys.index(key)
-        if endpoint == "calls":
-            return self._calls.answer(request, content, index, fails)
-        if endpoint == "webhooks":
-            return Response(200, self.webhooks.subscribe(await request.body()))
-        query = Query(request.query)
-        if request.path == USAGE:
-            return Response(200, self._usage(query, index))
-        return Response(200, _ANSWERS[request.path](self.world, query))
+        return await answer(request, self.world.keys.index(key), fails)
 
-    def _usage(self, query: Query, asking: int) -> bytes:
-        if self.options.usage == "rollup":
-            return self._rollup.buckets(query)
-        return self._log.page(query, asking)
+    async def _wait(self, seconds: float, request: Request) -> None:
+        """Let time pass, but no longer than the client stays."""
+        waiting = asyncio.ensure_future(self.clock.sleep(seconds))
+        leaving = asyncio.ensure_future(left(request.receive))
+        await asyncio.wait((waiting, leaving), return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        leaving.cancel()
 
     def _key(self, request: Request) -> Key | None:
         """Whose key the request carries; `x-api-key` wins over `Authorization`."""
@@ -152,9 +178,6 @@ class Simulator:
                 return None
         return next((key for key in self.world.keys if key.secret == sent), None)
 
-    def _envelope(self, key: Key | None) -> list[tuple[str, str]]:
-        return [] if key is None else account_answer.envelope(self.world, key)
-
     def _count(self, key: Key) -> None:
         """Refuse what is beyond the requests a minute of this key."""
         limit, now = self.options.rpm_limit, self.clock.monotonic()
@@ -164,9 +187,5 @@ class Simulator:
         self._asked[key.id] = began, count + 1
         if limit and count >= limit:
             wait = str(int(began + _MINUTE - now) + 1)
-            raise Refusal(
-                429,
-                "rate_limit_error",
-                "too many requests a minute",
-                headers=(("retry-after", wait),),
-            )
+            message = "too many requests a minute"
+            raise Refusal(429, "rate_limit_error", message, headers={"retry-after": wait})

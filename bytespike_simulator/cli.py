@@ -14,11 +14,9 @@ from bytespike_simulator.options import Options
 from bytespike_simulator.server import running
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
-_TICK = 1.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add every flag of `simulate`: where to listen, and one flag for each option."""
     parser.add_argument(
         "--listen",
         metavar="HOST:PORT",
@@ -61,21 +59,13 @@ async def serve(namespace: argparse.Namespace) -> int:
     try:
         async with running(simulator, host, port) as url:
             print(introduction(url, simulator), flush=True)
-            await _live(simulator, stop)
+            living = asyncio.create_task(simulator.live())
+            await stop.wait()
+            living.cancel()
     except OSError as error:
         print(f"simulate: cannot listen on {host}:{port}: {error.strerror}", file=sys.stderr)
         return 1
     return 0
-
-
-async def _live(simulator: Simulator, stop: asyncio.Event) -> None:
-    """Let the world keep up with the clock, in small steps, until `stop`."""
-    while not stop.is_set():
-        simulator.world.advance(simulator.clock.now())
-        try:
-            await asyncio.wait_for(stop.wait(), _TICK)
-        except TimeoutError:
-            continue
 
 
 def introduction(url: str, simulator: Simulator) -> str:

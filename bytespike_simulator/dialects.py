@@ -23,7 +23,6 @@ class Said(msgspec.Struct, frozen=True):
 
 
 def models(names: Sequence[str]) -> bytes:
-    """The body of `GET /v1/models`."""
     data = [{"id": name, "object": "model", "created": 0, "owned_by": "sim"} for name in names]
     return msgspec.json.encode({"object": "list", "data": data})
 

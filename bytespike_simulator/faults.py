@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-Where = Literal["*", "account", "usage", "transactions", "notifications", "calls", "models"]
+Where = Literal["*", "account", "usage", "transactions", "calls", "models"]
 
 
 class Fault(msgspec.Struct, forbid_unknown_fields=True):
@@ -23,9 +23,7 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True):
     `hang`       silence
     `delay`      the right answer, `seconds` late
     `huge`       `size` bytes of JSON that never gets to its end
-    `bomb`       `size` bytes of JSON, compressed to a thousandth, asked for or not
     `redirect`   `status` (3xx) to `location`
-    `body`       `body` as it is, under `status`, with the envelope
     ============ =========================================================================
 
     `retry_after` adds that header to any kind that answers with an error. A model call (endpoint
@@ -43,9 +41,7 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True):
         "hang",
         "delay",
         "huge",
-        "bomb",
         "redirect",
-        "body",
     ]
     endpoint: Where = "*"
     status: int = 503
@@ -53,22 +49,17 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True):
     seconds: float = 1.0
     size: int = 64 << 20
     location: str = "https://elsewhere.invalid/"
-    body: str = ""
     retry_after: str | None = None
 
 
 class Faults:
-    """Faults in force, oldest first."""
-
     def __init__(self) -> None:
         self._faults: list[Fault] = []
 
     def add(self, fault: Fault) -> None:
-        """Put one more fault in force."""
         self._faults.append(fault)
 
     def clear(self) -> None:
-        """Everything works again."""
         self._faults.clear()
 
     def take(self, endpoint: str) -> Fault | None:

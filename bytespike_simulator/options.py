@@ -13,8 +13,14 @@ from typing import TypeVar
 
 T = TypeVar("T", bool, int, float, str)
 
-HEADERS = ("limit", "remaining", "reset", "key", "org")
-"""Short names of the five headers of the envelope, as `missing_headers` takes them."""
+HEADERS = {
+    "limit": "x-ratelimit-limit",
+    "remaining": "x-ratelimit-remaining",
+    "reset": "x-ratelimit-reset",
+    "key": "x-quota-remaining-credits",
+    "org": "x-org-quota-remaining-credits",
+}
+"""The five headers of the envelope, by the short names that `missing_headers` takes."""
 
 
 def _option(default: T, text: str, *choices: str) -> T:
@@ -23,8 +29,6 @@ def _option(default: T, text: str, *choices: str) -> T:
 
 @dataclass
 class Options:
-    """What the simulated gateway is and how it answers."""
-
     seed: int = _option(1, "seed of everything random (start)")
     keys: int = _option(4, "number of API keys (start)")
     models: int = _option(6, "number of models (start)")
@@ -127,21 +131,8 @@ def quiet(**changes: bool | int | float | str) -> Options:
 
     No history, no traffic, no caps, no errands, a wallet of 100 USD.
     """
-    still: dict[str, object] = {
-        "traffic": False,
-        "errands": False,
-        "auto_topup": False,
-        "caps": False,
-        "history": 0.0,
-        "balance_usd": 100.0,
-    }
-    options = Options()
-    options.set(still | changes)
-    return options
-
-
-def showcase(**changes: bool | int | float | str) -> Options:
-    """Options of a world to look at: about a dollar a minute, and hours until it runs low."""
-    options = Options()
-    options.set({"rate": 60.0, "threshold_usd": 50.0, **changes})
-    return options
+    still = Options(
+        traffic=False, errands=False, auto_topup=False, caps=False, history=0.0, balance_usd=100.0
+    )
+    still.set(changes)
+    return still

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
-from bytespike_simulator.rollup import Sums
-from bytespike_simulator.wire import Query, bad_request, cents, number, timestamp, usd
-from bytespike_simulator.world import World
+from bytespike_simulator.account import Account
+from bytespike_simulator.formats import cents, number, timestamp, usd
+from bytespike_simulator.options import Options
+from bytespike_simulator.query import Query
+from bytespike_simulator.refusals import bad_request
+from bytespike_simulator.rollup import HOUR, Sums
 
 MAX_DAYS = 90
 _DEFAULT_DAYS = 30
@@ -24,89 +27,25 @@ Group = tuple[int, int, int]
 """Start of the bucket (Unix s), model index, key index; -1 where not grouped by."""
 
 
-class RollupAnswer:
-    """Answers sums in the form that the options ask for."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-
-    def buckets(self, query: Query) -> bytes:
-        """The body for one request: every bucket of the asked range, oldest first."""
-        options = self._world.options
-        if options.strict_parameters:
-            query.only(_PARAMETERS)
-        groups = _groups(query)
-        sums = self._sums(query, groups)
-        total = Sums()
-        for part in sums.values():
-            total.add(part)
-        answer: dict[str, object] = {
-            "buckets": [self._bucket(group, sums[group], groups) for group in sorted(sums)],
-            "totals": self._amounts(total),
-        }
-        if options.extra_fields:
-            answer |= {"currency": "USD", "meta": {"cached": False}}
-        return msgspec.json.encode(answer)
-
-    def _sums(self, query: Query, groups: set[str]) -> dict[Group, Sums]:
-        since, until = self._range(query)
-        keys, models = self._keys(query.text("api_key")), self._models(query.text("model"))
-        width = 3600 if "hour" in groups else _DAY
-        sums: dict[Group, Sums] = {}
-        for (hour, key, model), part in self._world.sums(since, until):
-            if key in keys and model in models:
-                group = (
-                    hour // width * width if groups & {"day", "hour"} else -1,
-                    model if "model" in groups else -1,
-                    key if "api_key" in groups else -1,
-                )
-                sums.setdefault(group, Sums()).add(part)
-        return sums
-
-    def _range(self, query: Query) -> tuple[float, float]:
-        """The asked range in Unix s; the last 30 days and whatever is there unless it says."""
-        until = query.instant("until")
-        end = self._world.now if until is None else until / 1000
-        since = query.instant("since")
-        start = end - _DEFAULT_DAYS * _DAY if since is None else since / 1000
-        if end - start > MAX_DAYS * _DAY:
-            raise bad_request(f"since, until: at most {MAX_DAYS} days")
-        return start, end + _DAY if until is None else end
-
-    def _keys(self, wanted: str | None) -> set[int]:
-        """Indexes of the keys with this id or masked form."""
-        return {
-            index
-            for index, key in enumerate(self._world.keys)
-            if wanted in (None, str(key.id), key.masked)
-        }
-
-    def _models(self, wanted: str | None) -> set[int]:
-        return {
-            index for index, model in enumerate(self._world.models) if wanted in (None, model.id)
-        }
-
-    def _bucket(self, group: Group, sums: Sums, groups: set[str]) -> dict[str, object]:
-        start, model, key = group
-        bucket: dict[str, object] = {}
-        if start >= 0:
-            text = timestamp(start)
-            hourly = "hour" in groups
-            bucket["bucket"] = _HOUR_FORMS[self._world.options.hour](text) if hourly else text[:10]
-        if model >= 0:
-            bucket["model"] = self._world.models[model].id
-        if key >= 0:
-            bucket["api_key"] = self._world.keys[key].masked
-        return bucket | self._amounts(sums)
-
-    def _amounts(self, sums: Sums) -> dict[str, object]:
-        spell = cents if self._world.options.sums == "cents" else usd
-        return {
-            "total_usd": number(spell(sums.credits)),
-            "input_tokens": sums.prompt,
-            "output_tokens": sums.completion,
-            "call_count": sums.calls,
-        }
+def buckets(account: Account, query: Query) -> bytes:
+    """Every bucket of the asked range, oldest first."""
+    options = account.options
+    query.only(_PARAMETERS)
+    groups = _groups(query)
+    sums = _sums(account, query, groups)
+    total = Sums()
+    for part in sums.values():
+        total.add(part)
+    answer: dict[str, object] = {
+        "buckets": [
+            _names(account, group, "hour" in groups) | _amounts(options, sums[group])
+            for group in sorted(sums)
+        ],
+        "totals": _amounts(options, total),
+    }
+    if options.extra_fields:
+        answer |= {"currency": "USD", "meta": {"cached": False}}
+    return msgspec.json.encode(answer)
 
 
 def _groups(query: Query) -> set[str]:
@@ -116,3 +55,57 @@ def _groups(query: Query) -> set[str]:
     if unknown:
         raise bad_request(f"group_by: {unknown[0]} is not one of {', '.join(_GROUPS)}")
     return groups
+
+
+def _sums(account: Account, query: Query, groups: set[str]) -> dict[Group, Sums]:
+    since, until = _range(account, query)
+    wanted_key, wanted_model = query.text("api_key"), query.text("model")
+    width = HOUR if "hour" in groups else _DAY
+    sums: dict[Group, Sums] = {}
+    for (hour, key, model), part in account.sums(since, until):
+        who = account.keys[key]
+        if wanted_key not in (None, str(who.id), who.masked):
+            continue
+        if wanted_model not in (None, account.models[model].id):
+            continue
+        group = (
+            hour // width * width if groups & {"day", "hour"} else -1,
+            model if "model" in groups else -1,
+            key if "api_key" in groups else -1,
+        )
+        sums.setdefault(group, Sums()).add(part)
+    return sums
+
+
+def _range(account: Account, query: Query) -> tuple[float, float]:
+    """The asked range in Unix s; the last 30 days and whatever is there unless it says."""
+    until = query.instant("until")
+    end = account.now if until is None else until / 1000
+    since = query.instant("since")
+    start = end - _DEFAULT_DAYS * _DAY if since is None else since / 1000
+    if end - start > MAX_DAYS * _DAY:
+        raise bad_request(f"since, until: at most {MAX_DAYS} days")
+    return start, end + _DAY if until is None else end
+
+
+def _names(account: Account, group: Group, hourly: bool) -> dict[str, object]:
+    start, model, key = group
+    names: dict[str, object] = {}
+    if start >= 0:
+        text = timestamp(start)
+        names["bucket"] = _HOUR_FORMS[account.options.hour](text) if hourly else text[:10]
+    if model >= 0:
+        names["model"] = account.models[model].id
+    if key >= 0:
+        names["api_key"] = account.keys[key].masked
+    return names
+
+
+def _amounts(options: Options, sums: Sums) -> dict[str, object]:
+    spell = cents if options.sums == "cents" else usd
+    return {
+        "total_usd": number(spell(sums.credits)),
+        "input_tokens": sums.prompt,
+        "output_tokens": sums.completion,
+        "call_count": sums.calls,
+    }

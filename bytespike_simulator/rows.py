@@ -1,26 +1,26 @@
-"""The log's rows in columns: 44 bytes each, so that a million of them is a small thing.
+"""The rows of the log, ordered by `created_at`, then by arrival.
 
-Rows are ordered by `created_at`, then by arrival; a late row is inserted where it belongs.
-Pages and ranges are found by bisection.
+A late row is inserted where it belongs. Pages and ranges are found by bisection.
 """
 
 from __future__ import annotations
 
-from array import array
-from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from bisect import bisect_left, insort
+from collections.abc import Iterable
 
 import msgspec
 
+from bytespike_simulator.rollup import Sums
 
-class Row(msgspec.Struct, frozen=True, gc=False):
+
+class Row(msgspec.Struct, frozen=True, order=True, gc=False):
     """One billed call. `created` in Unix ms, `key` and `model` are indexes, money in credits.
 
     `serial` grows with every row that arrives and gives the request id.
     """
 
-    serial: int
     created: int
+    serial: int
     key: int
     model: int
     prompt: int
@@ -28,106 +28,59 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     credits: int
 
     @property
+    def sums(self) -> Sums:
+        return Sums(self.credits, self.prompt, self.completion, 1)
+
+    @property
     def request_id(self) -> str:
         """The id that the gateway shows: it begins with the instant, like a ULID."""
-        return request_id(self.created, self.serial)
+        return f"{_PREFIX}{self.created:0{_INSTANT}X}{self.serial:014X}"
 
 
-REQUEST_PREFIX = "req_01J"
-_INSTANT_DIGITS = 11
-
-
-def request_id(created: int, serial: int) -> str:
-    """The request id of a row."""
-    return f"{REQUEST_PREFIX}{created:0{_INSTANT_DIGITS}X}{serial:014X}"
+_PREFIX = "req_01J"
+_INSTANT = 11
 
 
 class RowStore:
-    """Rows between two instants, newest or oldest first, without scanning."""
+    """All rows, oldest first."""
 
     def __init__(self) -> None:
-        self._serial = array("q")
-        self._created = array("q")
-        self._key = array("H")
-        self._model = array("H")
-        self._prompt = array("q")
-        self._completion = array("q")
-        self._credits = array("q")
-        self._columns = (
-            self._serial,
-            self._created,
-            self._key,
-            self._model,
-            self._prompt,
-            self._completion,
-            self._credits,
-        )
+        self._rows: list[Row] = []
 
     def __len__(self) -> int:
-        return len(self._created)
+        return len(self._rows)
 
     def __getitem__(self, index: int) -> Row:
-        return Row(*[column[index] for column in self._columns])
-
-    def take(self, places: range | list[int]) -> list[Row]:
-        """The rows at ascending `places`, in their order."""
-        if isinstance(places, range):
-            columns = [column[places.start : places.stop] for column in self._columns]
-            return list(map(Row, *columns))
-        return [self[index] for index in places]
+        return self._rows[index]
 
     def add(self, row: Row) -> None:
-        """Insert one row after all that were created no later."""
-        values = (
-            row.serial,
-            row.created,
-            row.key,
-            row.model,
-            row.prompt,
-            row.completion,
-            row.credits,
-        )
-        at = bisect_right(self._created, row.created)
-        for column, value in zip(self._columns, values, strict=True):
-            column.insert(at, value)
+        insort(self._rows, row)
 
-    def extend(self, columns: Sequence[Sequence[int]]) -> None:
-        """Append rows that are newer than all others; `columns` in the order of `Row`."""
-        for column, values in zip(self._columns, columns, strict=True):
-            column.extend(values)
+    def extend(self, rows: Iterable[Row]) -> None:
+        """Append rows that are newer than all others, oldest first."""
+        self._rows.extend(rows)
 
     def span(self, since: int | None, until: int | None) -> tuple[int, int]:
         """Indexes [low, high) of the rows with `since` ≤ created < `until` (Unix ms)."""
-        low = 0 if since is None else bisect_left(self._created, since)
-        high = len(self) if until is None else bisect_left(self._created, until)
+        low = 0 if since is None else self.place(since, 0)
+        high = len(self) if until is None else self.place(until, 0)
         return low, max(low, high)
 
     def place(self, created: int, serial: int) -> int:
         """How many rows are ordered before the place (`created`, `serial`)."""
-        if not -(1 << 63) <= created < 1 << 63:
-            return len(self) if created > 0 else 0
-        at = bisect_left(self._created, created)
-        while at < len(self) and self._created[at] == created and self._serial[at] < serial:
-            at += 1
-        return at
+        return bisect_left(self._rows, (created, serial), key=lambda row: (row.created, row.serial))
 
     def find(self, request: str) -> int | None:
         """The index of the row with this request id, or None."""
-        digits = request.removeprefix(REQUEST_PREFIX)
+        digits = request.removeprefix(_PREFIX)
         try:
-            created, serial = int(digits[:_INSTANT_DIGITS], 16), int(digits[_INSTANT_DIGITS:], 16)
+            index = self.place(int(digits[:_INSTANT], 16), int(digits[_INSTANT:], 16))
         except ValueError:
             return None
-        index = self.place(created, serial)
         found = index < len(self) and self[index].request_id == request
         return index if found else None
-
-    def key_at(self, index: int) -> int:
-        """The key of one row."""
-        return self._key[index]
 
     def prune(self, limit: int) -> None:
         """Forget the oldest rows once there are a tenth more than `limit`."""
         if limit and len(self) > limit + limit // 10:
-            for column in self._columns:
-                del column[: len(column) - limit]
+            del self._rows[: len(self) - limit]

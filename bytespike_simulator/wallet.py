@@ -42,7 +42,6 @@ class Wallet:
 
     @property
     def balance(self) -> int:
-        """What the wallet holds, holds included."""
         return self.topup + self.other - self.spent
 
     @property
@@ -55,15 +54,12 @@ class Wallet:
         kind: str,
         amount: int,
         created: int,
-        *,
-        source: tuple[tuple[str, str], ...] = (),
-        note: str | None = None,
-        counts: bool = True,
+        source: tuple[tuple[str, str], ...],
+        note: str | None,
     ) -> Movement:
-        """Post one movement. `counts` False: something else has moved the balance already."""
-        if counts and kind == TOPUP:
+        if kind == TOPUP:
             self.topup += amount
-        elif counts:
+        else:
             self.other += amount
         movement = Movement(created, self._next_id, kind, amount, self.balance, source, note)
         self._next_id += 1

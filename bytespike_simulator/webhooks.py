@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import http.client
-from ipaddress import ip_address
 from threading import Thread
 from urllib.parse import urlsplit
 
+import httpx
 import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
 
-from bytespike_simulator.account_answer import told
-from bytespike_simulator.wire import bad_request
-from bytespike_simulator.world import Notice, World
+from bytespike_simulator.account import Account, Notice
+from bytespike_simulator.formats import money, timestamp
+from bytespike_simulator.refusals import bad_request
 
 TIMEOUT = 5.0
 """Seconds that a receiver may take."""
+
+_HERE = ("127.0.0.1", "::1", "localhost")
 
 
 class _Wish(msgspec.Struct):
@@ -41,53 +44,50 @@ class Subscription(msgspec.Struct, frozen=True):
 class Webhooks:
     """All subscriptions. `delivered` has the status of each answer, 0 where there was none."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, account: Account) -> None:
         self.subscriptions: list[Subscription] = []
         self.delivered: list[int] = []
-        self._world = world
-        world.listeners.append(self._deliver)
+        self._account = account
+        account.listeners.append(self._deliver)
 
-    def subscribe(self, body: bytes) -> bytes:
+    async def subscribe(self, request: Request, key: int, fails: bool) -> Response:
         """`POST /me/webhooks`: the answer is the only one that holds the secret."""
         try:
-            wish = msgspec.json.decode(body, type=_Wish)
+            wish = msgspec.json.decode(await request.body(), type=_Wish)
             split = urlsplit(wish.url)
-            near = split.scheme == "http" and _is_loopback(split.hostname) and split.port != 0
+            near = split.scheme == "http" and split.hostname in _HERE and split.port != 0
         except (ValueError, msgspec.MsgspecError):
             raise bad_request("a webhook has a url and a list of event_types") from None
         if not near:
             raise bad_request("url: a simulated gateway delivers to http on loopback only")
-        secret = f"whsec_{self._world.rng.getrandbits(128):032x}"
+        secret = f"whsec_{self._account.rng.getrandbits(128):032x}"
         made = Subscription(len(self.subscriptions) + 1, secret, wish.url, wish.event_types)
         self.subscriptions.append(made)
-        return msgspec.json.encode(made)
+        return Response(msgspec.json.encode(made), media_type="application/json")
 
     def _deliver(self, notice: Notice) -> None:
-        body = msgspec.json.encode(told(notice))
+        told = {
+            "id": notice.id,
+            "type": notice.type,
+            "created_at": timestamp(notice.created),
+            "read": False,
+            "data": {"usd": money(notice.credits)},
+        }
+        body = msgspec.json.encode(told)
         for subscription in self.subscriptions:
             if notice.type in subscription.event_types:
                 what = (subscription, body)
                 Thread(target=self._post, args=what, name="delivery", daemon=True).start()
 
     def _post(self, to: Subscription, body: bytes) -> None:
-        split = urlsplit(to.url)
         signature = hmac.new(to.secret.encode(), body, hashlib.sha256).hexdigest()
         headers = {
             "content-type": "application/json",
-            self._world.options.webhook_header: f"sha256={signature}",
+            self._account.options.webhook_header: f"sha256={signature}",
         }
-        connection = http.client.HTTPConnection(split.hostname or "", split.port, timeout=TIMEOUT)
         try:
-            connection.request("POST", split.path or "/", body, headers)
-            status = connection.getresponse().status
-        except (OSError, ValueError, http.client.HTTPException):
+            with httpx.Client(timeout=TIMEOUT, trust_env=False) as client:
+                status = client.post(to.url, content=body, headers=headers).status_code
+        except (httpx.HTTPError, httpx.InvalidURL):
             status = 0
-        finally:
-            connection.close()
         self.delivered.append(status)
-
-
-def _is_loopback(host: str | None) -> bool:
-    if host == "localhost":
-        return True
-    return host is not None and ip_address(host).is_loopback

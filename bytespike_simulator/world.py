@@ -1,293 +1,146 @@
-"""The world behind the simulated gateway: what was called, billed, paid and taken back.
+"""The world behind the simulated gateway: an account in which time passes.
 
-Everything is a function of the options, the seed and the instants given to `advance`. Money is
-in whole credits (1 USD = 1,000,000), instants are Unix seconds.
-
-How one event shows in each view:
-
-* A billed call: one row of the log, its bucket of the rollup, `lifetime_spent_usd`, the wallet,
-  the key's windows and cap, the model's cap. Never in the transactions.
-* A call in flight: a hold, which lowers `available_usd` and nothing else. A call that fails
-  releases it and shows nowhere.
-* A rebate, for a call that was billed and found to have failed later: a transaction of kind
-  `refund` that raises the wallet, and a downward correction of the bucket the call is in, however
-  long that is closed. The row of the log stays what it was, because it says what was charged;
-  `lifetime_spent_usd` is gross and stays too, because lifetime numbers do not fall. So the log
-  always adds up to lifetime spend, and a rollup read after the rebate is short by its amount.
-  Caps and windows keep what was charged. With `rebate_lowers_spent` lifetime spend falls
-  instead, and the wallet rises by that and not by the transaction.
-* A top-up or another movement: a transaction and the wallet; `lifetime_topup_usd` counts the
-  kind `topup`, bonus lines included.
+Calls begin and end, somebody tops up, somebody makes amends: one heap of future events, taken in
+the order of their instants (Unix s). Everything is a function of the options, the seed and the
+instants given to `advance`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from random import Random
+import heapq
+from collections.abc import Callable
+from functools import partial
 
-import msgspec
-
-from bytespike_simulator import past
-from bytespike_simulator.cast import Key, Model, make_keys, make_models
-from bytespike_simulator.life import Life
+from bytespike_simulator import history, truth
+from bytespike_simulator.account import Account
 from bytespike_simulator.options import Options
-from bytespike_simulator.rollup import HOUR, Cell, Rollup, Sums
-from bytespike_simulator.rows import Row, RowStore
-from bytespike_simulator.traffic import Traffic
+from bytespike_simulator.traffic import Call, Traffic, rhythm
 from bytespike_simulator.truth import Truth
-from bytespike_simulator.wallet import CREDITS, REFUND, TOPUP, Movement, Wallet
 
-LOW_BALANCE = "system.balance.notify.dispatched"
-PAYMENT = "system.payment.received"
+FAILURES = 0.01
+"""Share of calls that fail: their hold is released and nothing is billed."""
 
-
-class Notice(msgspec.Struct, frozen=True):
-    """One notification. `created` in Unix s, `credits` is the balance or the amount it tells."""
-
-    id: int
-    type: str
-    created: int
-    credits: int
+_IDLE = 60.0
+_ERRAND_EVERY = 3600.0
+_RECENT = 20
+_TOPUP_DELAY = 900.0
 
 
-class World:
-    """Everything the gateway knows. Single-threaded."""
+class World(Account):
+    """The account at `now`, its history already behind it."""
 
     def __init__(self, options: Options, now: float) -> None:
-        """The world at `now`, its history already behind it."""
-        self.options = options
-        self.rng = Random(options.seed)
-        self.now = now
-        self.keys = make_keys(
-            options.keys, self.rng, colliding=options.colliding_keys, odd=options.odd_names
-        )
-        self.models = make_models(options.models)
+        super().__init__(options, now)
         self.traffic = Traffic(self.rng, len(self.keys), self.models)
-        # Ids start from the clock, so that a restarted world never repeats one.
-        self.next_serial = int(now) * 1_000_000
-        self.wallet = Wallet(int(now) * 1000)
-        self.rows = RowStore()
-        self.rollup = Rollup()
-        self.totals: dict[tuple[int, int], Sums] = {}
-        self.rebates: list[tuple[Row, Sums]] = []
-        self.notices: list[Notice] = []
-        self.listeners: list[Callable[[Notice], None]] = []
-        self._low = False
-        past.write(self, now - options.history, now)
-        self._org_spent_before = self._org_spent()
-        self.life = Life(self)
+        history.write(self, self.traffic, now - options.history, now)
+        self.org_spent = 0
+        self._events: list[tuple[float, int, Callable[[], None]]] = []
+        self._scheduled = 0
+        self._resumed = 0
+        self._topup_due = False
+        if options.traffic:
+            self.resume_traffic()
+        self._later(self.rng.expovariate(1 / _ERRAND_EVERY), self._errand)
+
+    def truth(self, since: float | None = None) -> Truth:
+        """What really happened; `since`: usage of calls created and movements posted from then."""
+        return truth.tell(self, since)
 
     # -- time ---------------------------------------------------------------------------
 
     def advance(self, to: float) -> None:
         """Let everything happen until `to`. Going back does nothing."""
-        self.life.advance(to)
+        while self._events and self._events[0][0] <= to:
+            at, _, action = heapq.heappop(self._events)
+            self.now = max(self.now, at)
+            action()
+        self.now = max(self.now, to)
 
     def pause_traffic(self) -> None:
         """No further call begins by itself; those in flight end."""
-        self.life.pause()
+        self._resumed += 1
 
     def resume_traffic(self) -> None:
-        """Calls arrive by themselves again."""
-        self.life.resume()
+        self._resumed += 1
+        self._arrive(self._resumed, begins=False)
 
-    # -- who ----------------------------------------------------------------------------
+    def _later(self, seconds: float, action: Callable[[], None]) -> None:
+        """Schedule; `seconds` of the world's time, which `speed` shortens."""
+        at = self.now + seconds / max(self.options.speed, 1e-6)
+        self._scheduled += 1
+        heapq.heappush(self._events, (at, self._scheduled, action))
 
-    def key(self, key_id: int) -> Key:
-        """The key with this gateway id. Raises KeyError."""
-        for key in self.keys:
-            if key.id == key_id:
-                return key
-        raise KeyError(f"no key {key_id}")
+    def _arrive(self, resumed: int, *, begins: bool) -> None:
+        """Begin a call perhaps, and schedule the next, unless traffic was paused meanwhile.
 
-    def model(self, name: str) -> Model:
-        """The model of this name, made on first mention."""
-        for model in self.models:
-            if model.id == name:
-                return model
-        self.models.append(Model(name, 1000, 5000, 1000.0, 200.0))
-        return self.models[-1]
+        The rate may change at any time, so that it is looked at again after a while.
+        """
+        if resumed != self._resumed:
+            return
+        if begins:
+            [call] = self.traffic.draw()
+            self.begin(call)
+        rate = self.options.rate / 60
+        wait = self.rng.expovariate(rate * rhythm(self.now)) if rate else _IDLE
+        self._later(min(wait, _IDLE), partial(self._arrive, resumed, begins=wait < _IDLE))
 
     # -- calls --------------------------------------------------------------------------
 
-    def bill(
-        self,
-        *,
-        key: int = 17,
-        model: str = "claude-sonnet-4-6",
-        credits: int = 9120,
-        prompt_tokens: int = 1820,
-        completion_tokens: int = 244,
-        at: float | None = None,
-    ) -> str:
-        """Charge one call now, created at `at` (Unix s; None = now). Gives its request id.
+    def begin(self, call: Call) -> bool:
+        """Begin one call if wallet and caps allow it: reserve its worst case."""
+        if self.refuses(call):
+            return False
+        self.hold(call.hold)
+        began = self.now
+        self._later(call.seconds, lambda: self._end(call, began))
+        return True
 
-        Nothing is checked: the wallet may go below zero. Raises KeyError for an unknown key.
-        """
-        return self.charge(
-            self.keys.index(self.key(key)),
-            self.models.index(self.model(model)),
-            Sums(credits, prompt_tokens, completion_tokens, 1),
-            self.now if at is None else at,
-        )
+    def refuses(self, call: Call) -> str | None:
+        """Why the tightest of wallet, window and caps refuses the call; None if none does."""
+        key, model = self.keys[call.key], self.models[call.model]
+        rooms = {"wallet_empty": self.wallet.available}
+        window = key.tightest(self.now)
+        if window is not None:
+            rooms["window_spent"] = window.remaining
+        if key.quota is not None:
+            rooms["key_cap_reached"] = key.quota - key.spent
+        if model.cap is not None:
+            rooms["model_cap_reached"] = model.cap - model.used
+        reason = min(rooms, key=rooms.__getitem__)
+        if rooms[reason] >= call.hold:
+            return None
+        self._top_up_soon()
+        return reason
 
-    def settle_late(self, created_at: float, *, key: int = 17, credits: int = 350_000) -> str:
-        """Charge a video task now that was created at `created_at`. Gives its request id."""
-        return self.bill(
-            key=key,
-            model="veo-3-1",
-            credits=credits,
-            prompt_tokens=0,
-            completion_tokens=0,
-            at=created_at,
-        )
+    def _end(self, call: Call, began: float) -> None:
+        self.release(call.hold)
+        if self.rng.random() >= FAILURES:
+            self.succeed(call, began)
 
-    def charge(self, key: int, model: int, sums: Sums, created: float) -> str:
-        """Book one call of a key and model (indexes) and add its row. Gives its request id."""
-        serial = self.next_serial
-        self.next_serial += 1
-        instant = round(created * 1000)
-        row = Row(serial, instant, key, model, sums.prompt, sums.completion, sums.credits)
-        self.rows.add(row)
-        self.rows.prune(self.options.history_limit)
-        self.book((_hour(instant), key, model), sums, 1)
-        self.watch()
-        return row.request_id
+    def succeed(self, call: Call, began: float) -> None:
+        """Charge a call that went well; its row bears the instant at which it began."""
+        self.charge(call.key, call.model, call.sums, began)
+        if self.low:
+            self._top_up_soon()
 
-    def book(self, cell: Cell, sums: Sums, times: int) -> None:
-        """Count `times` equal calls everywhere but in the log."""
-        _, key, model = cell
-        amount = sums.credits * times
-        self.rollup.add(cell, sums, times)
-        self.totals.setdefault((key, model), Sums()).add(sums, times)
-        self.wallet.spent += amount
-        self.models[model].used += amount
-        self.keys[key].spent += amount
-        self.keys[key].windows.charge(amount, self.now)
+    # -- what people do -----------------------------------------------------------------
 
-    def rebate(self, request: str, credits: int | None = None) -> Movement:
-        """Take back the charge of one call (None = all of it: its tokens and the call too).
+    def _top_up_soon(self) -> None:
+        if self.options.auto_topup and self.low and not self._topup_due:
+            self._topup_due = True
+            self._later(_TOPUP_DELAY, self._top_up)
 
-        Raises KeyError if the log does not have the call.
-        """
-        index = self.rows.find(request)
-        if index is None:
-            raise KeyError(f"no request {request}")
-        row = self.rows[index]
-        whole = Sums(row.credits, row.prompt, row.completion, 1)
-        sums = whole if credits is None else Sums(credits)
-        self.rebates.append((row, sums))
-        self.rollup.add((_hour(row.created), row.key, row.model), sums, -1)
-        lowers = self.options.rebate_lowers_spent
-        if lowers:
-            self.wallet.spent -= sums.credits
-        source = (("request_id", request),)
-        return self.transaction(
-            REFUND, sums.credits, source=source, note="failed call", counts=not lowers
-        )
+    def _top_up(self) -> None:
+        self._topup_due = False
+        self.pay_in(max(50.0, 10.0 * self.options.threshold_usd))
 
-    # -- money --------------------------------------------------------------------------
-
-    def topup(self, usd: float, bonus: float = 0.0) -> list[Movement]:
-        """Pay in `usd`, and a bonus as a second line at the same instant."""
-        source = (
-            ("provider", "stripe"),
-            ("receipt_id", f"ch_{self.rng.getrandbits(64):016x}"),
-            ("method", "card_visa_4242"),
-        )
-        lines = [self.transaction(TOPUP, round(usd * CREDITS), source=source)]
-        if bonus:
-            promotion = (("provider", "promotion"),)
-            lines.append(
-                self.transaction(TOPUP, round(bonus * CREDITS), source=promotion, note="bonus")
-            )
-        self.notify(PAYMENT, lines[0].amount)
-        return lines
-
-    def transaction(
-        self,
-        kind: str,
-        amount: int,
-        *,
-        at: float | None = None,
-        source: tuple[tuple[str, str], ...] = (("actor", "ops@bytespike.example"),),
-        note: str | None = None,
-        counts: bool = True,
-    ) -> Movement:
-        """Post one movement of `amount` credits (signed), created now or at `at`."""
-        created = int(self.now if at is None else at)
-        movement = self.wallet.move(kind, amount, created, source=source, note=note, counts=counts)
-        self.watch()
-        return movement
-
-    @property
-    def org_wallet(self) -> int:
-        """What the org's own wallet has left after its keys' spending since the start."""
-        pot = round(self.options.org_wallet_usd * CREDITS)
-        return max(0, pot - self._org_spent() + self._org_spent_before)
-
-    def _org_spent(self) -> int:
-        return sum(key.spent for key in self.keys if key.org_owned)
-
-    @property
-    def low(self) -> bool:
-        """Whether the balance is at or below the threshold."""
-        return self.wallet.available <= round(self.options.threshold_usd * CREDITS)
-
-    def watch(self) -> None:
-        """Notify once when the balance gets low."""
-        if self.low and not self._low:
-            self.notify(LOW_BALANCE, self.wallet.available)
-        self._low = self.low
-
-    def notify(self, kind: str, credits: int) -> None:
-        """Add one notification, and tell who listens."""
-        now = int(self.now)
-        notice = Notice(now * 1000 + len(self.notices), kind, now, credits)
-        self.notices.append(notice)
-        for listener in self.listeners:
-            listener(notice)
-
-    # -- questions ----------------------------------------------------------------------
-
-    def rows_between(self, since: float, until: float) -> Iterator[Row]:
-        """Rows of the log with `since` ≤ created < `until`, oldest first."""
-        low, high = self.rows.span(round(since * 1000), round(until * 1000))
-        return (self.rows[index] for index in range(low, high))
-
-    def sums(self, since: float, until: float) -> Iterator[tuple[Cell, Sums]]:
-        """Rollup cells of the calls with `since` ≤ created < `until`, rebates taken off."""
-        first, last = -(-since // HOUR) * HOUR, until // HOUR * HOUR
-        if first > last:
-            yield from self._part(since, until)
-            return
-        yield from self._part(since, first)
-        yield from self.rollup.between(int(first), int(last))
-        yield from self._part(last, until)
-
-    def _part(self, since: float, until: float) -> Iterator[tuple[Cell, Sums]]:
-        """As `sums`, inside one hour."""
-        if since >= until:
-            return
-        hour = int(since // HOUR * HOUR)
-        low, high = round(since * 1000), round(until * 1000)
-        whole = self.rows.span(hour * 1000, (hour + HOUR) * 1000)
-        if self.rows.span(low, high) == whole:
-            yield from self.rollup.between(hour, hour + HOUR)
-            return
-        cells: dict[Cell, Sums] = {}
-        for row in self.rows_between(since, until):
-            cell = cells.setdefault((hour, row.key, row.model), Sums())
-            cell.add(Sums(row.credits, row.prompt, row.completion, 1))
-        for row, sums in self.rebates:
-            if low <= row.created < high:
-                cells.setdefault((hour, row.key, row.model), Sums()).add(sums, -1)
-        yield from cells.items()
-
-    def truth(self, since: float | None = None) -> Truth:
-        """What really happened; `since`: usage of calls created and movements posted from then."""
-        return past.truth(self, since)
-
-
-def _hour(created_ms: int) -> int:
-    return created_ms // 1000 // HOUR * HOUR
+    def _errand(self) -> None:
+        """Do what an administrator does, or give back what a recent call cost."""
+        if self.options.errands:
+            place = self.rng.randrange(2 * len(history.ERRANDS))
+            if place < len(history.ERRANDS):
+                kind, amount, note = history.ERRANDS[place]
+                self.transaction(kind, amount, note=note)
+            elif len(self.rows) >= _RECENT:
+                self.rebate(self.rows[-1 - self.rng.randrange(_RECENT)].request_id)
+        self._later(self.rng.expovariate(1 / _ERRAND_EVERY), self._errand)

@@ -29,22 +29,16 @@ class InterruptibleClock(Clock, Protocol):
 
 
 class SystemClock:
-    """The machine's clock."""
-
     def now(self) -> float:
-        """Unix seconds."""
         return time.time()
 
     def monotonic(self) -> float:
-        """Seconds from an arbitrary start."""
         return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:
-        """Return after `seconds`."""
         await asyncio.sleep(seconds)
 
     async def sleep_unless(self, event: asyncio.Event, seconds: float) -> None:
-        """Return after `seconds`, or as soon as `event` is set."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await event.wait()

@@ -15,11 +15,9 @@ from exporter.config.types import Config
 from exporter.errors import ConfigError, StateError
 from exporter.ledger.store import Store
 from exporter.ledger.totals import AccountTotals
-from exporter.ledger.worker import ThreadWorker
 from exporter.listeners import Listeners
 from exporter.live import Live
-from exporter.polling.complaints import Complaints
-from exporter.runtime import Runtime, Surroundings
+from exporter.runtime import Runtime
 from exporter.tap.tap import Tap
 from exporter.throttle import Throttle
 from exporter.web.app import App
@@ -56,13 +54,20 @@ class Daemon:
         self._clock = clock or SystemClock()
         self._stop = asyncio.Event()
         self._reloading = asyncio.Event()
-        self._thread = ThreadWorker()
+        self._worker = threads.Worker(threads.PATIENCE)
         self._app = App(self._view, self._totals, self._clock)
-        self._listeners = Listeners({})
         self._retiring: set[asyncio.Task[None]] = set()
+        self._throttle = Throttle(logging.getLogger("exporter"), self._clock)
+        self._live = Live(self._clock.now())
+        self._tap = Tap(config, self._live, self._clock, self._throttle)
+        self._listeners = Listeners(
+            {
+                "http.listen": lambda listen: WebServer(listen, self._app),
+                "tap.listen": self._tap.listener,
+            }
+        )
+        self._store: Store
         self._runtime: Runtime
-        self._around: Surroundings
-        self._tap: Tap
 
     @property
     def address(self) -> str | None:
@@ -71,17 +76,16 @@ class Daemon:
         return web.address if web is not None else None
 
     @property
-    def proxy(self) -> str | None:
-        """`host:port` of the tap's proxy, None where it is off."""
-        proxy = self._listeners.at("tap.proxy.listen")
-        return proxy.address if proxy is not None else None
+    def tap(self) -> str | None:
+        """`host:port` that takes reports (UDP), None where it is off."""
+        listener = self._listeners.at("tap.listen")
+        return listener.address if listener is not None else None
 
     def stop(self) -> None:
         """Stop polling, commit, export once more, end."""
         self._stop.set()
 
     def reload(self) -> None:
-        """Read the configuration again and change over to it."""
         self._reloading.set()
 
     def install_signals(self) -> None:
@@ -129,7 +133,7 @@ class Daemon:
 
     async def _open(self) -> bool:
         """Open the state and make all parts. Raises StateError, ConfigError."""
-        store = await self._open_state()
+        store = self._store = await self._open_state()
         if store.recovered_from is not None:
             logger.error(
                 "The state file could not be read and was moved to %s. Counting starts anew from "
@@ -138,28 +142,21 @@ class Daemon:
             )
         elif store.created:
             logger.info("No state before: counting starts in the new file %s", store.path)
-        throttle = Throttle(logging.getLogger("exporter"), self._clock)
-        self._around = Surroundings(
-            live=Live(self._clock.now()),
-            store=store,
-            worker=threads.PatientWorker(self._thread, threads.PATIENCE),
-            clock=self._clock,
-            throttle=throttle,
-            complaints=Complaints(throttle, self._clock),
-            environ=self._environ,
-        )
-        self._runtime = Runtime(self._config, self._around)
+        self._runtime = self._runtime_of(self._config)
         await self._runtime.open()
         self._runtime.take_over()
-        self._tap = Tap(self._config, self._around.live, self._clock, throttle)
-        self._listeners = Listeners(
-            {
-                "http.listen": lambda listen: WebServer(listen, self._app),
-                "tap.listen": self._tap.listener,
-                "tap.proxy.listen": self._tap.proxy,
-            }
-        )
         return True
+
+    def _runtime_of(self, config: Config) -> Runtime:
+        return Runtime(
+            config,
+            self._live,
+            self._store,
+            self._worker,
+            self._clock,
+            self._throttle,
+            self._environ,
+        )
 
     async def _open_state(self) -> Store:
         """The state file, with a word in the log where opening it takes its time."""
@@ -177,10 +174,10 @@ class Daemon:
         await asyncio.gather(self._listeners.close(), self._say_last(exports))
         try:
             async with asyncio.timeout(CLOSE_STATE):
-                await self._thread.do(self._around.store.close)
+                await self._worker.do(self._store.close)
         except TimeoutError:
             logger.error("The state file did not answer; what was committed is safe")
-        self._thread.close()
+        self._worker.close()
         logger.info("Stopped")
 
     async def _say_last(self, exports: bool) -> None:
@@ -215,7 +212,7 @@ class Daemon:
             return
         try:
             config = self._reload()
-            runtime = Runtime(config, self._around)
+            runtime = self._runtime_of(config)
             await runtime.open()
         except ConfigError as error:
             logger.error("The configuration was not reloaded and the old one stays in force:")
@@ -230,7 +227,7 @@ class Daemon:
         logger.info("Configuration reloaded; %s", self._where())
 
     async def _change_to(self, config: Config, runtime: Runtime) -> None:
-        if config.state.path != self._around.store.path:
+        if config.state.path != self._store.path:
             logger.warning("state.path: another state file is opened by a restart only")
         self._config = config
         old, self._runtime = self._runtime, runtime
@@ -245,16 +242,14 @@ class Daemon:
         await self._listeners.change(config)
 
     def _view(self) -> View:
-        return View(self._around.live, self._config, self._around.store.instance_id)
+        return View(self._live, self._config, self._store.instance_id)
 
     async def _totals(self) -> Mapping[str, AccountTotals]:
-        return await self._around.worker.do(self._runtime.ledger.totals)
+        return await self._worker.do(self._runtime.ledger.totals)
 
     def _where(self) -> str:
         page = f"status page at http://{self.address}/" if self.address else "no status page"
-        listener = self._listeners.at("tap.listen")
-        tap = f", tap at {listener.address} (UDP)" if listener else ""
-        tap += f", proxy at http://{self.proxy}" if self.proxy else ""
+        tap = f", tap at {self.tap} (UDP)" if self.tap else ""
         otlp = f"OTLP to {self._config.otlp.endpoint}" if self._config.otlp.endpoint else "no OTLP"
         return f"version {__version__}, {page}{tap}, {otlp}"
 

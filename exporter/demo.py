@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import json
 import os
 import socket
 import tempfile
 from pathlib import Path
 
-from bytespike_simulator.app import Simulator
-from bytespike_simulator.options import Options
-from bytespike_simulator.server import running
+from bytespike_simulator import Options, Simulator, running
 from exporter.config.types import (
     Account,
     Config,
@@ -23,15 +21,14 @@ from exporter.config.types import (
     Runway,
     State,
     Tap,
-    TapProxy,
     Usage,
     UsageStart,
 )
 from exporter.daemon import Daemon
+from exporter.secrets import Secret
 
 _KEY = "BYTESPIKE_DEMO_KEY"
 _HISTORY = 86_400.0
-_TICK = 0.5
 _USUAL = Listen("127.0.0.1", 9464)
 
 
@@ -44,15 +41,13 @@ async def demo(listen: Listen | None, otlp: str) -> int:
             config = _config(url, Path(directory), listen or _address(), otlp)
             daemon = Daemon(config, {_KEY: simulator.api_key})
             daemon.install_signals()
-            traffic = asyncio.create_task(_live(simulator))
+            traffic = asyncio.create_task(simulator.live())
             try:
                 await daemon.run(
                     lambda: print(_introduction(daemon, simulator.api_key, url, otlp), flush=True)
                 )
             finally:
                 traffic.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await traffic
     return 0
 
 
@@ -60,27 +55,20 @@ def _config(url: str, directory: Path, listen: Listen, otlp: str) -> Config:
     return Config(
         accounts=(Account("demo", url, api_key_env=_KEY),),
         gateway=Gateway(base_url=url, max_requests_per_minute=6000),
-        poll=Poll(account=2.0, usage=2.0, transactions=10.0, account_relaxed=4.0),
+        poll=Poll(account=2.0, usage=2.0, transactions=10.0),
         usage=Usage(start=UsageStart(back=_HISTORY)),
         runway=Runway(window=3600.0),
         otlp=Otlp(endpoint=otlp, interval=5.0),
         state=State(path=directory / "bytespike.db"),
         http=Http(listen=listen),
-        tap=Tap(proxy=TapProxy(Listen("127.0.0.1", 0))),
+        tap=Tap(listen=Listen("127.0.0.1", 0)),
     )
 
 
-async def _live(simulator: Simulator) -> None:
-    """Let traffic arrive as time goes by."""
-    while True:
-        simulator.world.advance(simulator.clock.now())
-        await asyncio.sleep(_TICK)
-
-
 def _stay_here() -> None:
-    """A proxy that the environment names knows nothing of what runs here."""
-    before = os.environ.get("NO_PROXY") or os.environ.get("no_proxy")
-    os.environ["NO_PROXY"] = os.environ["no_proxy"] = ",".join(filter(None, (before, "127.0.0.1")))
+    """Forget the proxies that the environment names: they know nothing of what runs here."""
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        del os.environ[name]
 
 
 def _address() -> Listen:
@@ -95,6 +83,8 @@ def _address() -> Listen:
 
 
 def _introduction(daemon: Daemon, key: str, url: str, otlp: str) -> str:
+    told = json.dumps({"key": Secret(key).masked(), "status": 200}, ensure_ascii=False)
+    tap = (daemon.tap or "").replace(":", "/")
     return f"""\
 The demo runs: a simulated gateway with live traffic, and the exporter that reads it.
 
@@ -103,8 +93,8 @@ The demo runs: a simulated gateway with live traffic, and the exporter that read
   gateway       {url} (simulated)
   OTLP          {otlp or "not sent; try --otlp http://localhost:4318"}
 
-Calls through the tap's proxy show on the page, under the key that was used:
+Applications' calls show on the page once they are reported, here as one from bash:
 
-  curl -H 'x-api-key: {key}' http://{daemon.proxy}/v1/models
+  printf '%s' '{told}' > /dev/udp/{tap}
 
 Ctrl-C ends it. Nothing is kept."""

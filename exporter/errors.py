@@ -70,44 +70,30 @@ class GatewayError(ExporterError):
 
 
 class AuthError(GatewayError):
-    """401 or 403: the key is missing, wrong, revoked or not allowed from here."""
-
     outcome = Outcome.AUTH
 
 
 class RateLimitedError(GatewayError):
-    """429: a rolling spend window is used up, or too many requests are in flight."""
-
     outcome = Outcome.RATE_LIMITED
 
 
 class QuotaSpentError(GatewayError):
-    """402: the wallet or the key's cap is empty. Not an outage of the gateway."""
-
     outcome = Outcome.RATE_LIMITED
 
 
 class GatewayTimeoutError(GatewayError):
-    """No complete answer within `gateway.timeout`."""
-
     outcome = Outcome.TIMEOUT
 
 
 class NetworkError(GatewayError):
-    """DNS, TCP or TLS failed, or the connection broke in the middle of an answer."""
-
     outcome = Outcome.NETWORK
 
 
 class ServerError(GatewayError):
-    """500, 502, 503 or 504 on every attempt of one poll."""
-
     outcome = Outcome.SERVER_ERROR
 
 
 class BadResponseError(GatewayError):
-    """An answer that cannot be trusted: not JSON, wrong shape, too large, a redirect."""
-
     outcome = Outcome.BAD_RESPONSE
 
 
@@ -116,8 +102,6 @@ class ResponseTooLargeError(BadResponseError):
 
 
 class BadRequestError(GatewayError):
-    """400, 404 or another 4xx: never retried unchanged."""
-
     outcome = Outcome.BAD_REQUEST
 
 

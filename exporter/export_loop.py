@@ -8,14 +8,15 @@ from collections.abc import Mapping
 
 import msgspec
 
-from exporter import threads
+from exporter.clock import Clock
 from exporter.errors import StateError
+from exporter.ledger.ledger import Ledger
 from exporter.ledger.totals import AccountTotals
 from exporter.live import ExportOutcome, Live
 from exporter.metrics.snapshot import Point, Snapshot, take
 from exporter.otlp import ExportResult, OtlpExporter
 from exporter.otlp.result import partial
-from exporter.polling.reader import Books
+from exporter.threads import Worker
 from exporter.throttle import Throttle
 
 HEAD_START = 1.0
@@ -31,19 +32,22 @@ class ExportLoop:
         self,
         exporter: OtlpExporter,
         live: Live,
-        books: Books,
+        ledger: Ledger,
+        worker: Worker,
+        clock: Clock,
         throttle: Throttle,
         interval: float,
     ) -> None:
         """`interval` in seconds."""
         self._exporter = exporter
         self._live = live
-        self._ledger = books.ledger
-        self._worker = books.worker
-        self._clock = books.clock
+        self._ledger = ledger
+        self._worker = worker
+        self._clock = clock
         self._throttle = throttle
         self._interval = interval
         self._exporting = asyncio.Lock()
+        self._under_way: asyncio.Task[ExportResult] | None = None
         self._retired = False
 
     async def run(self) -> None:
@@ -51,7 +55,8 @@ class ExportLoop:
         due = self._clock.monotonic()
         while True:
             # An export that was begun is not abandoned in its middle: `last` waits for it.
-            await asyncio.shield(self.export())
+            self._under_way = asyncio.create_task(self.export())
+            await asyncio.shield(self._under_way)
             now = self._clock.monotonic()
             due = max(due + self._interval, now)
             await self._clock.sleep(due - now)
@@ -59,7 +64,7 @@ class ExportLoop:
     async def export(self) -> ExportResult:
         """Send one snapshot and record what became of it."""
         async with self._exporting:
-            snapshot = await self._snapshot()
+            snapshot = take(self._live, await self._totals(), self._clock.now())
             began = self._clock.monotonic()
             result = await self._send(snapshot)
         logger.debug(
@@ -75,46 +80,6 @@ class ExportLoop:
             self._throttle.say("export", "OTLP export failed: %s", result.error)
         return result
 
-    async def _send(self, snapshot: Snapshot) -> ExportResult:
-        """Send all; the values of series that no receiver knows follow their zero points.
-
-        A receiver that turns totals into growth takes a zero point that comes again, after a
-        value, for a reset, and counts the whole series twice. An answer can get lost, and the
-        process can end, at any moment. So no value is sent before it is durable that its zero
-        point arrived.
-        """
-        fresh = {(zero.metric.name, zero.attributes) for zero in snapshot.zero_points}
-        if not fresh:
-            return await self._hand_over(snapshot)
-        values: list[Point] = []
-        known: list[Point] = []
-        for point in snapshot.points:
-            (values if (point.metric.name, point.attributes) in fresh else known).append(point)
-        first = await self._hand_over(msgspec.structs.replace(snapshot, points=tuple(known)))
-        # A receiver that refuses a zero point would refuse it for ever, and all else with it.
-        arrived = first.outcome is ExportOutcome.SUCCESS or first.data_refused
-        if not arrived or not await self._note_zero_points(snapshot):
-            return first
-        await self._clock.sleep(min(HEAD_START, self._interval))
-        if self._retired:  # who has taken over may have sent newer values by now
-            return first
-        second = await self._hand_over(Snapshot(snapshot.time_ns, tuple(values)))
-        return second if first.error is None or second.error is not None else partial(first.error)
-
-    async def _hand_over(self, snapshot: Snapshot) -> ExportResult:
-        return await threads.call(lambda: self._exporter.export(snapshot))
-
-    async def _note_zero_points(self, snapshot: Snapshot) -> bool:
-        """Make it durable that they went; False where that failed: they go again then."""
-        try:
-            await self._worker.do(
-                self._ledger.zero_points_sent, snapshot.fresh_usage, snapshot.fresh_billing
-            )
-        except StateError as error:
-            self._throttle.say("state", "%s", error, level=logging.ERROR)
-            return False
-        return True
-
     async def last(self, patience: float) -> None:
         """One more export before the process ends, given up after `patience` seconds."""
         try:
@@ -126,18 +91,54 @@ class ExportLoop:
                 "sends all that was counted",
                 patience,
             )
+            if self._under_way is not None:
+                self._under_way.cancel()
+                await asyncio.wait({self._under_way})
         finally:
-            self._exporter.close()
+            await self._exporter.close()
 
     async def retire(self) -> None:
         """Close once the export under way has ended; another loop has taken over."""
         self._retired = True
         async with self._exporting:
-            self._exporter.close()
+            await self._exporter.close()
 
-    async def _snapshot(self) -> Snapshot:
-        totals = await self._totals()
-        return take(self._live, totals, self._clock.now())
+    async def _send(self, snapshot: Snapshot) -> ExportResult:
+        """Send all; the values of series that no receiver knows follow their zero points.
+
+        A receiver that turns totals into growth takes a zero point that comes again, after a
+        value, for a reset, and counts the whole series twice. An answer can get lost, and the
+        process can end, at any moment. So no value is sent before it is durable that its zero
+        point arrived.
+        """
+        fresh = {(zero.metric.name, zero.attributes) for zero in snapshot.zero_points}
+        if not fresh:
+            return await self._exporter.export(snapshot)
+        values: list[Point] = []
+        known: list[Point] = []
+        for point in snapshot.points:
+            (values if (point.metric.name, point.attributes) in fresh else known).append(point)
+        first = await self._exporter.export(msgspec.structs.replace(snapshot, points=tuple(known)))
+        # A receiver that refuses a zero point would refuse it for ever, and all else with it.
+        arrived = first.outcome is ExportOutcome.SUCCESS or first.data_refused
+        if not arrived or not await self._note_zero_points(snapshot):
+            return first
+        await self._clock.sleep(min(HEAD_START, self._interval))
+        if self._retired:  # who has taken over may have sent newer values by now
+            return first
+        second = await self._exporter.export(Snapshot(snapshot.time_ns, tuple(values)))
+        return second if first.error is None or second.error is not None else partial(first.error)
+
+    async def _note_zero_points(self, snapshot: Snapshot) -> bool:
+        """Make it durable that they went; False where that failed: they go again then."""
+        try:
+            await self._worker.do(
+                self._ledger.zero_points_sent, snapshot.fresh_usage, snapshot.fresh_billing
+            )
+        except StateError as error:
+            self._throttle.say("state", "%s", error, level=logging.ERROR)
+            return False
+        return True
 
     async def _totals(self) -> Mapping[str, AccountTotals]:
         """What was counted; nothing where it cannot be read, so that the balance is still sent."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_left
+from collections.abc import Iterable
 from enum import StrEnum
 
 import msgspec
 
 from exporter.errors import Outcome
-from exporter.gateway.readings import AccountReading, Endpoint, Envelope
+from exporter.gateway.readings import AccountReading, Endpoint, Envelope, Rejected
 from exporter.traffic import TapStatus, Traffic
 
 DURATION_BOUNDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
@@ -24,6 +25,9 @@ STALE_INTERVALS = 3
 
 CLOCK_SET_BACK = 60.0
 """An envelope this many seconds older than the last is no late answer: the clock was set back."""
+
+_REJECTED = 10_000
+"""Rejected rows of one endpoint that are remembered."""
 
 
 def is_stale(observed_at: float, interval: float, now: float) -> bool:
@@ -71,11 +75,9 @@ class Histogram:
 
     @property
     def count(self) -> int:
-        """How many durations were recorded."""
         return sum(self.counts)
 
     def record(self, seconds: float) -> None:
-        """Add one duration."""
         self.min = min(self.min, seconds) if self.count else seconds
         self.max = max(self.max, seconds)
         self.counts[bisect_left(DURATION_BOUNDS, seconds)] += 1
@@ -110,23 +112,9 @@ class EndpointStatus:
         self.polls: dict[Outcome, int] = {}
         self.duration = Histogram()
         self.asked = asyncio.Event()
-        self._known_until: float | None = None
-
-    def keep_pace(self, interval: float, now: float) -> None:
-        """Poll at another interval from now on.
-
-        What was read before a shorter one stays known for as long as a poll at that one may fail:
-        the pace is tightened for the sake of the next reading, not to lose the last one.
-        """
-        if interval < self.interval and not self.stale(now):
-            self._known_until = now + STALE_INTERVALS * interval
-        elif interval > self.interval:
-            self._known_until = None
-        self.interval = interval
 
     def succeeded(self, now: float, seconds: float) -> None:
         """A poll at `now` that took `seconds` gave its reading."""
-        self._known_until = None
         self.up = True
         self.last_success = now
         self.last_error = None
@@ -145,13 +133,10 @@ class EndpointStatus:
         self.duration.record(seconds)
 
     def stale(self, now: float) -> bool:
-        """Whether what the last successful poll read is too old to be shown."""
         return self.last_success is None or self.outdated(self.last_success, now)
 
     def outdated(self, observed_at: float, now: float) -> bool:
         """Whether what was read at `observed_at` (Unix s) is too old to be shown."""
-        if self._known_until is not None and observed_at <= now <= self._known_until:
-            return False
         return is_stale(observed_at, self.interval, now)
 
 
@@ -185,25 +170,45 @@ class LiveAccount:
     """Newest readings of one account.
 
     `own_key` is the masked form of the key that polls, None while it cannot be read. `interval` is
-    `poll.account` in seconds, by which envelopes are judged; `relaxed` is what is enough while the
-    tap is fresh, None without a tap. `rejected` holds the ids of rows that could not be understood,
-    so that each is logged and counted once, however often it comes.
+    `poll.account` in seconds, by which envelopes are judged. `rejected` holds the ids of rows that
+    could not be understood, so that each is logged and counted once, however often it comes.
     """
 
-    def __init__(
-        self, name: str, endpoints: dict[Endpoint, float], relaxed: float | None = None
-    ) -> None:
+    def __init__(self, name: str, endpoints: dict[Endpoint, float]) -> None:
         """`endpoints`: each enabled endpoint and its poll interval in seconds."""
         self.name = name
         self.own_key: str | None = None
         self.interval = endpoints.get(Endpoint.ACCOUNT, 0.0)
-        self.relaxed = relaxed
         self.traffic = Traffic()
         self.endpoints = {endpoint: EndpointStatus(s) for endpoint, s in endpoints.items()}
         self.account: AccountReading | None = None
         self.keys: dict[str, KeyReadings] = {}
         self.rows: dict[RowOutcome, int] = dict.fromkeys(RowOutcome, 0)
         self.rejected: dict[Endpoint, dict[str, None]] = {endpoint: {} for endpoint in Endpoint}
+
+    @classmethod
+    def after(
+        cls, before: LiveAccount | None, name: str, endpoints: dict[Endpoint, float]
+    ) -> LiveAccount:
+        """The account with other poll intervals, and all that was read of it `before`."""
+        account = cls(name, endpoints)
+        if before is not None:
+            account.account, account.keys = before.account, before.keys
+            account.rows, account.rejected = before.rows, before.rejected
+            account.traffic = before.traffic
+            for endpoint in endpoints.keys() & before.endpoints.keys():
+                account.endpoints[endpoint] = before.endpoints[endpoint]
+                account.endpoints[endpoint].interval = endpoints[endpoint]
+        return account
+
+    def newly_rejected(self, endpoint: Endpoint, rows: Iterable[Rejected]) -> list[Rejected]:
+        """Those of the rows that did not come before; from now on they did."""
+        known = self.rejected[endpoint]
+        fresh = {row.row_id: row for row in rows if row.row_id not in known}
+        known.update(dict.fromkeys(fresh))
+        while len(known) > _REJECTED:
+            del known[next(iter(known))]
+        return list(fresh.values())
 
     def observe(self, envelope: Envelope) -> None:
         """Take over an envelope, whatever the status of the response that carried it."""
@@ -220,7 +225,6 @@ class ExportStatus:
         self.last_error_at: float | None = None
 
     def ended(self, now: float, outcome: ExportOutcome, error: str | None) -> None:
-        """Record one export; `error` says why it was not a success."""
         self.outcomes[outcome] += 1
         if outcome is ExportOutcome.SUCCESS:
             self.last_success = now
@@ -231,8 +235,6 @@ class ExportStatus:
 
 
 class Live:
-    """All accounts, in the order of the configuration, and the exports."""
-
     def __init__(self, started_at: float) -> None:
         self.started_at = started_at
         self.accounts: dict[str, LiveAccount] = {}

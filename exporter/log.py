@@ -14,7 +14,6 @@ import logging
 import sys
 import threading
 from datetime import UTC, datetime
-from math import isfinite
 from types import TracebackType
 from typing import TextIO
 
@@ -23,6 +22,7 @@ from exporter.secrets import redact
 ROOT = "exporter"
 
 _OFF = logging.CRITICAL + 1
+_TRACEBACKS = logging.Formatter()
 _LIBRARIES = {
     "httpx": logging.WARNING,
     "httpcore": logging.WARNING,
@@ -32,9 +32,6 @@ _LIBRARIES = {
     "grpc": _OFF,
     "asyncio": logging.WARNING,
 }
-_STANDARD = frozenset(
-    (*logging.makeLogRecord({}).__dict__, "message", "asctime", "taskName", "color_message")
-)
 
 
 def configure(level: str, format: str, stream: TextIO | None = None) -> None:
@@ -88,81 +85,42 @@ class _Handler(logging.StreamHandler[TextIO]):
         """Lose the line. The standard way prints the arguments, unredacted, to stderr."""
 
 
-def _message(record: logging.LogRecord) -> str:
-    """The message. A call whose arguments do not fit it must not cost the line."""
+class TextFormatter(logging.Formatter):
+    """`2026-05-21T14:08:11.123Z info    Polled`, tracebacks indented below."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        event = _event(record)
+        message = event["message"]
+        if not message.isprintable():  # what a gateway sends must not forge lines of the log
+            message = "".join(
+                c if c.isprintable() else c.encode("unicode_escape").decode() for c in message
+            )
+        line = f"{event['time']} {event['level']:7} {message}"
+        trace = event.get("exception", "").splitlines()
+        return "\n".join([line, *(f"    {below}" for below in trace)])
+
+
+class JsonFormatter(logging.Formatter):
+    """One object a line: `time`, `level`, `logger`, `message` and `exception`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return json.dumps(_event(record))
+
+
+def _event(record: logging.LogRecord) -> dict[str, str]:
+    """What both formats tell, without secrets: redacted as a finished text, traceback included."""
     try:
-        return record.getMessage()
-    except Exception:
-        return f"{record.msg} (arguments do not fit, {record.filename}:{record.lineno})"
-
-
-def _extras(record: logging.LogRecord) -> dict[str, str | int | float | bool | None]:
-    """What was passed as `extra`, in plain types and without secrets."""
-    extras: dict[str, str | int | float | bool | None] = {}
-    for name, value in record.__dict__.items():
-        if name not in _STANDARD:
-            number = type(value) in (int, bool) or (type(value) is float and isfinite(value))
-            extras[name] = value if value is None or number else redact(str(value))
-    return extras
-
-
-def _time(record: logging.LogRecord) -> str:
-    instant = datetime.fromtimestamp(record.created, UTC)
-    return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-class _Formatter(logging.Formatter):
-    """What both formats share: redaction of the finished text, tracebacks included."""
-
-    def exception(self, record: logging.LogRecord) -> str:
-        """The traceback, empty where there is none."""
-        text = self.formatException(record.exc_info) if record.exc_info else ""
-        return redact(text)
-
-
-class TextFormatter(_Formatter):
-    """`2026-05-21T14:08:11.123Z info  Polled account=prod`, tracebacks indented below."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """One line, and those of the traceback."""
-        words = [
-            _time(record),
-            f"{record.levelname.lower():7}",
-            _one_line(redact(_message(record))),
-        ]
-        words += [f"{name}={_quote(str(value))}" for name, value in _extras(record).items()]
-        trace = self.exception(record)
-        lines = [" ".join(words), *(f"    {line}" for line in trace.splitlines())]
-        return "\n".join(lines)
-
-
-def _one_line(text: str) -> str:
-    """Control characters as escapes: what a gateway sends must not forge lines of the log."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def _quote(text: str) -> str:
-    """A value that a reader can tell from what follows it."""
-    if text and text.isprintable() and not any(c in text for c in ' "='):
-        return text
-    return json.dumps(text, ensure_ascii=False) if text.isprintable() else json.dumps(text)
-
-
-class JsonFormatter(_Formatter):
-    """One object a line: `time`, `level`, `logger`, `message`, extras and `exception`."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """One line."""
-        entry: dict[str, str | int | float | bool | None] = {
-            **_extras(record),
-            "time": _time(record),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": redact(_message(record)),
-        }
-        trace = self.exception(record)
-        if trace:
-            entry["exception"] = trace
-        return json.dumps(entry)
+        message = record.getMessage()
+    except Exception:  # arguments that do not fit must not cost the line
+        place = f"{record.filename}:{record.lineno}"
+        message = f"{record.msg} (arguments do not fit, {place})"
+    at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+    event = {
+        "time": at.replace("+00:00", "Z"),
+        "level": record.levelname.lower(),
+        "logger": record.name,
+        "message": redact(message),
+    }
+    if record.exc_info:
+        event["exception"] = redact(_TRACEBACKS.formatException(record.exc_info))
+    return event

@@ -5,11 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import random
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-
-import msgspec
 
 from exporter import __version__
 from exporter.clock import InterruptibleClock
@@ -20,12 +17,10 @@ from exporter.gateway.client import GatewayClient, Http, open_http
 from exporter.gateway.readings import Endpoint
 from exporter.ledger.ledger import Ledger, Rules
 from exporter.ledger.store import Store
-from exporter.ledger.worker import Worker
-from exporter.live import EndpointStatus, Live, LiveAccount
+from exporter.live import Live, LiveAccount
 from exporter.otlp import OtlpExporter
-from exporter.polling.complaints import Complaints
 from exporter.polling.poller import AccountPoller, PollError
-from exporter.polling.reader import Books, batch_of
+from exporter.threads import Worker
 from exporter.throttle import Throttle
 
 SPREAD = 0.02
@@ -42,18 +37,6 @@ _AT_ONCE = 20
 _CLOSE_HTTP = 1.0
 
 logger = logging.getLogger(__name__)
-
-
-class Surroundings(msgspec.Struct, frozen=True):
-    """What outlives a reload of the configuration."""
-
-    live: Live
-    store: Store
-    worker: Worker
-    clock: InterruptibleClock
-    throttle: Throttle
-    complaints: Complaints
-    environ: Mapping[str, str]
 
 
 def resource(config: Config, instance_id: str) -> dict[str, str]:
@@ -76,11 +59,6 @@ def intervals(config: Config) -> dict[Endpoint, float]:
     return enabled
 
 
-def relaxed(config: Config) -> float | None:
-    """The interval (s) at which the account may be polled while the tap is fresh."""
-    return config.poll.account_relaxed if config.tap.enabled else None
-
-
 def connect(config: Config) -> Http:
     """The HTTP client for the gateway. Raises ConfigError where the environment spoils it."""
     urls = [account.base_url for account in config.accounts]
@@ -101,16 +79,27 @@ def connect(config: Config) -> Http:
 class Runtime:
     """Everything that one configuration sets in motion: `open`, then `take_over`, then `start`."""
 
-    def __init__(self, config: Config, around: Surroundings) -> None:
-        """Touches nothing yet. Raises ConfigError."""
+    def __init__(
+        self,
+        config: Config,
+        live: Live,
+        store: Store,
+        worker: Worker,
+        clock: InterruptibleClock,
+        throttle: Throttle,
+        environ: Mapping[str, str],
+    ) -> None:
+        """Touches nothing yet; all but `config` outlives a reload. Raises ConfigError."""
         self._config = config
-        self._around = around
+        self._live = live
+        self._store = store
+        self._worker = worker
+        self._clock = clock
+        self._throttle = throttle
+        self._environ = environ
         usage = config.usage
         rules = Rules(usage.settle_window, usage.max_series, config.runway.window)
-        self.ledger = Ledger(around.store, rules)
-        self._books = Books(
-            self.ledger, around.worker, around.clock, batch_of(len(config.accounts))
-        )
+        self.ledger = Ledger(store, rules)
         self._http = connect(config)
         self.exports = self._export_loop()
         self._pollers: list[AccountPoller] = []
@@ -118,21 +107,44 @@ class Runtime:
 
     async def open(self) -> None:
         """Make the accounts known to the ledger. Raises StateError; nothing has changed then."""
-        now = self._around.clock.now()
+        now = self._clock.now()
         # After a state file was lost, history would be counted again under a new identity.
-        lost = self._around.store.recovered_from is not None
+        lost = self._store.recovered_from is not None
         start = now if lost else self._config.usage.start.instant(now)
         names = [account.name for account in self._config.accounts]
-        await self._around.worker.do(self.ledger.open_accounts, names, start, now)
+        await self._worker.do(self.ledger.open_accounts, names, start, now)
 
     def take_over(self) -> None:
-        """The live shows what this configuration has from now on."""
-        self._around.live.tap.hooked = self._config.webhook.secret_file is not None
-        self._seat_accounts()
+        """From now on `live` shows what this configuration has.
+
+        Accounts stand in their order there; those that stay keep what was read of them.
+        """
+        self._live.tap.hooked = self._config.webhook.secret_file is not None
+        before = dict(self._live.accounts)
+        self._live.accounts.clear()
+        for account in self._config.accounts:
+            self._live.accounts[account.name] = LiveAccount.after(
+                before.get(account.name), account.name, intervals(self._config)
+            )
         self._pollers = [self._poller(account) for account in self._config.accounts]
 
+    def _poller(self, account: Account) -> AccountPoller:
+        live = self._live.accounts[account.name]
+        client = GatewayClient(
+            self._http,
+            account,
+            self._config.gateway,
+            self._config.usage,
+            self._clock,
+            live.observe,
+            self._environ,
+        )
+        live.own_key = client.masked_key
+        return AccountPoller(
+            self._live, live, client, self.ledger, self._worker, self._clock, self._throttle
+        )
+
     def start(self) -> None:
-        """Poll and export from now on."""
         for number, poller in enumerate(self._pollers):
             for endpoint in poller.endpoints:
                 self._keep(partial(poller.run, endpoint, number * SPREAD))
@@ -160,20 +172,32 @@ class Runtime:
         rounds = await asyncio.gather(*(in_turn(poller) for poller in self._pollers))
         return [error for errors in rounds for error in errors]
 
-    async def _export(self, exports: ExportLoop) -> None:
-        clock = self._around.clock
-        deadline = clock.monotonic() + min(FIRST_POLLS, self._config.otlp.interval)
-        while not self._polled_once() and clock.monotonic() < deadline:
-            await clock.sleep(_LOOK)
-        await exports.run()
-
-    def _polled_once(self) -> bool:
-        """Whether the first export has something to say of every endpoint, or will not soon."""
-        return all(
-            status.up is not None or status.behind is not None
-            for account in self._around.live.accounts.values()
-            for status in account.endpoints.values()
+    def _export_loop(self) -> ExportLoop | None:
+        otlp = self._config.otlp
+        if not otlp.endpoint:
+            return None
+        return ExportLoop(
+            OtlpExporter(otlp, resource(self._config, self._store.instance_id)),
+            self._live,
+            self.ledger,
+            self._worker,
+            self._clock,
+            self._throttle,
+            otlp.interval,
         )
+
+    async def _export(self, exports: ExportLoop) -> None:
+        """Export for ever, first when every endpoint has answered, or will not soon."""
+        deadline = self._clock.monotonic() + min(FIRST_POLLS, self._config.otlp.interval)
+        while self._clock.monotonic() < deadline:
+            if all(
+                status.up is not None or status.behind is not None
+                for account in self._live.accounts.values()
+                for status in account.endpoints.values()
+            ):
+                break
+            await self._clock.sleep(_LOOK)
+        await exports.run()
 
     def _keep(self, run: Callable[[], Awaitable[None]]) -> None:
         """Run for ever. A mistake of ours is logged with its traceback and ends nothing else."""
@@ -188,58 +212,6 @@ class Runtime:
                         "Please report it",
                         RESTART,
                     )
-                await self._around.clock.sleep(RESTART)
+                await self._clock.sleep(RESTART)
 
         self._tasks.append(asyncio.create_task(kept()))
-
-    def _seat_accounts(self) -> None:
-        """Boards for the accounts, in their order; those that stay keep what they have read."""
-        live, before = self._around.live, dict(self._around.live.accounts)
-        now = self._around.clock.now()
-        live.accounts.clear()
-        for account in self._config.accounts:
-            seat = LiveAccount(account.name, intervals(self._config), relaxed(self._config))
-            known = before.get(account.name)
-            if known is not None:
-                seat.account, seat.keys = known.account, known.keys
-                seat.rows, seat.rejected = known.rows, known.rejected
-                seat.traffic = known.traffic
-                for endpoint, status in seat.endpoints.items():
-                    seat.endpoints[endpoint] = _continued(
-                        known.endpoints.get(endpoint), status, now
-                    )
-            live.accounts[account.name] = seat
-
-    def _poller(self, account: Account) -> AccountPoller:
-        around, config = self._around, self._config
-        seat = around.live.accounts[account.name]
-        client = GatewayClient(
-            self._http,
-            account,
-            config.gateway,
-            config.usage,
-            around.clock,
-            seat.observe,
-            around.environ,
-        )
-        seat.own_key = client.masked_key
-        rng = random.Random()
-        return AccountPoller(
-            around.live, seat, client, self._books, rng, around.throttle, around.complaints
-        )
-
-    def _export_loop(self) -> ExportLoop | None:
-        if not self._config.otlp.endpoint:
-            return None
-        around = self._around
-        exporter = OtlpExporter(self._config.otlp, resource(self._config, around.store.instance_id))
-        interval = self._config.otlp.interval
-        return ExportLoop(exporter, around.live, self._books, around.throttle, interval)
-
-
-def _continued(before: EndpointStatus | None, status: EndpointStatus, now: float) -> EndpointStatus:
-    """The status that goes on after a reload at `now` (Unix s), with the new interval."""
-    if before is None:
-        return status
-    before.keep_pace(status.interval, now)
-    return before

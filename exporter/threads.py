@@ -1,4 +1,7 @@
-"""Blocking calls that may hang, made so that they hold up neither their callers nor the end."""
+"""The one way onto a thread, for calls that may hang: on a disk, or in a dead network.
+
+Threads are daemons: one that hangs holds up neither its caller nor the end of the process.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,10 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from queue import SimpleQueue
+from typing import Any, ParamSpec, TypeVar
 
 from exporter.errors import StateError
-from exporter.ledger.worker import Worker
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -19,61 +22,76 @@ PATIENCE = 30.0
 
 
 async def call(function: Callable[[], T]) -> T:
-    """What `function` returns or raises, called in a daemon thread of its own.
+    """What `function` returns or raises, called in a thread of its own.
 
     A caller that is cancelled leaves the thread to itself.
     """
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[T] = loop.create_future()
-
-    def settle(result: T | None, error: BaseException | None) -> None:
-        if future.done():
-            return
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(result)  # type: ignore[arg-type]  # None only where T is
-
-    def work() -> None:
-        result, problem = None, None
-        try:
-            result = function()
-        except BaseException as error:  # handed to the caller, whatever it is
-            problem = error
-        with contextlib.suppress(RuntimeError):  # the loop has ended and nobody waits
-            loop.call_soon_threadsafe(settle, result, problem)
-
-    threading.Thread(target=work, daemon=True).start()
+    future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+    threading.Thread(target=_run, args=(function, future), daemon=True).start()
     return await future
 
 
-class PatientWorker:
-    """A worker whose callers do not wait for ever for a disk that hangs.
+def _run(function: Callable[[], T], future: asyncio.Future[T]) -> None:
+    """Call the function here, and hand its outcome to the loop of the future."""
 
-    A call that was given up may still be made later. All calls of the ledger allow that: what
-    was counted once is not counted again.
+    def settle(set_outcome: Callable[[Any], None], outcome: object) -> None:
+        if not future.done():
+            set_outcome(outcome)
+
+    try:
+        outcome: object = function()
+        set_outcome: Callable[[Any], None] = future.set_result
+    except BaseException as error:  # handed to the caller, whatever it is
+        outcome, set_outcome = error, future.set_exception
+    with contextlib.suppress(RuntimeError):  # the loop has ended and nobody waits
+        future.get_loop().call_soon_threadsafe(settle, set_outcome, outcome)
+
+
+class Worker:
+    """One thread for all calls of the ledger, made one at a time and in order.
+
+    Callers do not wait for ever for a disk that hangs. A call that was given up may still be made
+    later: what was counted once is not counted again.
     """
 
-    def __init__(self, worker: Worker, patience: float) -> None:
+    def __init__(self, patience: float) -> None:
         """`patience` in seconds without any progress."""
-        self._worker = worker
         self._patience = patience
         self._ended = 0
+        self.calls: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
+        threading.Thread(target=self._work, name="ledger", daemon=True).start()
 
     async def do(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """What the function returns or raises; StateError where no call ends for too long."""
-        task = asyncio.ensure_future(self._worker.do(function, *args, **kwargs))
+        """What the function returns or raises; StateError where no call ends for too long.
+
+        A caller that is cancelled does not undo a call that was begun.
+        """
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+
+        def begin() -> None:
+            if not future.done():
+                _run(lambda: function(*args, **kwargs), future)
+
+        self.calls.put(begin)
         ended = -1
         try:
-            while not task.done():
+            while not future.done():
                 if ended == self._ended:
                     waited = f"{self._patience:g} s"
                     raise StateError(
                         f"the state file has not answered for {waited}: check the disk"
                     )
                 ended = self._ended
-                await asyncio.wait({task}, timeout=self._patience)
-            self._ended += 1
-            return task.result()
+                await asyncio.wait({future}, timeout=self._patience)
+            return future.result()
         finally:
-            task.cancel()
+            future.cancel()
+
+    def close(self) -> None:
+        """Take no further calls. Does not wait for one that hangs."""
+        self.calls.put(None)
+
+    def _work(self) -> None:
+        while (begin := self.calls.get()) is not None:
+            begin()
+            self._ended += 1

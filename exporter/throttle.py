@@ -1,10 +1,11 @@
-"""Says what happened once, not a thousand times."""
+"""Repeated log lines: a trouble is told once, then now and then, and so is its end."""
 
 from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
 
 from exporter.clock import Clock
 
@@ -14,15 +15,27 @@ EVERY = 600.0
 _REMEMBERED = 10_000
 
 
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """Lines that may come by the thousand: `most` of them are warnings in `EVERY` seconds.
+
+    The others are for debugging only, and `further` (with `args`) says once that there are some.
+    """
+
+    key: Hashable
+    most: int
+    further: str
+    args: tuple[object, ...] = ()
+
+
+@dataclass(slots=True)
 class _Trouble:
-    """When a line was last written about it, and how often it happened unsaid since."""
+    """When a line was last written about it, how loud, and how often it happened."""
 
-    __slots__ = ("said_at", "times", "unsaid")
-
-    def __init__(self, said_at: float) -> None:
-        self.said_at = said_at
-        self.times = 0
-        self.unsaid = 0
+    said_at: float
+    level: int
+    times: int = 1
+    unsaid: int = 0
 
 
 class Throttle:
@@ -38,27 +51,33 @@ class Throttle:
         self._clock = clock
         self._every = every
         self._troubles: OrderedDict[Hashable, _Trouble] = OrderedDict()
+        self._crowds: OrderedDict[Hashable, tuple[float, int]] = OrderedDict()
 
-    def say(self, key: Hashable, message: str, *args: object, level: int = logging.WARNING) -> None:
-        """The trouble `key` happened (again)."""
+    def say(
+        self,
+        key: Hashable,
+        message: str,
+        *args: object,
+        level: int = logging.WARNING,
+        crowd: Crowd | None = None,
+    ) -> None:
+        """The trouble `key` happened (again). As one of a `crowd` it is told as that allows."""
         now = self._clock.monotonic()
         trouble = self._troubles.get(key)
         if trouble is None:
-            trouble = self._troubles[key] = _Trouble(now)
-            self._forget_oldest()
-        elif now - trouble.said_at < self._every:
-            trouble.times += 1
-            trouble.unsaid += 1
-            self._troubles.move_to_end(key)
+            self._first(key, self._level_in(crowd) if crowd is not None else level, message, *args)
             return
         self._troubles.move_to_end(key)
+        trouble.times += 1
+        if now - trouble.said_at < self._every:
+            trouble.unsaid += 1
+            return
         if trouble.unsaid:
             message = f"{message} (and %d times since the last such line)"
             args = (*args, trouble.unsaid)
-        trouble.times += 1
         trouble.unsaid = 0
         trouble.said_at = now
-        self._logger.log(level, message, *args)
+        self._logger.log(trouble.level, message, *args)
 
     def once(
         self, key: Hashable, message: str, *args: object, level: int = logging.WARNING
@@ -66,10 +85,12 @@ class Throttle:
         """Write the line unless one was written under `key` already, however long ago."""
         if key in self._troubles:
             self._troubles.move_to_end(key)
-            return
-        self._troubles[key] = _Trouble(self._clock.monotonic())
-        self._forget_oldest()
-        self._logger.log(level, message, *args)
+        else:
+            self._first(key, level, message, *args)
+
+    def one_of(self, crowd: Crowd, message: str, *args: object) -> None:
+        """Write one line of a crowd; it happens once, so that nothing is remembered of it."""
+        self._logger.log(self._level_in(crowd), message, *args)
 
     def over(self, key: Hashable, message: str, *args: object, level: int = logging.INFO) -> bool:
         """The trouble has ended; writes a line if there was any. Returns whether there was."""
@@ -82,10 +103,29 @@ class Throttle:
         self._logger.log(level, message, *args)
         return True
 
-    def forget(self, key: Hashable) -> None:
-        """The trouble has ended, and another line says so."""
-        self._troubles.pop(key, None)
+    def all_over(self, keys: Iterable[Hashable], message: str, *args: object) -> None:
+        """These troubles have ended: one line, for debugging where none of them was a warning."""
+        ended = [self._troubles.pop(key, None) for key in keys]
+        levels = [trouble.level for trouble in ended if trouble is not None]
+        if levels:
+            told = max(levels) > logging.DEBUG
+            self._logger.log(logging.INFO if told else logging.DEBUG, message, *args)
 
-    def _forget_oldest(self) -> None:
+    def _first(self, key: Hashable, level: int, message: str, *args: object) -> None:
+        self._troubles[key] = _Trouble(self._clock.monotonic(), level)
         while len(self._troubles) > _REMEMBERED:
             self._troubles.popitem(last=False)
+        self._logger.log(level, message, *args)
+
+    def _level_in(self, crowd: Crowd) -> int:
+        """How loud one more line of the crowd is."""
+        now = self._clock.monotonic()
+        since, lines = self._crowds.pop(crowd.key, (now, 0))
+        if now - since >= self._every:
+            since, lines = now, 0
+        self._crowds[crowd.key] = (since, lines + 1)
+        while len(self._crowds) > _REMEMBERED:
+            self._crowds.popitem(last=False)
+        if lines == crowd.most:
+            self._logger.warning(crowd.further, *crowd.args)
+        return logging.WARNING if lines < crowd.most else logging.DEBUG

@@ -33,20 +33,6 @@ class TapOutcome(StrEnum):
     DROPPED = "dropped"
 
 
-class ProxyOutcome(StrEnum):
-    """How a request through the proxy ended: `bytespike.outcome` on `bytespike.tap.requests`.
-
-    `answered`: the gateway's whole answer was passed on, whatever its status. `refused`: the
-    proxy does not serve such a request. `gateway_failed`: no answer, or it broke off.
-    `client_gone`: the application went away before the answer's end.
-    """
-
-    ANSWERED = "answered"
-    REFUSED = "refused"
-    GATEWAY_FAILED = "gateway_failed"
-    CLIENT_GONE = "client_gone"
-
-
 class DeliveryOutcome(StrEnum):
     """What became of a delivery: `bytespike.outcome` on `bytespike.webhook.deliveries`.
 
@@ -70,20 +56,16 @@ class TapStatus:
     """How tap and webhook themselves fare, all accounts together.
 
     Each is shown only where it is switched on. `observations` counts by source (None where a
-    datagram did not say) and outcome. `active` is how many requests are in the proxy now.
+    datagram did not say) and outcome.
     """
 
     def __init__(self) -> None:
         self.observing = False
-        self.proxying = False
         self.hooked = False
         self.deliveries: dict[DeliveryOutcome, int] = dict.fromkeys(DeliveryOutcome, 0)
         self.observations: dict[tuple[Source | None, TapOutcome], int] = {}
-        self.requests: dict[ProxyOutcome, int] = dict.fromkeys(ProxyOutcome, 0)
-        self.active = 0
 
     def observed(self, source: Source | None, outcome: TapOutcome, count: int = 1) -> None:
-        """Count what became of `count` observations."""
         known = (source, outcome)
         self.observations[known] = self.observations.get(known, 0) + count
 
@@ -93,8 +75,7 @@ class Traffic:
 
     `responses` counts by key, status class (`2xx`) and model, `refusals` by key and status, each
     since the key was `first` heard of (Unix s). `seen` holds the newest observation of each key by
-    source. `spent` is how far, in nano-USD, the rolling windows fell since the last account
-    reading.
+    source.
     """
 
     def __init__(self) -> None:
@@ -102,7 +83,6 @@ class Traffic:
         self.refusals: dict[tuple[str, int], int] = {}
         self.first: dict[str, float] = {}
         self.seen: dict[str, dict[Source, float]] = {}
-        self.spent = 0
 
     def last_seen(self, key_id: str) -> float | None:
         """When (Unix s) the key was last observed, whoever saw it."""

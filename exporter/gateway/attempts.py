@@ -1,10 +1,10 @@
-"""One question to the gateway: budget, attempts, waits and what each status means (contract §6)."""
+"""One request to the gateway: budget, attempts, waits, and what each status means (contract §6)."""
 
 from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Final, TypeVar
 from urllib.parse import urlencode
 
@@ -52,8 +52,37 @@ class RefusedParameterError(BadRequestError):
     """400 or 422: the gateway does not understand one of the parameters."""
 
 
-class Asker:
-    """Asks the gateway in the name of one account.
+_MEANINGS: Final[tuple[tuple[Container[int], type[GatewayError], str], ...]] = (
+    ((401,), AuthError, "the key is wrong, revoked or expired: check {place}"),
+    ((403,), AuthError, "this address is not allowed, or the key's organization is paused"),
+    (
+        (402,),
+        QuotaSpentError,
+        "the wallet is empty or the key's cap is reached: top up or raise the cap",
+    ),
+    (
+        (429,),
+        RateLimitedError,
+        "a rolling spend window of the key is used up; it is asked again later",
+    ),
+    (
+        (400, 422),
+        RefusedParameterError,
+        "it does not understand a parameter: check usage.mode",
+    ),
+    (range(500, 1000), ServerError, "the gateway is failing: nothing to do here unless it lasts"),
+    (range(400, 500), BadRequestError, "check base_url"),
+    (
+        range(300, 400),
+        BadResponseError,
+        "redirects are not followed: set base_url to where the gateway is",
+    ),
+)
+"""Statuses, the error that each means, and what an operator can do. The first that fits."""
+
+
+class Requester:
+    """Makes the requests of one account.
 
     Every response's envelope goes to `on_envelope`, whatever its status.
     """
@@ -103,22 +132,31 @@ class Asker:
 
     async def _answer(self, path: str, url: str, bulk: bool) -> Answer:
         """The first successful answer, after the attempts and waits that `ask` describes."""
-        waits = _Waits()
+        failures = crowded = 0
+        reconnected = False
         while True:
             try:
                 answer = await self._attempt(url, bulk)
-            except ConnectionLostError as error:
-                if not waits.reconnect():
-                    raise _named(path, error) from None
-                continue
             except GatewayError as error:
-                raise _named(path, error) from None
+                if isinstance(error, ConnectionLostError) and not reconnected:
+                    reconnected = True
+                    continue
+                named = f"GET {path}: {error}"
+                raise type(error)(named, retry_after=error.retry_after) from None
             if answer.status == 200:
                 return answer
-            delay = waits.after(answer, self._clock.now())
-            if delay is None:
+            asked = retry_after(answer.headers, self._clock.now()) or 0.0
+            may_retry = failures < MAX_ATTEMPTS - 1 and asked <= LONGEST_SERVER_WAIT
+            may_wait = crowded < CONCURRENCY_WAITS and asked <= LONGEST_CONCURRENCY_WAIT
+            if answer.status in _RETRIED and may_retry:
+                delay = FIRST_BACKOFF * 2**failures * random.uniform(1.0, 1.5)
+                failures += 1
+            elif _too_many_in_flight(answer) and may_wait:
+                delay = random.uniform(0.5, 1.5)
+                crowded += 1
+            else:
                 raise self._failure(path, answer)
-            await self._clock.sleep(delay)
+            await self._clock.sleep(max(delay, asked))
 
     async def _attempt(self, url: str, bulk: bool) -> Answer:
         await self._budget.take(bulk=bulk)
@@ -131,83 +169,27 @@ class Asker:
         return answer if body is answer.body else Answer(answer.status, answer.headers, body)
 
     def _failure(self, path: str, answer: Answer) -> GatewayError:
-        status = answer.status
-        now = self._clock.now()
+        """What an answer other than 200 means, and what to do about it."""
+        status, now = answer.status, self._clock.now()
+        wait = retry_after(answer.headers, now)
+        kind, advice = next(
+            ((kind, advice) for statuses, kind, advice in _MEANINGS if status in statuses),
+            (BadResponseError, "200 was expected"),
+        )
+        if kind is AuthError:
+            self._keys.forget()
+        if _too_many_in_flight(answer):
+            advice = "too many requests are in flight with this key; it is asked again later"
+            wait = random.uniform(2.0, 5.0) if wait is None else wait
+        elif status == 429:
+            wait = wait_for_window(answer.headers, now)
         code = " ".join(_codes(answer.body))
         what = f"GET {path} answered {status}{f' ({code})' if code else ''}"
-        wait = retry_after(answer.headers, now)
-        if status in (401, 403):
-            self._keys.forget()
-            return AuthError(f"{what}: {self._advice(status)}", retry_after=wait)
-        if status == 402:
-            advice = "the wallet is empty or the key's cap is reached: top up or raise the cap"
-            return QuotaSpentError(f"{what}: {advice}", retry_after=wait)
-        if status == 429:
-            return _rate_limited(what, answer, now)
-        if status >= 500:
-            advice = "the gateway is failing: nothing to do here unless it lasts"
-            return ServerError(f"{what}: {advice}", retry_after=wait)
-        if status in (400, 422):
-            advice = "it does not understand a parameter: check usage.mode"
-            return RefusedParameterError(f"{what}: {advice}", retry_after=wait)
-        if status >= 400:
-            return BadRequestError(f"{what}: check base_url", retry_after=wait)
-        if status >= 300:
-            advice = "redirects are not followed: set base_url to where the gateway is"
-            return BadResponseError(f"{what}: {advice}", retry_after=wait)
-        return BadResponseError(f"{what}, where 200 was expected")
-
-    def _advice(self, status: int) -> str:
-        if status == 401:
-            return f"the key is wrong, revoked or expired: check {self._keys.place}"
-        return "this address is not allowed, or the key's organization is paused"
+        return kind(f"{what}: {advice.format(place=self._keys.place)}", retry_after=wait)
 
 
-class _Waits:
-    """What was already waited for within one question."""
-
-    def __init__(self) -> None:
-        self._attempts = 1
-        self._concurrency = 0
-        self._reconnected = False
-
-    def reconnect(self) -> bool:
-        """Whether a broken connection may be tried again now: once."""
-        first = not self._reconnected
-        self._reconnected = True
-        return first
-
-    def after(self, answer: Answer, now: float) -> float | None:
-        """Seconds to wait before the next attempt, or None if there is to be none."""
-        asked = retry_after(answer.headers, now)
-        if answer.status in _RETRIED:
-            if self._attempts == MAX_ATTEMPTS or (asked or 0.0) > LONGEST_SERVER_WAIT:
-                return None
-            delay: float = FIRST_BACKOFF * 2 ** (self._attempts - 1) * random.uniform(1.0, 1.5)
-            self._attempts += 1
-            return max(delay, asked or 0.0)
-        if answer.status == 429 and "concurrency_limit" in _codes(answer.body):
-            if self._concurrency == CONCURRENCY_WAITS or (asked or 0) > LONGEST_CONCURRENCY_WAIT:
-                return None
-            self._concurrency += 1
-            return max(random.uniform(0.5, 1.5), asked or 0.0)
-        return None
-
-
-def _rate_limited(what: str, answer: Answer, now: float) -> RateLimitedError:
-    if "concurrency_limit" in _codes(answer.body):
-        asked = retry_after(answer.headers, now)
-        wait: float | None = random.uniform(2.0, 5.0) if asked is None else asked
-        advice = "too many requests are in flight with this key"
-    else:
-        wait = wait_for_window(answer.headers, now)
-        advice = "a rolling spend window of the key is used up"
-    return RateLimitedError(f"{what}: {advice}; it is asked again later", retry_after=wait)
-
-
-def _named(path: str, error: GatewayError) -> GatewayError:
-    """The same error, with the endpoint in front of its message."""
-    return type(error)(f"GET {path}: {error}", retry_after=error.retry_after)
+def _too_many_in_flight(answer: Answer) -> bool:
+    return answer.status == 429 and "concurrency_limit" in _codes(answer.body)
 
 
 def _codes(body: bytes) -> list[str]:

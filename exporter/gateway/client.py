@@ -1,16 +1,17 @@
-"""The gateway as one account sees it: three questions, typed answers, one tree of errors."""
+"""The gateway as one account sees it: typed answers of three endpoints, or a GatewayError."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
 from typing import Final
 
 from exporter.clock import Clock
 from exporter.config.types import Account, Gateway, Usage, UsageMode
 from exporter.errors import AuthError, BadRequestError, BadResponseError
 from exporter.gateway.account import read_account
-from exporter.gateway.attempts import Asker, RefusedParameterError
+from exporter.gateway.attempts import RefusedParameterError, Requester
 from exporter.gateway.dialects import DIALECTS, Dialect
 from exporter.gateway.exchange import Http, open_http
 from exporter.gateway.fields import range_params
@@ -24,9 +25,8 @@ from exporter.gateway.readings import (
     RollupReading,
     TransactionsPage,
 )
-from exporter.gateway.rollup import HOUR, DayBucketsError
 from exporter.gateway.transactions import read_transactions
-from exporter.gateway.usage import LogAnswer, UsageDecoder
+from exporter.gateway.usage_answer import HOUR, DayBucketsError, LogAnswer, read_usage
 
 __all__ = ["GatewayClient", "Http", "open_http"]
 
@@ -56,10 +56,10 @@ class GatewayClient:
         they say nothing. `environ` is where `api_key_env` is looked up, at each request.
         """
         self._keys = KeySource(account, environ)
-        self._asker = Asker(http, account, gateway, clock, on_envelope, self._keys)
+        self._requester = Requester(http, account, gateway, clock, on_envelope, self._keys)
         self._clock = clock
         self._mode = usage.mode
-        self._decoder = UsageDecoder(usage.credits_per_usd)
+        self._credits_per_usd = usage.credits_per_usd
         self._dialect: Dialect | None = None
         self._tried_larger_pages = False
 
@@ -80,7 +80,7 @@ class GatewayClient:
 
     async def account(self) -> AccountReading:
         """`GET /me/account` (contract §2). Raises GatewayError."""
-        return await self._asker.ask(
+        return await self._requester.ask(
             ACCOUNT_PATH, {}, lambda body: read_account(body, self._clock.now()), bulk=False
         )
 
@@ -94,12 +94,18 @@ class GatewayClient:
         """
         dialect, answer = await self._first_answer(since, until)
         if isinstance(answer, RollupReading):
-            yield _hours_within(answer, since, until)
+            first = math.floor(since / HOUR) * HOUR
+            buckets = tuple(bucket for bucket in answer.buckets if first <= bucket.hour < until)
+            yield RollupReading(buckets, answer.rejected)
             return
         pager = Pager(since, dialect.asked)
         while True:
             step = pager.after(answer.facts)
-            yield _rows_within(answer, since, until, pager.repeated, step is None)
+            if pager.repeated:
+                yield LogPage((), (), last=step is None)
+            else:
+                rows = tuple(row for row in answer.rows if since <= row.created_at < until)
+                yield LogPage(rows, answer.rejected, last=step is None)
             if step is None:
                 return
             following = await self._ask_usage(dialect, since, until, step)
@@ -119,7 +125,7 @@ class GatewayClient:
         pager = Pager(since, PAGE_SIZE)
         step: dict[str, str] | None = {"page": "1"}
         while step is not None:
-            items, rejected, facts = await self._asker.ask(
+            items, rejected, facts = await self._requester.ask(
                 TRANSACTIONS_PATH, params | step, read_transactions
             )
             step = pager.after(facts)
@@ -129,23 +135,33 @@ class GatewayClient:
             yield TransactionsPage(within, rejected, last=step is None)
 
     async def _first_answer(self, since: float, until: float) -> tuple[Dialect, _Answer]:
-        """The first page, and the dialect that got it."""
+        """The first page, and the dialect that got it.
+
+        Where `limit` changed nothing and more pages follow, `page_size` is tried once.
+        """
         dialect, answer = await self._negotiated(since, until)
         self._dialect = dialect
-        if isinstance(answer, RollupReading) or self._tried_larger_pages:
+        if isinstance(answer, RollupReading) or self._tried_larger_pages or dialect.page_size:
             return dialect, answer
-        if dialect.page_size or not _has_small_pages(answer):
+        size, count = answer.facts.size, answer.facts.count
+        if size is None or size >= PAGE_SIZE or not size <= count < PAGE_SIZE:
             return dialect, answer
-        return await self._with_larger_pages(dialect, answer, since, until)
+        self._tried_larger_pages = True
+        larger = Dialect(dialect.group_by, dialect.limit, page_size=True)
+        with suppress(RefusedParameterError):
+            fuller = await self._ask_usage(larger, since, until)
+            if isinstance(fuller, LogAnswer) and fuller.facts.count > count:
+                self._dialect = larger
+                return larger, fuller
+        return dialect, answer
 
     async def _negotiated(self, since: float, until: float) -> tuple[Dialect, _Answer]:
         """Use the dialect that worked last time, or the first that is not refused."""
-        known = self._dialect
-        candidates = [dialect for dialect in DIALECTS[self._mode] if dialect != known]
+        candidates = list(DIALECTS[self._mode])
+        if self._dialect is not None:
+            candidates = [self._dialect, *(d for d in candidates if d != self._dialect)]
         refusal: BadRequestError | None = None
-        for dialect in (known, *candidates):
-            if dialect is None:
-                continue
+        for dialect in candidates:
             try:
                 return dialect, await self._ask_usage(dialect, since, until)
             except RefusedParameterError as error:
@@ -155,30 +171,11 @@ class GatewayClient:
         assert refusal is not None
         raise refusal
 
-    async def _with_larger_pages(
-        self, dialect: Dialect, small: LogAnswer, since: float, until: float
-    ) -> tuple[Dialect, _Answer]:
-        """Ask once more with `page_size`, where `limit` changed nothing and more pages follow."""
-        self._tried_larger_pages = True
-        larger = Dialect(dialect.group_by, dialect.limit, page_size=True)
-        try:
-            answer = await self._ask_usage(larger, since, until)
-        except RefusedParameterError:
-            return dialect, small
-        if isinstance(answer, LogAnswer) and answer.facts.count > small.facts.count:
-            self._dialect = larger
-            return larger, answer
-        return dialect, small
-
     async def _ask_usage(
         self, dialect: Dialect, since: float, until: float, step: Mapping[str, str] | None = None
     ) -> _Answer:
         params = dialect.params(since, until) | dict(step or {})
-        answer = await self._asker.ask(
-            USAGE_PATH,
-            params,
-            self._read_usage,
-        )
+        answer = await self._requester.ask(USAGE_PATH, params, self._read_usage)
         if self._mode is UsageMode.LOG and isinstance(answer, RollupReading):
             raise _other_shape("log", "rollup")
         if self._mode is UsageMode.ROLLUP and isinstance(answer, LogAnswer):
@@ -187,7 +184,7 @@ class GatewayClient:
 
     def _read_usage(self, body: bytes) -> _Answer:
         try:
-            return self._decoder.read(body, KeyRef(masked=self.masked_key))
+            return read_usage(body, KeyRef(masked=self.masked_key), self._credits_per_usd)
         except DayBucketsError:
             if self._mode is UsageMode.LOG:  # then hours were not asked for
                 raise _other_shape("log", "rollup") from None
@@ -199,27 +196,3 @@ def _other_shape(mode: str, shape: str) -> BadResponseError:
         f"the gateway answered with the {shape}, but usage.mode is {mode}: "
         f"set usage.mode to {shape} or auto"
     )
-
-
-def _has_small_pages(answer: LogAnswer) -> bool:
-    """Whether the page is full and smaller than what was asked for."""
-    size = answer.facts.size
-    return size is not None and size < PAGE_SIZE and size <= answer.facts.count < PAGE_SIZE
-
-
-def _rows_within(
-    answer: LogAnswer, since: float, until: float, repeated: bool, last: bool
-) -> LogPage:
-    if repeated:
-        return LogPage((), (), last)
-    times = answer.facts.times
-    rows = answer.rows
-    if times and not (since <= min(times) and max(times) < until):
-        rows = tuple(row for row in rows if since <= row.created_at < until)
-    return LogPage(rows, answer.rejected, last)
-
-
-def _hours_within(reading: RollupReading, since: float, until: float) -> RollupReading:
-    first = math.floor(since / HOUR) * HOUR
-    buckets = tuple(bucket for bucket in reading.buckets if first <= bucket.hour < until)
-    return RollupReading(buckets, reading.rejected)

@@ -13,7 +13,7 @@ import msgspec
 from exporter.config.types import UsageMode
 from exporter.gateway.fields import range_params
 from exporter.gateway.paging import PAGE_SIZE
-from exporter.gateway.rollup import HOUR
+from exporter.gateway.usage_answer import HOUR
 
 
 class Dialect(msgspec.Struct, frozen=True):
@@ -25,7 +25,6 @@ class Dialect(msgspec.Struct, frozen=True):
 
     @property
     def asked(self) -> int | None:
-        """The page size that is asked for."""
         return PAGE_SIZE if self.limit or self.page_size else None
 
     def params(self, since: float, until: float) -> dict[str, str]:

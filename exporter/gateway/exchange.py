@@ -11,13 +11,11 @@ import asyncio
 import logging
 import socket
 import ssl
-import sys
 import zlib
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http.cookiejar import CookieJar
-from importlib.util import find_spec
-from typing import Final, NoReturn
+from typing import Final
 
 import httpx
 import msgspec
@@ -31,11 +29,6 @@ from exporter.errors import (
     ResponseTooLargeError,
 )
 from exporter.secrets import Secret
-
-# httpcore asks for sniffio several times in each request. Where it is missing, Python searches for
-# it every time, which takes a tenth of a millisecond; told that it is missing, it does not.
-if "sniffio" not in sys.modules and find_spec("sniffio") is None:
-    sys.modules["sniffio"] = None  # type: ignore[assignment]
 
 MAX_BODY: Final = 8 * 1024 * 1024
 """The largest answer that is held, in decoded bytes."""
@@ -70,8 +63,10 @@ class Http(httpx.AsyncClient):
     """
 
     def __init__(self, timeout: float, secure: bool, transport: _Transport) -> None:
+        # Loading the authorities costs memory, which is saved where no URL asks for TLS.
+        trusted = httpx.create_ssl_context() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         super().__init__(
-            verify=_trust(secure),
+            verify=trusted,
             timeout=httpx.Timeout(timeout),
             limits=httpx.Limits(
                 max_connections=MAX_REQUESTS,
@@ -123,7 +118,7 @@ async def _forget_location(response: httpx.Response) -> None:
         del response.headers["location"]
 
 
-def _is_loud(record: logging.LogRecord) -> bool:
+def _is_warning(record: logging.LogRecord) -> bool:
     return record.levelno >= logging.WARNING
 
 
@@ -135,12 +130,7 @@ def quiet_http_logs() -> None:
     for name in _LOGGERS:
         logger = logging.getLogger(name)
         logger.setLevel(logging.WARNING)
-        logger.addFilter(_is_loud)
-
-
-def _trust(secure: bool) -> ssl.SSLContext:
-    """Whom TLS trusts: nobody where no URL asks for it. What that saves: docs/benchmarks.md."""
-    return httpx.create_ssl_context() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        logger.addFilter(_is_warning)
 
 
 def open_http(timeout: float = 10.0, transport: _Transport = None, *, secure: bool = False) -> Http:
@@ -164,7 +154,16 @@ async def exchange(http: Http, url: str, key: Secret, seconds: float) -> Answer:
     problem: GatewayError
     try:
         async with http.turn(url), asyncio.timeout(seconds):
-            return await _exchange(http, _request(url, key))
+            response = await http.send(_request(url, key), stream=True)
+            try:
+                headers: dict[bytes, bytes] = {}
+                for name, value in response.headers.raw:
+                    lower = name.lower()
+                    headers[lower] = value if headers.get(lower, value) == value else b""
+                body = await _body(response, headers)
+            finally:
+                await response.aclose()
+            return Answer(response.status_code, headers, body)
     except (TimeoutError, httpx.TimeoutException):
         problem = GatewayTimeoutError(
             f"no complete answer within {seconds:g} s: the gateway or the way to it is slow; "
@@ -187,32 +186,14 @@ def _request(url: str, key: Secret) -> httpx.Request:
     return httpx.Request("GET", url, headers=headers)
 
 
-async def _exchange(http: Http, request: httpx.Request) -> Answer:
-    response = await http.send(request, stream=True)
-    try:
-        headers = _headers(response)
-        body = await _body(response, headers)
-    finally:
-        await response.aclose()
-    return Answer(response.status_code, headers, body)
-
-
-def _headers(response: httpx.Response) -> dict[bytes, bytes]:
-    found: dict[bytes, bytes] = {}
-    for name, value in response.headers.raw:
-        lower = name.lower()
-        found[lower] = value if found.get(lower, value) == value else b""
-    return found
-
-
 async def _body(response: httpx.Response, headers: dict[bytes, bytes]) -> bytes:
     """The decoded body. A failed status is reported as such even if its body is unreadable."""
+    coding = headers.get(b"content-encoding", b"identity").strip().lower()
     try:
-        coding = headers.get(b"content-encoding", b"identity").strip().lower()
         if coding in (b"identity", b""):
-            return await _plain(response)
+            return await _read(response, None)
         if coding in (b"gzip", b"x-gzip", b"deflate"):
-            return await _inflated(response)
+            return await _read(response, zlib.decompressobj(wbits=47))
         raise BadResponseError("the answer is compressed in a way that was not asked for")
     except BadResponseError:
         if response.status_code < 300:
@@ -220,48 +201,30 @@ async def _body(response: httpx.Response, headers: dict[bytes, bytes]) -> bytes:
         return b""
 
 
-def _parts(response: httpx.Response) -> AsyncIterable[bytes]:
-    # As received: httpx's own decoding would unfold a part in full, whatever its size.
+async def _read(response: httpx.Response, inflater: zlib._Decompress | None) -> bytes:
+    """Part by part and never past `MAX_BODY`: a small body may unfold into terabytes.
+
+    As received: httpx's own decoding would unfold a part in full, whatever its size.
+    """
     assert isinstance(response.stream, httpx.AsyncByteStream)
-    return response.stream
-
-
-async def _plain(response: httpx.Response) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    async for part in _parts(response):
-        size += len(part)
-        if size > MAX_BODY:
-            _too_large()
-        parts.append(part)
-    return b"".join(parts)
-
-
-async def _inflated(response: httpx.Response) -> bytes:
-    """Decompress part by part and never past `MAX_BODY`: a small body may unfold into terabytes."""
-    inflater = zlib.decompressobj(wbits=47)
     parts: list[bytes] = []
     room = MAX_BODY
     broken = False
-    async for part in _parts(response):
+    async for part in response.stream:
         try:
-            piece = inflater.decompress(part, room + 1)
+            piece = inflater.decompress(part, room + 1) if inflater is not None else part
         except zlib.error:
             broken = True
             break
         room -= len(piece)
         if room < 0:
-            _too_large()
+            raise ResponseTooLargeError(
+                f"the answer is larger than {MAX_BODY // 2**20} MiB: ask for a shorter range"
+            )
         parts.append(piece)
-    if broken or not inflater.eof:
+    if broken or (inflater is not None and not inflater.eof):
         raise BadResponseError("the compressed answer is damaged or cut off")
     return b"".join(parts)
-
-
-def _too_large() -> NoReturn:
-    raise ResponseTooLargeError(
-        f"the answer is larger than {MAX_BODY // 2**20} MiB: ask for a shorter range"
-    )
 
 
 def _network_error(error: Exception) -> GatewayError:

@@ -46,7 +46,8 @@ def text(value: Json, limit: int = MAX_TEXT) -> str | None:
     """
     if not isinstance(value, str) or not value:
         return None
-    return value[:limit].encode("utf-8", "replace").decode("utf-8")
+    cut = value[:limit]
+    return cut if cut.isascii() else cut.encode("utf-8", "replace").decode("utf-8")
 
 
 def identifier(value: Json) -> str | None:
@@ -60,18 +61,12 @@ def identifier(value: Json) -> str | None:
 
 def number(value: Json) -> Decimal | int | None:
     """A finite number, also where it is written as a string."""
-    if isinstance(value, bool):
-        return None
+    if type(value) is int:
+        return value
     if isinstance(value, str):
-        value = _numeric_text(value)
-    if isinstance(value, Decimal):
-        return value if value.is_finite() else None
-    return value if isinstance(value, int) else None
-
-
-def _numeric_text(value: str) -> Decimal | None:
-    stripped = value.strip()[:128]
-    return Decimal(stripped) if stripped.isascii() and _NUMERIC.fullmatch(stripped) else None
+        stripped = value.strip()[:128]
+        return Decimal(stripped) if _NUMERIC.fullmatch(stripped) else None
+    return value if isinstance(value, Decimal) and value.is_finite() else None
 
 
 def money(value: Json, *, signed: bool = False) -> int | None:
@@ -96,8 +91,6 @@ def credits_to_nanos(credits: int | Decimal, per_usd: int) -> int:
 
     Negative charges are not documented and not taken.
     """
-    if isinstance(credits, Decimal) and not credits.is_finite():
-        raise ValueError("credits are not a number")
     if not 0 <= credits <= MAX_CHARGE_USD * per_usd:
         raise ValueError("credits are negative or absurd")
     if isinstance(credits, int) and NANOS_PER_USD % per_usd == 0:
@@ -183,17 +176,14 @@ def key_ref(value: Json, own: KeyRef) -> KeyRef:
 
     Raises ValueError for anything else.
     """
-    if value is None or value in ("", {}):
-        return own
     if isinstance(value, dict):
-        masked = text(value.get("masked"))
-        name = text(value.get("name"))
-        ref = KeyRef(
-            identifier(value.get("id")),
-            masked and masked_text(masked),
-            name and masked_text(name),
-        )
-        return own if ref == KeyRef() else ref
+        masked, name = text(value.get("masked")), text(value.get("name"))
+        ident = identifier(value.get("id"))
+        if ident is None and masked is None and name is None:
+            return own
+        return KeyRef(ident, masked and masked_text(masked), name and masked_text(name))
+    if value is None or value == "":
+        return own
     given = identifier(value)
     if given is None:
         raise ValueError("api_key is neither an object, a masked form nor an id")

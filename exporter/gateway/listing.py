@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -10,6 +11,8 @@ from exporter.errors import BadResponseError
 from exporter.gateway.fields import count, text
 from exporter.gateway.jsontext import Json
 from exporter.gateway.readings import Rejected
+
+T = TypeVar("T")
 
 LIST_NAMES: Final = ("items", "data", "rows", "usage")
 """Where the contract (§3a) allows a list to stand."""
@@ -39,12 +42,12 @@ def listing(answer: Json) -> Listing | None:
                 rows,
                 total=count(answer.get("total")),
                 size=count(answer.get("page_size")) or None,
-                cursor=cursor_text(answer.get("next_cursor")),
+                cursor=_cursor(answer.get("next_cursor")),
             )
     return None
 
 
-def cursor_text(value: Json) -> str | None:
+def _cursor(value: Json) -> str | None:
     """A cursor as it is sent back; None where the list ends. Raises BadResponseError if absurd."""
     if value is None or value == "" or value is False:
         return None
@@ -55,10 +58,25 @@ def cursor_text(value: Json) -> str | None:
     raise BadResponseError("next_cursor is not a short text: the list cannot be followed")
 
 
-def rejected(row: Json, place: int, name: str, error: ValueError) -> Rejected:
-    """Why the row at `place` was not taken; told apart by its `name` field if it has one."""
-    value = row.get(name) if isinstance(row, dict) else None
-    shown = None
-    if isinstance(value, str | int) and not isinstance(value, bool):
-        shown = text("".join(c if c.isprintable() else "?" for c in str(value)[:80]))
-    return Rejected(shown or f"row {place + 1} of its page", str(error))
+def read_each(
+    rows: list[Json], read: Callable[[dict[str, Json]], T], id_name: str
+) -> tuple[tuple[T, ...], tuple[Rejected, ...]]:
+    """What `read` makes of each row, and the rows of which it raises ValueError.
+
+    Those are told apart by their field `id_name`, or by their place where they have none.
+    """
+    good: list[T] = []
+    bad: list[Rejected] = []
+    for place, row in enumerate(rows):
+        value: Json = None
+        try:
+            if not isinstance(row, dict):
+                raise ValueError("it is not an object")
+            value = row.get(id_name)
+            good.append(read(row))
+        except ValueError as error:
+            shown = None
+            if isinstance(value, str | int) and not isinstance(value, bool):
+                shown = text("".join(c if c.isprintable() else "?" for c in str(value)[:80]))
+            bad.append(Rejected(shown or f"row {place + 1} of its page", str(error)))
+    return tuple(good), tuple(bad)

@@ -44,13 +44,10 @@ class PageFacts(msgspec.Struct, frozen=True):
 
     @property
     def count(self) -> int:
-        """How many rows the page had."""
         return len(self.ids)
 
 
 class Pager:
-    """Follows one list from its first page to its end."""
-
     def __init__(self, since: float, asked: int | None) -> None:
         """`since` in Unix s; `asked` is the page size that was asked for, None if none was."""
         self.repeated = False

@@ -70,8 +70,6 @@ class ModelQuota(msgspec.Struct, frozen=True):
 
 
 class Organization(msgspec.Struct, frozen=True):
-    """The organization that the account belongs to."""
-
     id: str
     name: str
     role: str

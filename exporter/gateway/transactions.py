@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from exporter.errors import BadResponseError
 from exporter.gateway.fields import identifier, instant, money, text
 from exporter.gateway.jsontext import Json, parse
-from exporter.gateway.listing import listing, rejected
+from exporter.gateway.listing import listing, read_each
 from exporter.gateway.paging import PageFacts
 from exporter.gateway.readings import Rejected, Transaction
 
-_MAX_KIND = 64
+_MAX_KIND: Final = 64
 
 
 def read_transactions(
@@ -19,26 +21,13 @@ def read_transactions(
     page = listing(parse(body))
     if page is None:
         raise BadResponseError('the answer holds no list of transactions (expected "items")')
-    good: list[Transaction] = []
-    bad: list[Rejected] = []
-    for place, row in enumerate(page.rows):
-        try:
-            good.append(_transaction(row))
-        except ValueError as error:
-            bad.append(rejected(row, place, "id", error))
-    facts = PageFacts(
-        ids=[item.id for item in good] + [entry.row_id for entry in bad],
-        times=[item.created_at for item in good],
-        total=page.total,
-        size=page.size,
-        cursor=page.cursor,
-    )
-    return tuple(good), tuple(bad), facts
+    good, bad = read_each(page.rows, _transaction, "id")
+    ids = [item.id for item in good] + [entry.row_id for entry in bad]
+    times = [item.created_at for item in good]
+    return good, bad, PageFacts(ids, times, page.total, page.size, page.cursor)
 
 
-def _transaction(row: Json) -> Transaction:
-    if not isinstance(row, dict):
-        raise ValueError("the transaction is not an object")
+def _transaction(row: dict[str, Json]) -> Transaction:
     ident = identifier(row.get("id"))
     if ident is None:
         raise ValueError("id is missing or unusable")

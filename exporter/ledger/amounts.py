@@ -30,19 +30,16 @@ class Amounts(NamedTuple):
     requests: int = 0
 
     def plus(self, other: Amounts) -> Amounts:
-        """Component by component."""
         return Amounts(
             self[0] + other[0], self[1] + other[1], self[2] + other[2], self[3] + other[3]
         )
 
     def minus(self, other: Amounts) -> Amounts:
-        """Component by component."""
         return Amounts(
             self[0] - other[0], self[1] - other[1], self[2] - other[2], self[3] - other[3]
         )
 
     def highest(self, other: Amounts) -> Amounts:
-        """The larger of each component."""
         return Amounts(*map(max, self, other))
 
 

@@ -86,8 +86,8 @@ def _add(db: sqlite3.Connection, account: int, kind: str, amount: int, start_ns:
         (account, kind, direction, start_ns),
     )
     added = db.execute(
-        "UPDATE billing SET amount = amount + ?1, count = count + 1 "
-        "WHERE account = ?2 AND kind = ?3 AND direction = ?4 AND amount <= ?5 - ?1",
-        (abs(amount), account, kind, direction, MOST),
+        "UPDATE billing SET amount = amount + ?, count = count + 1 "
+        "WHERE account = ? AND kind = ? AND direction = ? AND amount <= ?",
+        (abs(amount), account, kind, direction, MOST - abs(amount)),
     )
     return added.rowcount > 0

@@ -78,7 +78,6 @@ class Cells:
         return known
 
     def by_id(self, cell: int) -> Cell:
-        """A cell that is in the state file."""
         known = self._by_id.get(cell)
         return known if known is not None else self._fetch("id = ?", (cell,))[0]
 
@@ -117,13 +116,14 @@ class Cells:
             [(c.rolled, *c.counted, *c.base, c.id) for c in changed],
         )
         self.db.executemany(
-            "UPDATE series SET cost = cost + ?1, input_tokens = input_tokens + ?2, "
-            "output_tokens = output_tokens + ?3, requests = requests + ?4, "
-            "shown_cost = max(shown_cost, cost + ?1), "
-            "shown_input_tokens = max(shown_input_tokens, input_tokens + ?2), "
-            "shown_output_tokens = max(shown_output_tokens, output_tokens + ?3), "
-            "shown_requests = max(shown_requests, requests + ?4) WHERE id = ?5",
-            [(*step, series) for series, step in self._moves.items()],
+            "UPDATE series SET cost = cost + :cost, "
+            "input_tokens = input_tokens + :input_tokens, "
+            "output_tokens = output_tokens + :output_tokens, requests = requests + :requests, "
+            "shown_cost = max(shown_cost, cost + :cost), "
+            "shown_input_tokens = max(shown_input_tokens, input_tokens + :input_tokens), "
+            "shown_output_tokens = max(shown_output_tokens, output_tokens + :output_tokens), "
+            "shown_requests = max(shown_requests, requests + :requests) WHERE id = :series",
+            [{**step._asdict(), "series": series} for series, step in self._moves.items()],
         )
         for cell in changed:
             cell.changed = False

@@ -51,7 +51,6 @@ class Cursor(msgspec.Struct, frozen=True):
 
     @classmethod
     def begin(cls, start: float, now: float) -> Cursor:
-        """The cursor of a first start."""
         return cls(
             start=start,
             position=start,

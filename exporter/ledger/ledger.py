@@ -23,12 +23,12 @@ from exporter.gateway.readings import (
 from exporter.ledger import billing, usage, wallet
 from exporter.ledger.cells import Cells
 from exporter.ledger.cursor import Cursor, Slice, Window, advanced
-from exporter.ledger.report import read_totals
 from exporter.ledger.store import SET_ASIDE, Store
-from exporter.ledger.totals import AccountTotals
+from exporter.ledger.totals import AccountTotals, read_totals
 from exporter.ledger.usage import Counted
 
-Stream = Literal["usage", "transactions"]
+RowKind = Literal["usage", "transactions"]
+"""Each has a cursor of its own."""
 
 _CURSOR = ", ".join(Cursor.__struct_fields__)
 
@@ -51,22 +51,20 @@ class Ledger:
         self._ids: dict[str, int] = {}
         self._totals: dict[str, AccountTotals] = {}
 
-    def open_account(self, name: str, start: float, now: float) -> None:
-        """Make an account known. On its first start, counting begins at `start` (Unix s)."""
-        self.open_accounts((name,), start, now)
-
     def open_accounts(self, names: Iterable[str], start: float, now: float) -> None:
-        """Make accounts known, all in one commit. `start` as in `open_account`."""
+        """Make accounts known, all in one commit.
+
+        Of those that were not known, counting begins at `start` (Unix s).
+        """
         with self._store.transaction() as db:
-            opened = {name: _opened(db, name, Cursor.begin(start, now)) for name in names}
+            opened = {name: _open(db, name, Cursor.begin(start, now)) for name in names}
             db.execute("DELETE FROM meta WHERE name = ?", (SET_ASIDE,))
         self._ids.update(opened)
 
-    def cursor(self, name: str, stream: Stream) -> Cursor:
-        """How far a stream of an account has been read."""
+    def cursor(self, name: str, kind: RowKind) -> Cursor:
         with self._store.reading() as db:
-            cursor = _read_cursor(db, self._ids[name], stream)
-        assert cursor is not None, "open_account comes first"
+            cursor = _read_cursor(db, self._ids[name], kind)
+        assert cursor is not None, "open_accounts comes first"
         return cursor
 
     def commit_account(self, name: str, reading: AccountReading) -> None:
@@ -87,19 +85,19 @@ class Ledger:
     ) -> Counted:
         """Count rows of the log. `done`: these were the last ones of that slice.
 
-        `newest`: the newest row (Unix s) in the slice's earlier commits. `now`: when the poll
-        began.
+        `newest`: the newest row (Unix s) in the slice's earlier commits, as `Counted` gives the
+        newest of all so far. `now`: when the poll began.
         """
         cursor = self.cursor(name, "usage")
         with self._store.transaction() as db:
             cells = self._cells(db, name, cursor, now)
             counted = usage.count_log(cells, cursor, rows)
-            newest = max((n for n in (newest, counted.newest) if n is not None), default=None)
+            counted = counted.since(newest)
             if done is not None:
                 usage.settle_log(cells, done.since, done.until)
             cells.store()
             if done is not None:
-                self._advance_usage(db, name, cursor, done, now, newest, UsageShape.LOG)
+                self._advance_usage(db, name, cursor, done, now, counted.newest, UsageShape.LOG)
         self._totals.pop(name, None)
         return counted
 
@@ -139,9 +137,9 @@ class Ledger:
         with self._store.transaction() as db:
             start_ns = min(cursor.polled_ns, int(now * 1e9))
             counted = billing.count_transactions(db, account, cursor, start_ns, items)
-            newest = max((n for n in (newest, counted.newest) if n is not None), default=None)
+            counted = counted.since(newest)
             if done is not None:
-                moved = self._moved(cursor, done, now, newest)
+                moved = self._moved(cursor, done, now, counted.newest)
                 _write_cursor(db, account, "transactions", moved)
                 if moved.floor > cursor.floor:
                     db.execute(
@@ -151,11 +149,11 @@ class Ledger:
         self._totals.pop(name, None)
         return counted
 
-    def begin_sweep(self, name: str, stream: Stream, now: float) -> None:
+    def begin_sweep(self, name: str, kind: RowKind, now: float) -> None:
         """From now on everything that is not final is read again, slice by slice."""
-        cursor = self.cursor(name, stream)
+        cursor = self.cursor(name, kind)
         with self._store.transaction() as db:
-            _write_cursor(db, self._ids[name], stream, cursor.sweeping(now))
+            _write_cursor(db, self._ids[name], kind, cursor.sweeping(now))
 
     def zero_points_sent(self, usage_ids: Iterable[int], billing_ids: Iterable[int]) -> None:
         """A receiver was sent the zero points of these series."""
@@ -207,20 +205,20 @@ class Ledger:
             wallet.settle_drift(db, account, cursor.polled_ns / 1e9, now, done.sweep)
 
 
-def _opened(db: sqlite3.Connection, name: str, first: Cursor) -> int:
-    """The id of an account; `first` is the cursor of streams that were never read."""
+def _open(db: sqlite3.Connection, name: str, first: Cursor) -> int:
+    """The id of an account; `first` is the cursor of rows that were never read."""
     db.execute("INSERT OR IGNORE INTO account (name) VALUES (?)", (name,))
     (account,) = db.execute("SELECT id FROM account WHERE name = ?", (name,)).fetchone()
-    for stream in ("usage", "transactions"):
-        if _read_cursor(db, account, stream) is None:
-            _write_cursor(db, account, stream, first)
+    for kind in ("usage", "transactions"):
+        if _read_cursor(db, account, kind) is None:
+            _write_cursor(db, account, kind, first)
     return int(account)
 
 
-def _read_cursor(db: sqlite3.Connection, account: int, stream: str) -> Cursor | None:
+def _read_cursor(db: sqlite3.Connection, account: int, kind: str) -> Cursor | None:
     row = db.execute(
         f"SELECT {_CURSOR} FROM cursor WHERE account = ? AND stream = ?",
-        (account, stream),
+        (account, kind),
     ).fetchone()
     if row is None:
         return None
@@ -228,9 +226,9 @@ def _read_cursor(db: sqlite3.Connection, account: int, stream: str) -> Cursor | 
     return msgspec.structs.replace(cursor, caught_up=bool(cursor.caught_up))
 
 
-def _write_cursor(db: sqlite3.Connection, account: int, stream: str, cursor: Cursor) -> None:
+def _write_cursor(db: sqlite3.Connection, account: int, kind: str, cursor: Cursor) -> None:
     db.execute(
         f"INSERT OR REPLACE INTO cursor (account, stream, {_CURSOR}) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (account, stream, *msgspec.structs.astuple(cursor)),
+        (account, kind, *msgspec.structs.astuple(cursor)),
     )

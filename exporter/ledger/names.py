@@ -45,7 +45,6 @@ class Names:
         return known
 
     def series(self, api_key: int, model: str) -> int:
-        """The series of a key and model; made if there is none and it fits, else "other"."""
         known = self._series.get((api_key, model))
         if known is None:
             known = self._series[api_key, model] = self._series_for(api_key, model)
@@ -79,8 +78,8 @@ class Names:
         """Remember what is said of a known key for the first time."""
         self._db.execute(
             "UPDATE api_key "
-            "SET gateway_id = COALESCE(gateway_id, ?1), masked = COALESCE(masked, ?2) "
-            "WHERE id = ?3 AND (gateway_id IS NULL OR masked IS NULL)",
+            "SET gateway_id = COALESCE(gateway_id, ?), masked = COALESCE(masked, ?) "
+            "WHERE id = ? AND (gateway_id IS NULL OR masked IS NULL)",
             (key.gateway_id, key.masked, api_key),
         )
         return api_key
@@ -137,7 +136,6 @@ class Names:
         )
 
     def _number(self, table: str) -> int:
-        """How many rows of the account a table holds."""
         if table not in self._numbers:
             (self._numbers[table],) = self._db.execute(
                 f"SELECT COUNT(*) FROM {table} WHERE account = ?", (self._account,)

@@ -217,7 +217,6 @@ class Store:
             ) from error
 
     def close(self) -> None:
-        """Let go of the file."""
         self.db.close()
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 import msgspec
+
+from exporter.ledger import wallet
 
 
 class UsageTotal(msgspec.Struct, frozen=True):
@@ -56,3 +60,70 @@ class AccountTotals(msgspec.Struct, frozen=True):
     runway: float | None = None
     drift: int | None = None
     counted_from: float = 0.0
+
+
+def read_totals(db: sqlite3.Connection, account: int, runway_window: float) -> AccountTotals:
+    """Everything that was counted for one account (its id). `runway_window` in seconds."""
+    topup, spent, start_ns, low, high = db.execute(
+        "SELECT topup, spent, wallet_start_ns, drift_low, drift_high FROM account WHERE id = ?",
+        (account,),
+    ).fetchone()
+    (overcount,) = db.execute(
+        "SELECT COALESCE(SUM(shown_cost - cost), 0) FROM series WHERE account = ?", (account,)
+    ).fetchone()
+    (folded,) = db.execute("SELECT COUNT(*) FROM folded WHERE account = ?", (account,)).fetchone()
+    polled, counted_from = db.execute(
+        "SELECT caught_up OR newest IS NOT NULL, start FROM cursor "
+        "WHERE account = ? AND stream = 'usage'",
+        (account,),
+    ).fetchone()
+    last_transactions = db.execute(
+        "SELECT kind, created_at FROM last_transaction WHERE account = ? ORDER BY kind", (account,)
+    )
+    return AccountTotals(
+        usage=_read_usage(db, account),
+        billing=_read_billing(db, account),
+        last_transactions=tuple(last_transactions),
+        overcount=overcount if polled else None,
+        folded=folded,
+        topup=topup,
+        spent=spent,
+        wallet_start_ns=start_ns,
+        runway=wallet.runway(db, account, runway_window),
+        drift=wallet.drift_between(low, high),
+        counted_from=counted_from,
+    )
+
+
+def _read_usage(db: sqlite3.Connection, account: int) -> tuple[UsageTotal, ...]:
+    rows = db.execute(
+        "SELECT id, shown_id, shown_name, model, start_ns, fresh, shown_cost, shown_input_tokens, "
+        "shown_output_tokens, shown_requests FROM series WHERE account = ? ORDER BY id",
+        (account,),
+    )
+    # The same few keys and models stand in all rows, which then share their texts.
+    share: dict[str, str] = {}
+    return tuple(
+        UsageTotal(
+            id_,
+            share.setdefault(key_id, key_id),
+            share.setdefault(key_name, key_name),
+            share.setdefault(model, model),
+            start_ns,
+            bool(fresh),
+            *counted,
+        )
+        for id_, key_id, key_name, model, start_ns, fresh, *counted in rows
+    )
+
+
+def _read_billing(db: sqlite3.Connection, account: int) -> tuple[BillingTotal, ...]:
+    rows = db.execute(
+        "SELECT id, kind, direction, start_ns, fresh, amount, count FROM billing "
+        "WHERE account = ? ORDER BY id",
+        (account,),
+    )
+    return tuple(
+        BillingTotal(id_, kind, direction, start_ns, bool(fresh), amount, count)
+        for id_, kind, direction, start_ns, fresh, amount, count in rows
+    )

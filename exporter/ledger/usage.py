@@ -34,6 +34,12 @@ class Counted(msgspec.Struct, frozen=True):
     newest: float | None = None
     refused: tuple[str, ...] = ()
 
+    def since(self, newest: float | None) -> Counted:
+        """The same, where `newest` is the newest row of earlier commits."""
+        if newest is None or (self.newest is not None and self.newest >= newest):
+            return self
+        return msgspec.structs.replace(self, newest=newest)
+
 
 def count_log(cells: Cells, cursor: Cursor, rows: Sequence[UsageRow]) -> Counted:
     """Count log rows, each request once; a row that changed counts the difference.
@@ -208,7 +214,6 @@ def _grown(
 
 
 def _marks(cells: Cells, request_ids: list[str]) -> dict[str, _Mark]:
-    """The marks of those requests that were read before."""
     found: dict[str, _Mark] = {}
     for begin in range(0, len(request_ids), _ASKED_AT_ONCE):
         asked = request_ids[begin : begin + _ASKED_AT_ONCE]

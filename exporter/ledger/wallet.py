@@ -21,20 +21,20 @@ def count_account(
     """Take over one account reading. `caught_up`: usage was read up to now; `window` in seconds."""
     _follow_user(db, account, reading)
     db.execute(
-        "UPDATE account SET user_id = COALESCE(?2, user_id), available = ?3, "
-        "last_spent = COALESCE(?6, last_spent), "
-        "wallet_start_ns = CASE WHEN wallet_start_ns = 0 THEN ?4 ELSE wallet_start_ns END, "
-        "topup = CASE WHEN ?5 IS NULL THEN topup ELSE max(COALESCE(topup, 0), ?5) END, "
-        "spent = CASE WHEN ?6 IS NULL THEN spent ELSE max(COALESCE(spent, 0), ?6) END "
-        "WHERE id = ?1",
-        (
-            account,
-            reading.user_id,
-            reading.available,
-            int((reading.created_at or reading.observed_at) * 1e9),
-            reading.lifetime_topup,
-            reading.lifetime_spent,
-        ),
+        "UPDATE account SET user_id = COALESCE(:user, user_id), available = :available, "
+        "last_spent = COALESCE(:spent, last_spent), "
+        "wallet_start_ns = CASE WHEN wallet_start_ns = 0 THEN :start ELSE wallet_start_ns END, "
+        "topup = CASE WHEN :topup IS NULL THEN topup ELSE max(COALESCE(topup, 0), :topup) END, "
+        "spent = CASE WHEN :spent IS NULL THEN spent ELSE max(COALESCE(spent, 0), :spent) END "
+        "WHERE id = :account",
+        {
+            "account": account,
+            "user": reading.user_id,
+            "available": reading.available,
+            "start": int((reading.created_at or reading.observed_at) * 1e9),
+            "topup": reading.lifetime_topup,
+            "spent": reading.lifetime_spent,
+        },
     )
     used = usage_total(db, account)
     if reading.lifetime_spent is not None:
@@ -70,10 +70,10 @@ def settle_drift(
         return
     used = usage_total(db, account)
     db.execute(
-        "UPDATE account SET anchor_usage_high = COALESCE(anchor_usage_high, ?2), "
-        "drift_low = last_spent - anchor_spent - (?2 - anchor_usage_low) "
-        "WHERE id = ?1 AND anchor_spent IS NOT NULL",
-        (account, used),
+        "UPDATE account SET anchor_usage_high = COALESCE(anchor_usage_high, ?), "
+        "drift_low = last_spent - anchor_spent - (? - anchor_usage_low) "
+        "WHERE id = ? AND anchor_spent IS NOT NULL",
+        (used, used, account),
     )
 
 
@@ -128,14 +128,13 @@ def _measure_drift(
     """The upper bound of the drift. Its anchor is set once usage has caught up with history."""
     if caught_up:
         db.execute(
-            "UPDATE account SET anchor_spent = ?2, anchor_usage_low = ?3 "
-            "WHERE id = ?1 AND anchor_spent IS NULL",
-            (account, spent, used),
+            "UPDATE account SET anchor_spent = ?, anchor_usage_low = ? "
+            "WHERE id = ? AND anchor_spent IS NULL",
+            (spent, used, account),
         )
     db.execute(
-        "UPDATE account SET drift_high = ?2 - anchor_spent - (?3 - anchor_usage_high) "
-        "WHERE id = ?1",
-        (account, spent, used),
+        "UPDATE account SET drift_high = ? - anchor_spent - (? - anchor_usage_high) WHERE id = ?",
+        (spent, used, account),
     )
 
 

@@ -36,7 +36,7 @@ ATTRIBUTES = {
     ORGANIZATION_ID: "The organization's id at the gateway.",
     ORGANIZATION_NAME: "The organization's name.",
     ORGANIZATION_ROLE: "The user's role there: `owner`, `admin` or `member`.",
-    SOURCE: "Who saw it: `hook` (in an application), `proxy` (ours), `log` (another proxy's).",
+    SOURCE: "Who told: `hook` (in an application), `log` (of nginx), `proxy` (another one).",
     STATUS_CLASS: "`2xx`, `4xx`, …",
     STATUS_CODE: "The response's status.",
     RESPONSE_MODEL: "The model that the response names.",

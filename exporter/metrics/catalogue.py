@@ -33,16 +33,12 @@ from exporter.metrics.attributes import (
 
 
 class Kind(StrEnum):
-    """How a metric behaves."""
-
     GAUGE = "gauge"
     COUNTER = "counter"
     HISTOGRAM = "histogram"
 
 
 class Origin(StrEnum):
-    """Where the numbers of a metric are read."""
-
     ACCOUNT = "account"
     ENVELOPE = "envelope"
     USAGE = "usage"
@@ -224,12 +220,6 @@ TAP_OBSERVATIONS = _counter(
     "Observations by what became of them; without a source where a datagram could not be read.",
     Origin.SELF,
     (SOURCE, OUTCOME),
-)
-TAP_REQUESTS = _counter(
-    "tap.requests", "{request}", "Requests through the proxy by outcome.", Origin.SELF, (OUTCOME,)
-)
-TAP_ACTIVE = _gauge(
-    "tap.requests.active", "{request}", "Requests in the proxy now.", Origin.SELF, ()
 )
 WEBHOOK_DELIVERIES = _counter(
     "webhook.deliveries", "{delivery}", "Webhook deliveries by outcome.", Origin.SELF, (OUTCOME,)

@@ -67,8 +67,7 @@ def _envelopes(draft: Draft, account: LiveAccount) -> None:
 
     Any response refreshes them. What is sure to be asked is the account endpoint, which cannot be
     turned off, so three of its intervals are the limit: a longer one would show numbers that three
-    account polls did not confirm, a shorter one would let them vanish between two polls. While the
-    account is polled at its relaxed interval, the tap has seen its key within the usual one.
+    account polls did not confirm, a shorter one would let them vanish between two polls.
     """
     for key_id, key in account.keys.items():
         _key(draft, (account.name, key_id), key, account.interval)

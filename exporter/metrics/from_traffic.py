@@ -26,8 +26,6 @@ def add_account(draft: Draft, account: LiveAccount) -> None:
 def add_process(draft: Draft, live: Live) -> None:
     """Add how tap and webhook themselves fare, each where it is switched on."""
     tap, stream = live.tap, draft.stream(to_ns(live.started_at))
-    if tap.proxying:
-        draft.gauge(c.TAP_ACTIVE, (), tap.active)
     if stream is None:
         return
     if tap.observing:
@@ -35,9 +33,6 @@ def add_process(draft: Draft, live: Live) -> None:
         for (source, outcome), count in observations.items():
             whose = source.value if source is not None else None
             draft.counter(c.TAP_OBSERVATIONS, (whose, outcome.value), count, stream)
-    if tap.proxying:
-        for ended, count in tap.requests.items():
-            draft.counter(c.TAP_REQUESTS, (ended.value,), count, stream)
     if tap.hooked:
         for delivery, count in tap.deliveries.items():
             draft.counter(c.WEBHOOK_DELIVERIES, (delivery.value,), count, stream)

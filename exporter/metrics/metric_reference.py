@@ -13,7 +13,7 @@ from exporter.metrics import attributes as a
 from exporter.metrics import catalogue as c
 from exporter.metrics.catalogue import CATALOGUE, Kind, Metric, Origin
 from exporter.metrics.prometheus import label_name, prometheus_name
-from exporter.traffic import REFUSED, DeliveryOutcome, ProxyOutcome, TapOutcome
+from exporter.traffic import REFUSED, DeliveryOutcome, TapOutcome
 
 FORMATS = ("markdown", "json")
 
@@ -22,7 +22,6 @@ _OUTCOMES: dict[str, type[StrEnum]] = {
     c.EXPORTS.name: ExportOutcome,
     c.USAGE_ROWS.name: RowOutcome,
     c.TAP_OBSERVATIONS.name: TapOutcome,
-    c.TAP_REQUESTS.name: ProxyOutcome,
     c.WEBHOOK_DELIVERIES.name: DeliveryOutcome,
 }
 
@@ -56,8 +55,7 @@ computed exactly and rounded once, to the nearest binary double. Timestamps are 
 - **Absent means unknown.** What was never read, could not be understood or is older than
   {STALE_INTERVALS} poll intervals has no point: never 0, never the last value for ever. Use
   `absent()` or `bytespike_gateway_up` to notice. The quota headers come with every response, polled
-  or seen by the tap; they are judged by `poll.account`. The account itself is judged by
-  `poll.account_relaxed` while it is polled at that.
+  or seen by the tap; they are judged by `poll.account`.
 - **A rate limit window that has reset is over.** Its reset time is no longer shown, nor what was
   left of it, until a response tells of the window that follows. Its cap stays.
 - **Usage and billing counters are the ledger's totals.** They stay while the gateway is down, never

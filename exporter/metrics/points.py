@@ -120,7 +120,6 @@ class Draft:
             self.zero_points.append(Point(metric, attributes, 0, start, start))
 
     def done(self) -> Snapshot:
-        """The snapshot of everything added."""
         return Snapshot(
             self.time_ns,
             tuple(self.points),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import msgspec
-from google.protobuf.message import DecodeError
+from google.protobuf import json_format
+from google.protobuf.message import DecodeError, Message
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceResponse,
 )
 
+from exporter.otlp.receiver import Redactor, shown_url
 from exporter.otlp.result import ExportResult, failure, partial, success
-from exporter.otlp.words import Redactor, shown_url
 
 _REFUSED = frozenset({400, 413, 422})
 """The points themselves are refused; everything else may pass."""
@@ -27,21 +28,8 @@ _ADVICE = {
     422: "it takes these points for invalid",
     429: "it limits what it takes; the next interval sends everything again",
 }
-_UNREADABLE = (msgspec.MsgspecError, ValueError, OverflowError, RecursionError)
+_UNREADABLE = (DecodeError, json_format.Error, ValueError, ArithmeticError, RecursionError)
 _SERVER_ADVICE = "the receiver is in trouble; the next interval sends everything again"
-
-
-class _JsonPartial(msgspec.Struct, rename="camel"):
-    rejected_data_points: int | float | str | None = 0
-    error_message: str | None = ""
-
-
-class _JsonAnswer(msgspec.Struct, rename="camel"):
-    partial_success: _JsonPartial | None = None
-
-
-class _JsonStatus(msgspec.Struct):
-    message: str = ""
 
 
 class HttpAnswer(msgspec.Struct, frozen=True):
@@ -70,12 +58,8 @@ def judge_http(answer: HttpAnswer, endpoint: str, redactor: Redactor) -> ExportR
 
 def judge_response(response: ExportMetricsServiceResponse, redactor: Redactor) -> ExportResult:
     """The result that an OTLP answer tells."""
-    told = response.partial_success
-    return _judge_partial(told.rejected_data_points, told.error_message, redactor)
-
-
-def _judge_partial(rejected: int, message: str, redactor: Redactor) -> ExportResult:
-    reason = redactor.clean(message)
+    rejected = response.partial_success.rejected_data_points
+    reason = redactor.clean(response.partial_success.error_message)
     if rejected > 0:
         return partial(
             f"the receiver rejected {rejected} points: {reason or 'it does not say why'}"
@@ -89,22 +73,8 @@ def _accepted(answer: HttpAnswer, said: str, redactor: Redactor) -> ExportResult
         return failure(f"{said} with a body too large for OTLP: is otlp.endpoint an OTLP receiver?")
     if "html" in answer.content_type.lower():
         return failure(f"{said} with a web page: is otlp.endpoint an OTLP receiver?")
-    if answer.body.lstrip()[:1] == b"{":
-        return _accepted_json(answer.body, redactor)
-    try:
-        response = ExportMetricsServiceResponse.FromString(answer.body)
-    except DecodeError:
-        return success()
-    return judge_response(response, redactor)
-
-
-def _accepted_json(body: bytes, redactor: Redactor) -> ExportResult:
-    try:
-        told = msgspec.json.decode(body, type=_JsonAnswer).partial_success
-        rejected = int(told.rejected_data_points or 0) if told else 0
-    except _UNREADABLE:
-        return success()
-    return _judge_partial(rejected, (told.error_message or "") if told else "", redactor)
+    response = ExportMetricsServiceResponse()
+    return judge_response(response, redactor) if _read(answer, response) else success()
 
 
 def _redirected(answer: HttpAnswer, redactor: Redactor) -> str:
@@ -114,16 +84,25 @@ def _redirected(answer: HttpAnswer, redactor: Redactor) -> str:
 
 def _reason(answer: HttpAnswer) -> str:
     """The message of a `google.rpc.Status`, which OTLP prescribes for errors; else nothing."""
-    if answer.body.lstrip()[:1] == b"{":
-        try:
-            return msgspec.json.decode(answer.body, type=_JsonStatus).message
-        except _UNREADABLE:
-            return ""
-    if "protobuf" not in answer.content_type:
+    if "protobuf" not in answer.content_type and not _is_json(answer):
         return ""
     from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # noqa: PLC0415
 
+    status = Status()
+    return str(status.message) if _read(answer, status) else ""
+
+
+def _read(answer: HttpAnswer, message: Message) -> bool:
+    """Read the body, protobuf or JSON, into `message`; False where it is neither."""
     try:
-        return str(Status.FromString(answer.body).message)
-    except DecodeError:
-        return ""
+        if _is_json(answer):
+            json_format.Parse(answer.body, message, ignore_unknown_fields=True)
+        else:
+            message.ParseFromString(answer.body)
+    except _UNREADABLE:
+        return False
+    return True
+
+
+def _is_json(answer: HttpAnswer) -> bool:
+    return answer.body.lstrip()[:1] == b"{"

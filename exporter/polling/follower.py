@@ -1,4 +1,4 @@
-"""Follows a stream: which slice to read next, and when to sweep.
+"""Follows the rows of an account: which slice to read next, and when to sweep.
 
 A round reads what is new up to now, oldest first, and then, if a sweep is due, the settle window
 again. It ends after about one poll interval and goes on in the next round where it stopped.
@@ -10,6 +10,7 @@ import logging
 
 import msgspec
 
+from exporter.clock import InterruptibleClock
 from exporter.errors import ResponseTooLargeError
 from exporter.gateway.readings import UsageShape
 from exporter.ledger.cursor import (
@@ -23,7 +24,7 @@ from exporter.ledger.cursor import (
     next_sweep_slice,
 )
 from exporter.live import EndpointStatus
-from exporter.polling.reader import Books, Reader
+from exporter.polling.reader import SliceReader
 
 FEW_ROWS = 2000
 """A slice with no more rows than this makes the next one twice as long."""
@@ -64,19 +65,22 @@ class DriftAlarm:
 
 
 class Follower:
-    """One stream of one account."""
+    """Follows one kind of rows of one account."""
 
-    def __init__(self, name: str, reader: Reader, books: Books, status: EndpointStatus) -> None:
-        """`name`: the account's; `status`: where progress is shown."""
-        self._name = name
+    def __init__(
+        self, reader: SliceReader, clock: InterruptibleClock, status: EndpointStatus
+    ) -> None:
+        """`status`: where progress is shown."""
+        self._name = reader.account.name
+        self._kind = reader.kind
         self._reader = reader
-        self._ledger = books.ledger
-        self._worker = books.worker
-        self._clock = books.clock
+        self._ledger = reader.ledger
+        self._worker = reader.worker
+        self._clock = clock
         self._status = status
         self._span = FIRST_SPAN
         self._found = 0
-        self._alarm = DriftAlarm(status.interval, books.ledger.window.sweep_every)
+        self._alarm = DriftAlarm(status.interval, self._ledger.window.sweep_every)
 
     async def round(self) -> bool:
         """Read what there is. Returns whether more waits to be read at once.
@@ -107,13 +111,13 @@ class Follower:
                 "Account %s: %s behind with %s, catching up",
                 self._name,
                 _in_words(behind),
-                self._reader.stream,
+                self._kind,
             )
         self._status.behind = behind
 
     def _arrive(self) -> None:
         if self._status.behind is not None:
-            logger.info("Account %s: caught up with %s", self._name, self._reader.stream)
+            logger.info("Account %s: caught up with %s", self._name, self._kind)
         self._status.behind = None
 
     async def _sweep(self, now: float, patience: float) -> None:
@@ -136,24 +140,24 @@ class Follower:
         logger.debug(
             "Account %s: reading the settle window of %s again: %s",
             self._name,
-            self._reader.stream,
+            self._kind,
             reason,
         )
-        await self._worker.do(self._ledger.begin_sweep, self._name, self._reader.stream, now)
+        await self._worker.do(self._ledger.begin_sweep, self._name, self._kind, now)
         return True
 
     async def _drift(self) -> int | None:
-        if self._reader.stream != "usage":
+        if self._kind != "usage":
             return None
         totals = await self._worker.do(self._ledger.totals_of, self._name)
         return totals.drift
 
     async def _cursor(self) -> Cursor:
-        return await self._worker.do(self._ledger.cursor, self._name, self._reader.stream)
+        return await self._worker.do(self._ledger.cursor, self._name, self._kind)
 
     async def _read_next(self, cursor: Cursor, now: float) -> Slice:
         aligned = cursor.shape == UsageShape.ROLLUP or (
-            cursor.shape is None and self._reader.stream == "usage"
+            cursor.shape is None and self._kind == "usage"
         )
         span = next_slice(cursor, now, self._span, aligned)
         return await self._read(span, span.since if span.sweep else cursor.position, now)
@@ -181,7 +185,7 @@ class Follower:
         logger.debug(
             "Account %s: %s from %.1f h ago to %.1f h ago: %d rows, %d counted",
             self._name,
-            self._reader.stream,
+            self._kind,
             (now - span.since) / HOUR,
             max(0.0, now - span.until) / HOUR,
             read.rows,

@@ -6,15 +6,16 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
 
-from exporter.errors import AuthError, GatewayError, QuotaSpentError, StateError
+from exporter.clock import InterruptibleClock
+from exporter.errors import AuthError, GatewayError, Outcome, QuotaSpentError, StateError
 from exporter.gateway.client import GatewayClient
 from exporter.gateway.readings import Endpoint
+from exporter.ledger.ledger import Ledger
 from exporter.live import Live, LiveAccount
-from exporter.polling.complaints import Complaints
 from exporter.polling.follower import Follower
-from exporter.polling.pace import wanted_interval
-from exporter.polling.reader import Books, TransactionsReader, UsageReader
-from exporter.throttle import Throttle
+from exporter.polling.reader import TransactionsReader, UsageReader, batch_of
+from exporter.threads import Worker
+from exporter.throttle import Crowd, Throttle
 
 JITTER = 0.1
 """Each wait is up to this share longer or shorter, so that many exporters do not ask at once."""
@@ -26,7 +27,10 @@ SLOWEST = 300.0
 """but no later than so many seconds, unless the interval itself is longer."""
 
 LOOK = 5.0
-"""Seconds between two looks at what may cut a wait short: a refused key's file, the tap."""
+"""Seconds between two looks at the file of a refused key."""
+
+FAILURES = 20
+"""Polls failing in one way that are told one by one in ten minutes, of all accounts together."""
 
 SOONEST = 15.0
 """Seconds from one poll to the next that somebody asked for; less where the interval is short."""
@@ -39,6 +43,17 @@ PollError = GatewayError | StateError
 logger = logging.getLogger(__name__)
 
 
+def wait_after(interval: float, error: PollError | None) -> float:
+    """Seconds until the next poll. A refused key is asked slowly, yet its repair noticed."""
+    wait = interval
+    if isinstance(error, AuthError):
+        wait = max(interval, min(interval * SLOWLY, SLOWEST))
+    wait *= random.uniform(1 - JITTER, 1 + JITTER)
+    if isinstance(error, GatewayError) and error.retry_after is not None:
+        wait = max(wait, error.retry_after)
+    return wait
+
+
 class AccountPoller:
     """Polls one account. `live` gets what was read and how every poll ended."""
 
@@ -47,22 +62,26 @@ class AccountPoller:
         live: Live,
         account: LiveAccount,
         client: GatewayClient,
-        books: Books,
-        rng: random.Random,
+        ledger: Ledger,
+        worker: Worker,
+        clock: InterruptibleClock,
         throttle: Throttle,
-        complaints: Complaints,
     ) -> None:
+        """Calls of `ledger` are made by `worker`."""
         self._live = live
         self._account = account
         self._client = client
-        self._books = books
-        self._clock = books.clock
-        self._rng = rng
+        self._ledger = ledger
+        self._worker = worker
+        self._clock = clock
         self._throttle = throttle
-        self._complaints = complaints
-        self._rounds: dict[Endpoint, Round] = {
-            endpoint: self._round_of(endpoint) for endpoint in account.endpoints
-        }
+        self._rounds: dict[Endpoint, Round] = {Endpoint.ACCOUNT: self._read_account}
+        batch = batch_of(len(live.accounts))
+        for reader_of in (UsageReader, TransactionsReader):
+            status = account.endpoints.get(reader_of.endpoint)
+            if status is not None:
+                reader = reader_of(account, client, ledger, worker, throttle, batch)
+                self._rounds[reader_of.endpoint] = Follower(reader, clock, status).round
 
     @property
     def endpoints(self) -> Sequence[Endpoint]:
@@ -79,7 +98,7 @@ class AccountPoller:
             status.asked.clear()
             version = self._client.key_version()
             error, more = await self._poll(endpoint)
-            delay = 0.0 if more else self._wait(self._interval(endpoint), error)
+            delay = 0.0 if more else wait_after(status.interval, error)
 
     async def poll_once(self) -> list[PollError]:
         """Poll every endpoint to its end, in turn; gives what went wrong."""
@@ -91,61 +110,33 @@ class AccountPoller:
                 errors += [error] if error else []
         return errors
 
-    def _interval(self, endpoint: Endpoint) -> float:
-        """Seconds between two polls of the endpoint, as things are now."""
-        status, now = self._account.endpoints[endpoint], self._clock.now()
-        if endpoint is Endpoint.ACCOUNT:
-            status.keep_pace(wanted_interval(self._account, now), now)
-        return status.interval
-
-    def _wait(self, interval: float, error: PollError | None) -> float:
-        """Seconds until the next poll. A refused key is asked slowly, yet its repair noticed."""
-        wait = interval
-        if isinstance(error, AuthError):
-            wait = max(interval, min(interval * SLOWLY, SLOWEST))
-        wait *= self._rng.uniform(1 - JITTER, 1 + JITTER)
-        if isinstance(error, GatewayError) and error.retry_after is not None:
-            wait = max(wait, error.retry_after)
-        return wait
-
     async def _rest(
         self, endpoint: Endpoint, delay: float, error: PollError | None, version: object
     ) -> None:
         """Wait `delay` seconds; less where something makes the poll worth having earlier.
 
         After a refused key that is a new version of its file, and where the gateway said how long
-        to wait, nothing. Otherwise it is the tap or a webhook that asks, or another pace.
+        to wait, nothing. Otherwise it is the tap or a webhook that asks.
         """
         status = self._account.endpoints[endpoint]
+        refused = isinstance(error, AuthError)
+        fixed = isinstance(error, GatewayError) and error.retry_after is not None
         began = self._clock.monotonic()
         due = began + delay
         while True:
-            if isinstance(error, AuthError):
-                if version is not None and self._client.key_version() != version:
-                    return
-            elif not isinstance(error, GatewayError) or error.retry_after is None:
-                due = self._reconsidered(endpoint, began, due)
+            if refused and version is not None and self._client.key_version() != version:
+                return
+            asked = not refused and not fixed and status.asked.is_set()
+            if asked:
+                due = min(due, began + min(SOONEST, status.interval / 4))
             left = due - self._clock.monotonic()
             if left <= 0:
                 return
             status.next_poll = self._clock.now() + left
-            looks = isinstance(error, AuthError) or self._account.relaxed is not None
-            left = min(left, LOOK) if looks else left
-            if status.asked.is_set():
-                await self._clock.sleep(left)
+            if refused or fixed or asked:
+                await self._clock.sleep(min(left, LOOK) if refused else left)
             else:
                 await self._clock.sleep_unless(status.asked, left)
-
-    def _reconsidered(self, endpoint: Endpoint, began: float, due: float) -> float:
-        """When (monotonic s) a poll is due whose wait began at `began`, as things are now."""
-        status = self._account.endpoints[endpoint]
-        if endpoint is Endpoint.ACCOUNT and self._account.relaxed is not None:
-            self._account.own_key = self._client.masked_key  # it may be another one by now
-        before = status.interval
-        due = began + (due - began) * self._interval(endpoint) / before
-        if status.asked.is_set():
-            due = min(due, began + min(SOONEST, status.interval / 4))
-        return due
 
     async def _poll(self, endpoint: Endpoint) -> tuple[PollError | None, bool]:
         """One round of an endpoint: its error, and whether more waits to be read at once."""
@@ -167,14 +158,27 @@ class AccountPoller:
             self._live.state_writable, self._live.state_error = True, None
             self._throttle.over("state", "The state file can be written again")
         self._account.endpoints[endpoint].succeeded(self._clock.now(), seconds)
-        self._complaints.works(name, endpoint)
+        failures = [("poll", name, endpoint, outcome) for outcome in Outcome]
+        self._throttle.all_over(failures, "Account %s: %s poll works again", name, endpoint)
         logger.debug("Account %s: %s polled in %.2f s", name, endpoint, seconds)
 
     def _refused(self, endpoint: Endpoint, error: GatewayError, seconds: float) -> None:
         status = self._account.endpoints[endpoint]
         works = isinstance(error, QuotaSpentError)
         status.failed(self._clock.now(), seconds, error.outcome, str(error), up=works)
-        self._complaints.failed(self._account.name, endpoint, error)
+        self._throttle.say(
+            ("poll", self._account.name, endpoint, error.outcome),
+            "Account %s: %s poll failed: %s",
+            self._account.name,
+            endpoint,
+            error,
+            crowd=Crowd(
+                ("polls", error.outcome),
+                FAILURES,
+                "Further polls fail in the same way (%s); the status page shows all of them",
+                (error.outcome,),
+            ),
+        )
 
     def _unwritten(self, endpoint: Endpoint, error: StateError, seconds: float) -> None:
         self._live.state_writable, self._live.state_error = False, str(error)
@@ -182,20 +186,10 @@ class AccountPoller:
         if endpoint is Endpoint.ACCOUNT:  # the gateway has answered, and gauges need no state
             self._account.endpoints[endpoint].succeeded(self._clock.now(), seconds)
 
-    def _round_of(self, endpoint: Endpoint) -> Round:
-        if endpoint is Endpoint.ACCOUNT:
-            return self._read_account
-        reader_of = UsageReader if endpoint is Endpoint.USAGE else TransactionsReader
-        reader = reader_of(self._account, self._client, self._books)
-        status = self._account.endpoints[endpoint]
-        return Follower(self._account.name, reader, self._books, status).round
-
     async def _read_account(self) -> bool:
         reading = await self._client.account()
         # A gauge needs no durability: it is shown even where the commit fails.
         self._account.account = reading
-        self._account.traffic.spent = 0
         self._account.own_key = self._client.masked_key
-        ledger = self._books.ledger
-        await self._books.worker.do(ledger.commit_account, self._account.name, reading)
+        await self._worker.do(self._ledger.commit_account, self._account.name, reading)
         return False

@@ -7,28 +7,21 @@ last batch of a slice.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
 
 import msgspec
 
-from exporter.clock import InterruptibleClock
 from exporter.errors import BadRequestError, BadResponseError
 from exporter.gateway.client import GatewayClient
 from exporter.gateway.paging import PAGE_SIZE
-from exporter.gateway.readings import (
-    Endpoint,
-    Rejected,
-    RollupReading,
-    Transaction,
-    UsageRow,
-)
+from exporter.gateway.readings import Endpoint, Rejected, RollupReading, Transaction, UsageRow
 from exporter.ledger.cursor import Slice, hour_of
-from exporter.ledger.ledger import Ledger, Stream
+from exporter.ledger.ledger import Ledger, RowKind
 from exporter.ledger.usage import Counted
-from exporter.ledger.worker import Worker
 from exporter.live import LiveAccount, RowOutcome
-from exporter.polling.rejections import Rejections
+from exporter.threads import Worker
+from exporter.throttle import Crowd, Throttle
 
 BATCH = 2000
 """Rows that are held and committed together, at the most."""
@@ -39,33 +32,10 @@ HELD = 50_000
 LOOK_BACK = 90 * 86_400.0
 """How far back, in seconds, kinds of movements are looked for that were not seen since."""
 
+BAD_ROWS = 10
+"""Bad rows of one endpoint that are warned of in ten minutes; the others are for debugging."""
+
 logger = logging.getLogger(__name__)
-
-
-class Read(msgspec.Struct, frozen=True):
-    """What reading a slice gave: rows or buckets seen, and how many of them counted anew."""
-
-    rows: int = 0
-    counted: int = 0
-
-
-class Reader(Protocol):
-    """Reads slices of one stream of one account."""
-
-    stream: Stream
-
-    async def read(self, span: Slice, now: float) -> Read:
-        """Read a slice and commit it. Raises GatewayError, StateError."""
-        ...
-
-
-class Books(msgspec.Struct, frozen=True):
-    """Where what is read is written down, in batches of so many rows."""
-
-    ledger: Ledger
-    worker: Worker
-    clock: InterruptibleClock
-    batch: int = BATCH
 
 
 def batch_of(accounts: int) -> int:
@@ -73,107 +43,133 @@ def batch_of(accounts: int) -> int:
     return max(PAGE_SIZE, min(BATCH, HELD // accounts))
 
 
-class _Tally:
-    """Adds up what the batches of one slice gave."""
+class SliceResult(msgspec.Struct, frozen=True):
+    """What reading a slice gave: rows or buckets seen, and how many of them counted anew."""
 
-    def __init__(self) -> None:
-        self.rows = self.counted = 0
-        self.newest: float | None = None
-
-    def add(self, rows: int, result: Counted) -> None:
-        self.rows += rows
-        self.counted += result.counted
-        known = [newest for newest in (self.newest, result.newest) if newest is not None]
-        self.newest = max(known, default=None)
-
-    def read(self) -> Read:
-        return Read(self.rows, self.counted)
+    rows: int = 0
+    counted: int = 0
 
 
-class UsageReader:
+class SliceReader(ABC):
+    """Reads slices of one kind of rows of one account."""
+
+    kind: RowKind
+    endpoint: Endpoint
+
+    def __init__(
+        self,
+        account: LiveAccount,
+        client: GatewayClient,
+        ledger: Ledger,
+        worker: Worker,
+        throttle: Throttle,
+        batch: int,
+    ) -> None:
+        """Commits `batch` rows together."""
+        self.account = account
+        self.ledger = ledger
+        self.worker = worker
+        self._client = client
+        self._throttle = throttle
+        self._batch = batch
+
+    @abstractmethod
+    async def read(self, span: Slice, now: float) -> SliceResult:
+        """Read a slice and commit it. Raises GatewayError, StateError."""
+
+    def _reject(self, rejected: Iterable[Rejected]) -> int:
+        """Log the bad rows that did not come before. Returns how many they are."""
+        where = (self.account.name, self.endpoint)
+        further = "Account %s: %s: further rows are not counted either; log.level debug names them"
+        crowd = Crowd(("bad rows", *where), BAD_ROWS, further, where)
+        fresh = self.account.newly_rejected(self.endpoint, rejected)
+        for row in fresh:
+            self._throttle.one_of(
+                crowd, "Account %s: %s: %s is not counted: %s", *where, row.row_id, row.reason
+            )
+        return len(fresh)
+
+    def _reject_refused(self, result: Counted) -> int:
+        """Log what the ledger refused of rows that could be read."""
+        reason = "its total would be more than any account can hold"
+        return self._reject(Rejected(row_id, reason) for row_id in result.refused)
+
+
+class UsageReader(SliceReader):
     """`/me/usage`, in whichever shape the gateway answers."""
 
-    stream: Stream = "usage"
+    kind: RowKind = "usage"
+    endpoint = Endpoint.USAGE
+    _was_empty = False
 
-    def __init__(self, live: LiveAccount, client: GatewayClient, books: Books) -> None:
-        self._live = live
-        self._client = client
-        self._books = books
-        self._rejections = Rejections(live, Endpoint.USAGE, books.clock)
-        self._nothing = False
-
-    async def read(self, span: Slice, now: float) -> Read:
+    async def read(self, span: Slice, now: float) -> SliceResult:
         """Read a slice of usage; a rollup is asked again if the slice cuts an hour in two."""
         rows: list[UsageRow] = []
-        tally = _Tally()
+        seen = counted = 0
+        newest: float | None = None
         async for page in self._client.usage(span.since, span.until):
-            self._live.rows[RowOutcome.REJECTED] += self._rejections.note(page.rejected)
+            self.account.rows[RowOutcome.REJECTED] += self._reject(page.rejected)
             if isinstance(page, RollupReading):
                 if span.since != hour_of(span.since):
                     aligned = msgspec.structs.replace(span, since=float(hour_of(span.since)))
                     return await self.read(aligned, now)
-                return await self._rollup(page, span, now)
+                return await self._commit_rollup(page, span, now)
             rows.extend(page.rows)
-            if len(rows) >= self._books.batch or page.last:
-                result = await self._log(rows, span if page.last else None, tally.newest, now)
-                tally.add(len(rows), result)
+            if len(rows) >= self._batch or page.last:
+                done = span if page.last else None
+                result = await self.worker.do(
+                    self.ledger.commit_log, self.account.name, rows, done, newest, now
+                )
+                self._note(result)
+                newest = result.newest
+                seen += len(rows)
+                counted += result.counted
                 rows = []
-        return tally.read()
+        return SliceResult(seen, counted)
 
-    async def _log(
-        self, rows: list[UsageRow], done: Slice | None, newest: float | None, now: float
-    ) -> Counted:
-        ledger = self._books.ledger
-        result = await self._books.worker.do(
-            ledger.commit_log, self._live.name, rows, done, newest, now
-        )
-        return self._noted(result)
-
-    async def _rollup(self, reading: RollupReading, span: Slice, now: float) -> Read:
+    async def _commit_rollup(self, reading: RollupReading, span: Slice, now: float) -> SliceResult:
         # A gateway that has lost its rollup for a moment says the same as one where all was taken
         # back: that nothing is left of a range is believed when it is said again.
-        nothing = not reading.buckets
-        whole = not nothing or self._nothing
-        self._nothing = nothing
-        ledger = self._books.ledger
-        result = await self._books.worker.do(
-            ledger.commit_rollup, self._live.name, reading, span, now, whole
+        empty = not reading.buckets
+        whole = not empty or self._was_empty
+        self._was_empty = empty
+        result = await self.worker.do(
+            self.ledger.commit_rollup, self.account.name, reading, span, now, whole
         )
-        return Read(len(reading.buckets), self._noted(result).counted)
+        self._note(result)
+        return SliceResult(len(reading.buckets), result.counted)
 
-    def _noted(self, result: Counted) -> Counted:
-        self._live.rows[RowOutcome.COUNTED] += result.counted
-        self._live.rows[RowOutcome.DUPLICATE] += result.duplicate
-        self._live.rows[RowOutcome.REJECTED] += self._rejections.note(_absurd(result))
-        return result
+    def _note(self, result: Counted) -> None:
+        rows = self.account.rows
+        rows[RowOutcome.COUNTED] += result.counted
+        rows[RowOutcome.DUPLICATE] += result.duplicate
+        rows[RowOutcome.REJECTED] += self._reject_refused(result)
 
 
-class TransactionsReader:
+class TransactionsReader(SliceReader):
     """`/me/billing/transactions`."""
 
-    stream: Stream = "transactions"
+    kind: RowKind = "transactions"
+    endpoint = Endpoint.TRANSACTIONS
+    _looked_back = False
 
-    def __init__(self, live: LiveAccount, client: GatewayClient, books: Books) -> None:
-        self._live = live
-        self._client = client
-        self._books = books
-        self._rejections = Rejections(live, Endpoint.TRANSACTIONS, books.clock)
-        self._looked_back = False
-
-    async def read(self, span: Slice, now: float) -> Read:
+    async def read(self, span: Slice, now: float) -> SliceResult:
         """Read a slice of wallet movements."""
         if not self._looked_back:
             await self._look_back(span.since, now)
         items: list[Transaction] = []
-        tally = _Tally()
+        seen = counted = 0
+        newest: float | None = None
         async for page in self._client.transactions(span.since, span.until):
-            self._rejections.note(page.rejected)
+            self._reject(page.rejected)
             items.extend(page.items)
-            if len(items) >= self._books.batch or page.last:
-                done = span if page.last else None
-                tally.add(len(items), await self._commit(items, done, tally.newest, now))
+            if len(items) >= self._batch or page.last:
+                result = await self._commit(items, span if page.last else None, newest, now)
+                newest = result.newest
+                seen += len(items)
+                counted += result.counted
                 items = []
-        return tally.read()
+        return SliceResult(seen, counted)
 
     async def _look_back(self, until: float, now: float) -> None:
         """Learn once when the kinds of movements were last seen before counting began.
@@ -185,21 +181,14 @@ class TransactionsReader:
                 await self._commit(list(page.items), None, None, now)
                 break
         except (BadRequestError, BadResponseError) as error:
-            logger.debug("Account %s: no look back: %s", self._live.name, error)
+            logger.debug("Account %s: no look back: %s", self.account.name, error)
         self._looked_back = True
 
     async def _commit(
         self, items: list[Transaction], done: Slice | None, newest: float | None, now: float
     ) -> Counted:
-        ledger = self._books.ledger
-        result = await self._books.worker.do(
-            ledger.commit_transactions, self._live.name, items, done, newest, now
+        result = await self.worker.do(
+            self.ledger.commit_transactions, self.account.name, items, done, newest, now
         )
-        self._rejections.note(_absurd(result))
+        self._reject_refused(result)
         return result
-
-
-def _absurd(result: Counted) -> Iterator[Rejected]:
-    """What the ledger refused of rows that could be read."""
-    reason = "its total would be more than any account can hold"
-    return (Rejected(row_id, reason) for row_id in result.refused)

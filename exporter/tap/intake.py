@@ -6,8 +6,7 @@ from msgspec.structs import replace
 
 from exporter.clock import Clock
 from exporter.gateway.readings import Endpoint, Observation
-from exporter.live import KeyReadings, Live, LiveAccount, is_stale
-from exporter.polling.pace import is_near
+from exporter.live import Live, LiveAccount, is_stale
 from exporter.throttle import Throttle
 from exporter.traffic import MAX_KEYS, REFUSED, TapOutcome
 
@@ -61,17 +60,14 @@ class Intake:
             return TapOutcome.UNKNOWN_KEY
         if not _has_room(account, envelope.key_id, now):
             return TapOutcome.TOO_MANY_KEYS
-        was_near = is_near(account)
         if envelope.observed_at >= now - MAX_SKEW:  # else it counts, and its limits are history
-            _note_spend(account, observation)
             account.observe(envelope)
         account.traffic.count(observation, now)
         status = account.endpoints.get(Endpoint.ACCOUNT)
         refused = observation.status in REFUSED
         if envelope.key_id == account.own_key:
             refused = refused or observation.status in _KEY_REFUSED
-        worth_asking = refused or (is_near(account) and not was_near)
-        if status is not None and worth_asking:
+        if status is not None and refused:
             status.asked.set()
         return TapOutcome.ACCEPTED
 
@@ -95,18 +91,6 @@ def _no_later(observation: Observation, now: float) -> Observation:
     if envelope.observed_at <= now:
         return observation
     return replace(observation, envelope=replace(envelope, observed_at=now))
-
-
-def _note_spend(account: LiveAccount, observation: Observation) -> None:
-    """How far the key's window fell since it was last seen; another window tells nothing."""
-    envelope = observation.envelope
-    known = account.keys.get(envelope.key_id, KeyReadings())
-    before, left = known.remaining, envelope.remaining
-    if before is None or left is None or known.limit is None or known.reset_at is None:
-        return
-    same = envelope.limit == known.limit.value and envelope.reset_at == known.reset_at.value
-    if same and envelope.observed_at >= before.observed_at:
-        account.traffic.spent += max(0, int(before.value) - left)
 
 
 def _has_room(account: LiveAccount, key_id: str, now: float) -> bool:

@@ -13,7 +13,7 @@ from exporter.config.kinds import FLAG as SETTING_FLAG
 from exporter.config.kinds import PEM, Pairs, Setting
 from exporter.config.kinds import URL as SETTING_URL
 from exporter.config.settings import SETTINGS
-from scripts.alerts.thresholds import read
+from scripts.alerts import read
 from scripts.chart.parts import (
     ACCOUNT_NAME,
     ENVIRONMENT,

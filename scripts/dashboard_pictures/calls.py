@@ -8,7 +8,7 @@ from exporter.live import Live
 from exporter.secrets import Secret
 from exporter.tap.intake import Intake
 from exporter.throttle import Throttle
-from exporter.traffic import DeliveryOutcome, ProxyOutcome, TapOutcome
+from exporter.traffic import DeliveryOutcome, TapOutcome
 
 _REFUSED_ONE_IN = 25
 _MODELS = ("gpt-5-4", "claude-sonnet-5")
@@ -23,7 +23,7 @@ class Calls:
         self._clock = clock
         self._intake = Intake(live, account, clock, throttle)
         self._number = 0
-        live.tap.observing = live.tap.proxying = live.tap.hooked = True
+        live.tap.observing = live.tap.hooked = True
 
     def happen(self, key: str, number: int, source: Source, *, refused: int = 429) -> None:
         """So many calls with a key until now; every 25th is refused with that status."""
@@ -34,14 +34,10 @@ class Calls:
             fine = self._number % _REFUSED_ONE_IN != 0
             model = _MODELS[self._number % len(_MODELS)] if fine else None
             self._intake.take(Observation(source, 200 if fine else refused, envelope, model))
-        if source is Source.PROXY:
-            self._board.tap.requests[ProxyOutcome.ANSWERED] += number
-            self._board.tap.active = number // 8
 
     def fail(self) -> None:
         """What goes wrong now and then."""
         self._board.tap.observed(None, TapOutcome.MALFORMED, 3)
-        self._board.tap.requests[ProxyOutcome.GATEWAY_FAILED] += 2
 
     def push(self, outcome: DeliveryOutcome) -> None:
         """The gateway delivers to the webhook."""

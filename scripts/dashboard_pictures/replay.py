@@ -32,12 +32,11 @@ from exporter.config.types import (
     UsageStart,
 )
 from exporter.ledger.store import Store
-from exporter.ledger.worker import ThreadWorker
 from exporter.live import Live
 from exporter.metrics.prometheus import render
 from exporter.metrics.snapshot import take
-from exporter.polling.complaints import Complaints
-from exporter.runtime import Runtime, Surroundings
+from exporter.runtime import Runtime
+from exporter.threads import PATIENCE, Worker
 from exporter.throttle import Throttle
 from scripts.dashboard_pictures.calls import Calls
 
@@ -86,6 +85,17 @@ class Receivers(NamedTuple):
 
     otlp: str = ""
     scraped: str = ""
+
+
+class Surroundings(NamedTuple):
+    """What an exporter shares with its runtime."""
+
+    live: Live
+    store: Store
+    worker: Worker
+    clock: JumpingClock
+    throttle: Throttle
+    environ: dict[str, str]
 
 
 class Exporter:
@@ -183,7 +193,7 @@ async def replay(
             config = _config(folder / f"{name}.db", {a: urls[a] for a in accounts}, receivers.otlp)
             keys = {_variable(account): gateways[account].api_key for account in accounts}
             around = _surroundings(config, clock, keys)
-            exporter = Exporter(name, Runtime(config, around), around, receivers.scraped)
+            exporter = Exporter(name, Runtime(config, *around), around, receivers.scraped)
             await exporter.begin()
             stack.push_async_callback(exporter.end)
             exporters.append(exporter)
@@ -214,9 +224,8 @@ def _surroundings(config: Config, clock: JumpingClock, keys: dict[str, str]) -> 
     return Surroundings(
         live=Live(clock.now()),
         store=Store(config.state.path),
-        worker=ThreadWorker(),
+        worker=Worker(PATIENCE),
         clock=clock,
         throttle=throttle,
-        complaints=Complaints(throttle, clock),
         environ=keys,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scripts.alerts.thresholds import read
+from scripts.alerts import read
 from scripts.dashboards.panels import GREEN, ORANGE, RED, Steps
 from scripts.dashboards.promql import HOUR
 

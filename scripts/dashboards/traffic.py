@@ -48,10 +48,8 @@ _OBSERVED = {
     "too_many_keys": ORANGE,
     "dropped": RED,
 }
-_PROXIED = {"answered": GREEN, "client_gone": BLUE, "refused": ORANGE, "gateway_failed": RED}
 _UNSEEN = "no tap, or no call seen"
 _NO_TAP = "there is no tap"
-_NO_PROXY = "there is no proxy"
 
 
 def _per_minute(metric: Metric, *by: str) -> Query:
@@ -134,15 +132,7 @@ def taps() -> list[Tile]:
         "What taps were told, of all accounts, by what became of it. Other than accepted: the "
         "call is in no metric.",
     )
-    proxied = Text(
-        "Requests through the proxy per minute",
-        "By how they ended. Gateway failed: no answer, or it broke off. Client gone: the "
-        "application did not wait for the end.",
-    )
-    active = Text("Requests in the proxy", "Under way at the moment, streams included.")
-    under_way = Query(f"sum({prometheus_name(c.TAP_ACTIVE)})", "under way")
     told = Field("short", 1, nothing=_NO_TAP)
-    passed = Field("short", 1, nothing=_NO_PROXY)
     return [
         Tile(
             lines(
@@ -154,16 +144,5 @@ def taps() -> list[Tile]:
             8,
             8,
         ),
-        Tile(
-            lines(
-                proxied,
-                [_per_minute(c.TAP_REQUESTS, a.OUTCOME)],
-                passed,
-                STACKED._replace(colors=_PROXIED),
-            ),
-            8,
-            7,
-        ),
-        Tile(lines(active, [under_way], passed._replace(decimals=0)), 8, 7),
         _deliveries(),
     ]

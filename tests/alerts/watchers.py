@@ -12,10 +12,7 @@ from typing import Any
 
 import yaml
 
-from scripts.alerts import GROUPS
-from scripts.alerts.render import plain
-from scripts.alerts.thresholds import read
-from tests.deploy.shipped import ALERTMANAGER
+from tests.deploy.shipped import ALERTMANAGER, RULES
 from tests.peers.alertmanager import Alertmanager
 from tests.peers.missing import VICTORIA_METRICS, require
 from tests.peers.process import Peer
@@ -26,13 +23,20 @@ from tests.peers.vmagent import VmAgent
 PATH = "path"
 """A label that each watcher adds, for the way on which the numbers came to it."""
 
+_SECONDS = {"m": 60, "h": 3600}
 _RESEND = "--rules.alert.resend-delay="
 
 
 def write_rules(folder: Path, scale: float) -> Path:
     """The shipped rules, every wait `scale` times as long, as a file."""
+    document = yaml.safe_load(RULES.read_text(encoding="utf-8"))
+    for group in document["groups"]:
+        for rule in group["rules"]:
+            for wait in {"for", "keep_firing_for"} & rule.keys():
+                seconds = int(rule[wait][:-1]) * _SECONDS[rule[wait][-1]]
+                rule[wait] = f"{round(seconds * scale * 1000)}ms"
     path = folder / "rules.yaml"
-    path.write_text(plain(GROUPS, read(), scale), encoding="utf-8")
+    path.write_text(yaml.safe_dump(document), encoding="utf-8")
     return path
 
 

@@ -115,14 +115,14 @@ def test_a_gateway_that_answers_nonsense_is_told(
 
 
 def test_the_rollup_is_named_as_such(tmp_path: Path, gateway: Gateway) -> None:
-    gateway.post("shape", usage="rollup")
+    gateway.post("options", usage="rollup")
     try:
         ended = check(tmp_path, gateway.url, gateway.key)
         assert "the gateway gives the rollup:" in ended.stdout
         ended = check(tmp_path, gateway.url, gateway.key, usage={"mode": "log"})
         assert "set usage.mode to rollup or auto" in failures(ended)[0]
     finally:
-        gateway.post("shape", usage="log")
+        gateway.post("options", usage="log")
 
 
 @pytest.mark.parametrize(

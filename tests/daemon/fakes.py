@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import heapq
+import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from exporter.errors import GatewayError, ResponseTooLargeError
 from exporter.gateway.readings import (
@@ -27,12 +26,10 @@ from exporter.ledger.cursor import hour_of
 from exporter.ledger.ledger import Ledger, Rules
 from exporter.ledger.store import Store
 from exporter.live import Live, LiveAccount
-from exporter.polling.complaints import Complaints
-from exporter.polling.reader import Books
+from exporter.polling.reader import BATCH, TransactionsReader, UsageReader
+from exporter.threads import Worker
 from exporter.throttle import Throttle
-
-NOW = 1_779_372_000.0
-"""21 May 2026, 14:00 UTC."""
+from tests.clock import NOW, VirtualClock
 
 HOUR = 3600.0
 DAY = 24 * HOUR
@@ -42,55 +39,7 @@ INTERVALS = {Endpoint.ACCOUNT: 60.0, Endpoint.USAGE: 60.0, Endpoint.TRANSACTIONS
 USD = 1_000_000_000
 
 
-class VirtualClock:
-    """Time that passes only in `advance`, as fast as the work in it allows."""
-
-    def __init__(self, start: float = NOW) -> None:
-        self.start = start
-        self.time = 0.0
-        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
-        self._number = 0
-
-    def now(self) -> float:
-        return self.start + self.time
-
-    def monotonic(self) -> float:
-        return self.time
-
-    async def sleep(self, seconds: float) -> None:
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._number += 1
-        heapq.heappush(self._sleepers, (self.time + max(0.0, seconds), self._number, future))
-        await future
-
-    async def sleep_unless(self, event: asyncio.Event, seconds: float) -> None:
-        either = [asyncio.ensure_future(one) for one in (self.sleep(seconds), event.wait())]
-        try:
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for one in either:
-                one.cancel()
-
-    async def advance(self, seconds: float) -> None:
-        """Let so many seconds pass, waking every sleeper at its time."""
-        end = self.time + seconds
-        await settle()
-        while self._sleepers and self._sleepers[0][0] <= end:
-            at, _, future = heapq.heappop(self._sleepers)
-            self.time = max(self.time, at)
-            if not future.done():
-                future.set_result(None)
-                await settle()
-        self.time = end
-
-
-async def settle() -> None:
-    """Let everything that can run, run."""
-    for _ in range(60):
-        await asyncio.sleep(0)
-
-
-class InlineWorker:
+class InlineWorker(Worker):
     """Makes each call at once; `broken` is raised instead while it is set."""
 
     def __init__(self) -> None:
@@ -228,14 +177,12 @@ class Scene:
         self.store = store
         self.worker = InlineWorker()
         self.ledger = Ledger(store, rules)
-        self.ledger.open_account(NAME, self.clock.now() - back, self.clock.now())
-        self.books = Books(self.ledger, self.worker, self.clock)
+        self.ledger.open_accounts([NAME], self.clock.now() - back, self.clock.now())
         self.gateway = FakeGateway(self.clock)
         self.live = Live(self.clock.now())
         self.account = LiveAccount(NAME, dict(INTERVALS))
         self.live.accounts[NAME] = self.account
-        self.throttle = Throttle(_logger(), self.clock)
-        self.complaints = Complaints(self.throttle, self.clock)
+        self.throttle = Throttle(logging.getLogger("exporter"), self.clock)
 
     @property
     def cost(self) -> int:
@@ -259,7 +206,16 @@ def scene(path: Path, rules: Rules | None = None, back: float = 0.0) -> Iterator
         store.close()
 
 
-def _logger() -> Any:
-    import logging
+R = TypeVar("R", UsageReader, TransactionsReader)
 
-    return logging.getLogger("exporter")
+
+def reader_of(kind: type[R], made: Scene) -> R:
+    """A reader of the scene's account."""
+    return kind(
+        made.account,
+        made.gateway,  # type: ignore[arg-type]  # no gateway client, but one that answers as told
+        made.ledger,
+        made.worker,
+        made.throttle,
+        BATCH,
+    )

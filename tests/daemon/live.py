@@ -117,7 +117,7 @@ async def until(look: Callable[[], object], seconds: float = PATIENCE) -> None:
 
 def polled(live: Live, name: str = "prod") -> bool:
     """Whether every endpoint of the account has answered."""
-    account = live.daemon._around.live.accounts.get(name)
+    account = live.daemon._live.accounts.get(name)
     return account is not None and all(s.last_success for s in account.endpoints.values())
 
 
@@ -130,7 +130,7 @@ def said(caplog: pytest.LogCaptureFixture, words: str) -> bool:
 def hanging_ledger(live: Live) -> Iterator[None]:
     """Nothing that is asked of the state file comes back."""
     hang = threading.Event()
-    live.daemon._thread._pool.submit(hang.wait)
+    live.daemon._worker.calls.put(hang.wait)
     try:
         yield
     finally:

@@ -105,7 +105,7 @@ async def test_a_hanging_state_file_is_told_and_the_gauges_go_on(
             async with daemon(live):
                 await until(lambda: polled(live))
                 with hanging_ledger(live):
-                    await until(lambda: not live.daemon._around.live.state_writable)
+                    await until(lambda: not live.daemon._live.state_writable)
                     assert said(caplog, "has not answered for 0.3 s: check the disk")
                     body = (await live.get("/readyz")).json()
                     assert body["state"]["writable"] is False
@@ -113,7 +113,7 @@ async def test_a_hanging_state_file_is_told_and_the_gauges_go_on(
                     await until(lambda: live.simulator.requests["account"] > asked + 2)
                     sent = len(receiver.received)
                     await until(lambda: len(receiver.received) > sent + 1)
-                await until(lambda: live.daemon._around.live.state_writable)
+                await until(lambda: live.daemon._live.state_writable)
 
 
 async def test_a_busy_port_ends_the_start_and_exports_nothing(tmp_path: Path) -> None:

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 
-from exporter import threads
 from exporter.errors import StateError
 from exporter.export_loop import HEAD_START, ExportLoop
 from exporter.live import ExportOutcome
 from exporter.metrics.snapshot import Snapshot
 from exporter.otlp.result import ExportResult, failure, partial, success
-from tests.daemon.fakes import NAME, NOW, USD, Scene, scene, settle
+from tests.clock import NOW, settle
+from tests.daemon.fakes import NAME, USD, Scene, scene
 
 pytestmark = pytest.mark.anyio
-
-T = TypeVar("T")
 
 
 class Receiver:
@@ -34,37 +31,30 @@ class Receiver:
         self.sent: list[tuple[float, Snapshot]] = []
         self.closed = False
 
-    def export(self, snapshot: Snapshot) -> ExportResult:
+    async def export(self, snapshot: Snapshot) -> ExportResult:
         assert not self.closed
         self.sent.append((self.clock.now(), snapshot))
-        return self.answer or failure("never given")
+        if self.answer is None:
+            await asyncio.Event().wait()
+        answer = self.answer
+        assert answer is not None
+        await self.clock.sleep(self.cost)
+        return answer
 
-    def close(self) -> None:
+    async def close(self) -> None:
         self.closed = True
 
 
-@pytest.fixture
-def receiver_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[Scene], Receiver]:
-    """Makes a receiver, and threads a matter of simulated time."""
-
-    def make(made: Scene) -> Receiver:
-        receiver = Receiver(made)
-
-        async def call(function: Callable[[], T]) -> T:
-            result = function()
-            if receiver.answer is None:
-                await asyncio.Event().wait()
-            await made.clock.sleep(receiver.cost)
-            return result
-
-        monkeypatch.setattr(threads, "call", call)
-        return receiver
-
-    return make
-
-
 def loop_of(made: Scene, receiver: Receiver, interval: float = 30.0) -> ExportLoop:
-    return ExportLoop(receiver, made.live, made.books, made.throttle, interval)  # type: ignore[arg-type]
+    return ExportLoop(
+        receiver,  # type: ignore[arg-type]
+        made.live,
+        made.ledger,
+        made.worker,
+        made.clock,
+        made.throttle,
+        interval,
+    )
 
 
 @asynccontextmanager
@@ -93,21 +83,19 @@ async def bill(made: Scene) -> None:
 
 @pytest.mark.parametrize("cost", [0.0, 3.0, 29.0])
 async def test_exports_come_at_a_steady_rate_however_long_each_takes(
-    tmp_path: Path, receiver_of: Callable[[Scene], Receiver], cost: float
+    tmp_path: Path, cost: float
 ) -> None:
     with scene(tmp_path) as made:
-        receiver = receiver_of(made)
+        receiver = Receiver(made)
         receiver.cost = cost
         async with exporting(loop_of(made, receiver)):
             await made.clock.advance(301)
         assert [at - NOW for at, _ in receiver.sent] == pytest.approx([30.0 * n for n in range(11)])
 
 
-async def test_exports_that_take_longer_than_the_interval_do_not_pile_up(
-    tmp_path: Path, receiver_of: Callable[[Scene], Receiver]
-) -> None:
+async def test_exports_that_take_longer_than_the_interval_do_not_pile_up(tmp_path: Path) -> None:
     with scene(tmp_path) as made:
-        receiver = receiver_of(made)
+        receiver = Receiver(made)
         receiver.cost = 45.0
         async with exporting(loop_of(made, receiver)):
             await made.clock.advance(200)
@@ -128,12 +116,11 @@ async def test_exports_that_take_longer_than_the_interval_do_not_pile_up(
 )
 async def test_every_outcome_is_recorded_as_what_it_was(
     tmp_path: Path,
-    receiver_of: Callable[[Scene], Receiver],
     answer: ExportResult,
     outcome: ExportOutcome,
 ) -> None:
     with scene(tmp_path) as made:
-        receiver = receiver_of(made)
+        receiver = Receiver(made)
         receiver.answer = answer
         await once(made, loop_of(made, receiver))
         counts = made.live.exports.outcomes
@@ -143,11 +130,11 @@ async def test_every_outcome_is_recorded_as_what_it_was(
 
 
 async def test_trouble_with_the_receiver_is_said_once_and_so_is_its_end(
-    tmp_path: Path, receiver_of: Callable[[Scene], Receiver], caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "exporter")
     with scene(tmp_path) as made:
-        receiver = receiver_of(made)
+        receiver = Receiver(made)
         receiver.answer = failure("no connection: check otlp.endpoint")
         async with exporting(loop_of(made, receiver)):
             await made.clock.advance(299)
@@ -180,12 +167,11 @@ def zeros(receiver: Receiver) -> list[bool]:
 )
 async def test_zero_points_go_first_until_a_receiver_has_judged_them(
     tmp_path: Path,
-    receiver_of: Callable[[Scene], Receiver],
     answer: ExportResult,
     sent: list[bool],
 ) -> None:
     with scene(tmp_path, back=60.0) as made:
-        receiver = receiver_of(made)
+        receiver = Receiver(made)
         await bill(made)
         exports = loop_of(made, receiver)
         receiver.answer = answer
@@ -195,10 +181,10 @@ async def test_zero_points_go_first_until_a_receiver_has_judged_them(
 
 
 async def test_values_follow_their_zero_points_at_a_distance_and_nothing_else_waits(
-    tmp_path: Path, receiver_of: Callable[[Scene], Receiver]
+    tmp_path: Path,
 ) -> None:
     with scene(tmp_path, back=60.0) as made:
-        receiver = receiver_of(made)
+        receiver = Receiver(made)
         await bill(made)
         await once(made, loop_of(made, receiver))
         (first, ahead), (second, behind) = receiver.sent
@@ -207,11 +193,9 @@ async def test_values_follow_their_zero_points_at_a_distance_and_nothing_else_wa
         assert "bytespike.exporter.build.info" in {point.metric.name for point in ahead.points}
 
 
-async def test_values_that_wait_are_left_to_the_loop_that_takes_over(
-    tmp_path: Path, receiver_of: Callable[[Scene], Receiver]
-) -> None:
+async def test_values_that_wait_are_left_to_the_loop_that_takes_over(tmp_path: Path) -> None:
     with scene(tmp_path, back=60.0) as made:
-        receiver = receiver_of(made)
+        receiver = Receiver(made)
         await bill(made)
         exports = loop_of(made, receiver)
         working = asyncio.create_task(exports.export())
@@ -224,13 +208,13 @@ async def test_values_that_wait_are_left_to_the_loop_that_takes_over(
 
 
 async def test_a_series_waits_until_its_zero_point_is_known_to_be_sent(
-    tmp_path: Path, receiver_of: Callable[[Scene], Receiver], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*arguments: object) -> None:
         raise StateError("the disk is full")
 
     with scene(tmp_path, back=60.0) as made:
-        receiver = receiver_of(made)
+        receiver = Receiver(made)
         await bill(made)
         exports = loop_of(made, receiver)
         with monkeypatch.context() as patch:
@@ -244,10 +228,10 @@ async def test_a_series_waits_until_its_zero_point_is_known_to_be_sent(
 
 
 async def test_a_state_that_cannot_be_read_does_not_end_exports_nor_the_gauges(
-    tmp_path: Path, receiver_of: Callable[[Scene], Receiver], caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with scene(tmp_path, back=60.0) as made:
-        receiver = receiver_of(made)
+        receiver = Receiver(made)
         await bill(made)
         made.account.account = await made.gateway.account()
         made.account.endpoints[next(iter(made.account.endpoints))].succeeded(NOW, 0.1)
@@ -269,11 +253,9 @@ async def test_a_state_that_cannot_be_read_does_not_end_exports_nor_the_gauges(
         assert len([r for r in caplog.records if r.levelno == logging.ERROR]) == 1
 
 
-async def test_a_hanging_export_holds_up_nothing_but_exports(
-    tmp_path: Path, receiver_of: Callable[[Scene], Receiver]
-) -> None:
+async def test_a_hanging_export_holds_up_nothing_but_exports(tmp_path: Path) -> None:
     with scene(tmp_path) as made:
-        receiver = receiver_of(made)
+        receiver = Receiver(made)
         receiver.answer = None
         async with exporting(loop_of(made, receiver)):
             await made.clock.advance(600)
@@ -281,11 +263,9 @@ async def test_a_hanging_export_holds_up_nothing_but_exports(
             assert await made.worker.do(made.ledger.totals)
 
 
-async def test_the_last_export_waits_for_the_one_under_way(
-    tmp_path: Path, receiver_of: Callable[[Scene], Receiver]
-) -> None:
+async def test_the_last_export_waits_for_the_one_under_way(tmp_path: Path) -> None:
     with scene(tmp_path) as made:
-        receiver = receiver_of(made)
+        receiver = Receiver(made)
         exports = loop_of(made, receiver)
         receiver.cost = 2.0
         async with exporting(exports):
@@ -298,21 +278,19 @@ async def test_the_last_export_waits_for_the_one_under_way(
 
 
 async def test_a_last_export_that_hangs_is_given_up(
-    tmp_path: Path, receiver_of: Callable[[Scene], Receiver], caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with scene(tmp_path) as made:
-        receiver = receiver_of(made)
+        receiver = Receiver(made)
         receiver.answer = None
         await loop_of(made, receiver).last(0.02)
         assert receiver.closed
         assert "given up" in caplog.text
 
 
-async def test_a_loop_that_was_replaced_closes_after_its_export(
-    tmp_path: Path, receiver_of: Callable[[Scene], Receiver]
-) -> None:
+async def test_a_loop_that_was_replaced_closes_after_its_export(tmp_path: Path) -> None:
     with scene(tmp_path) as made:
-        receiver = receiver_of(made)
+        receiver = Receiver(made)
         receiver.cost = 2.0
         exports = loop_of(made, receiver)
         async with exporting(exports):

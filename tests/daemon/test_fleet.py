@@ -13,24 +13,23 @@ from msgspec.structs import replace
 
 from exporter import runtime as fleet_module
 from exporter.config.types import Account, Config, Otlp, Poll, Transactions, Usage, UsageStart
-from exporter.errors import ConfigError, Outcome, ServerError, StateError
+from exporter.errors import ConfigError, Outcome, StateError
 from exporter.gateway.readings import Endpoint
 from exporter.ledger.store import Store
 from exporter.live import Live, RowOutcome
 from exporter.metrics.snapshot import Snapshot
 from exporter.otlp.result import ExportResult, success
-from exporter.polling.complaints import Complaints
 from exporter.runtime import (
     FIRST_POLLS,
     RESTART,
     Runtime,
-    Surroundings,
     connect,
     intervals,
     resource,
 )
 from exporter.throttle import Throttle
-from tests.daemon.fakes import DAY, NOW, FakeGateway, InlineWorker, VirtualClock
+from tests.clock import NOW, VirtualClock
+from tests.daemon.fakes import DAY, FakeGateway, InlineWorker
 
 pytestmark = pytest.mark.anyio
 
@@ -38,7 +37,7 @@ ACCOUNT, USAGE, TRANSACTIONS = Endpoint.ACCOUNT, Endpoint.USAGE, Endpoint.TRANSA
 
 
 class Yard:
-    """Surroundings in simulated time; `gateways` by account name."""
+    """What outlives a reload, in simulated time; `gateways` by account name."""
 
     def __init__(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.clock = VirtualClock()
@@ -47,29 +46,24 @@ class Yard:
         self.store.db.execute("PRAGMA synchronous = OFF")
         self.gateways: dict[str, FakeGateway] = {}
         self.sent: list[tuple[float, Snapshot]] = []
-        throttle = Throttle(logging.getLogger("exporter"), self.clock)
-        self.around = Surroundings(
-            live=Live(NOW),
-            store=self.store,
-            worker=self.worker,
-            clock=self.clock,
-            throttle=throttle,
-            complaints=Complaints(throttle, self.clock),
-            environ={},
-        )
+        self.live = Live(NOW)
         monkeypatch.setattr(fleet_module, "GatewayClient", self._client)
         monkeypatch.setattr(fleet_module, "OtlpExporter", lambda *arguments: self)
 
     def _client(self, http: object, account: Account, *rest: object) -> FakeGateway:
         return self.gateways.setdefault(account.name, FakeGateway(self.clock))
 
+    def runtime(self, wanted: Config) -> Runtime:
+        throttle = Throttle(logging.getLogger("exporter"), self.clock)
+        return Runtime(wanted, self.live, self.store, self.worker, self.clock, throttle, {})
+
     # It is its own OTLP exporter.
 
-    def export(self, snapshot: Snapshot) -> ExportResult:
+    async def export(self, snapshot: Snapshot) -> ExportResult:
         self.sent.append((self.clock.now(), snapshot))
         return success()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         pass
 
 
@@ -88,7 +82,7 @@ def config(*names: str, **changes: object) -> Config:
 
 @asynccontextmanager
 async def started(yard: Yard, wanted: Config) -> AsyncIterator[Runtime]:
-    runtime = Runtime(wanted, yard.around)
+    runtime = yard.runtime(wanted)
     await runtime.open()
     runtime.take_over()
     runtime.start()
@@ -112,10 +106,10 @@ async def test_a_mistake_in_one_part_is_logged_and_leaves_the_others_alone(
     async with started(yard, config("prod", "test")):
         yard.gateways["prod"].failing[USAGE] = RuntimeError("a mistake")
         await yard.clock.advance(200)
-        statuses = yard.around.live.accounts["prod"].endpoints
+        statuses = yard.live.accounts["prod"].endpoints
         assert statuses[ACCOUNT].polls[Outcome.SUCCESS] >= 3
         assert statuses[USAGE].polls == {}
-        assert yard.around.live.accounts["test"].endpoints[USAGE].polls[Outcome.SUCCESS] >= 3
+        assert yard.live.accounts["test"].endpoints[USAGE].polls[Outcome.SUCCESS] >= 3
         assert len(yard.gateways["prod"].of(ACCOUNT)) <= 5, "no loop was doubled"
         crashes = [record for record in caplog.records if record.exc_info]
         assert len(crashes) == pytest.approx(200 / RESTART, abs=2)
@@ -155,11 +149,11 @@ async def test_the_first_export_does_not_wait_for_history(yard: Yard) -> None:
         await yard.clock.advance(0.5)
         await asyncio.sleep(0.05)
         assert [at - NOW for at, _ in yard.sent] == pytest.approx([0.2], abs=0.1)
-        assert yard.around.live.accounts["prod"].endpoints[USAGE].up is None
+        assert yard.live.accounts["prod"].endpoints[USAGE].up is None
 
 
 async def test_an_account_that_stays_keeps_what_was_read_through_a_reload(yard: Yard) -> None:
-    live = yard.around.live
+    live = yard.live
     async with started(yard, config("prod", "old")):
         await yard.clock.advance(100)
         before = live.accounts["prod"]
@@ -183,33 +177,19 @@ async def test_an_account_that_stays_keeps_what_was_read_through_a_reload(yard: 
         assert len(yard.gateways["old"].asked) == asked
 
 
-async def test_what_was_read_at_leisure_outlives_a_reload_during_an_outage(yard: Yard) -> None:
-    async with started(yard, config("prod")):
-        await yard.clock.advance(100)
-        relaxed = yard.around.live.accounts["prod"].endpoints[ACCOUNT]
-        relaxed.keep_pace(600.0, yard.clock.now())
-    await yard.clock.advance(400)
-    yard.gateways["prod"].failing[ACCOUNT] = ServerError("down")
-    async with started(yard, config("prod")):
-        await yard.clock.advance(100)
-        status = yard.around.live.accounts["prod"].endpoints[ACCOUNT]
-        assert status.up is False
-        assert not status.stale(yard.clock.now())
-
-
 async def test_a_fleet_that_cannot_open_the_ledger_has_changed_nothing(yard: Yard) -> None:
     async with started(yard, config("prod")):
         yard.worker.broken = StateError("the disk is full")
-        runtime = Runtime(config("other"), yard.around)
+        runtime = yard.runtime(config("other"))
         with pytest.raises(StateError):
             await runtime.open()
         await runtime.stop()
         yard.worker.broken = None
-        assert list(yard.around.live.accounts) == ["prod"]
+        assert list(yard.live.accounts) == ["prod"]
 
 
 async def test_one_round_gives_every_error(yard: Yard) -> None:
-    runtime = Runtime(config(*(f"a{number}" for number in range(30))), yard.around)
+    runtime = yard.runtime(config(*(f"a{number}" for number in range(30))))
     await runtime.open()
     runtime.take_over()
     yard.gateways["a7"].failing[USAGE] = StateError("one")
@@ -222,7 +202,7 @@ async def test_one_round_gives_every_error(yard: Yard) -> None:
 
 async def test_after_a_lost_state_history_is_not_counted_again(yard: Yard) -> None:
     yard.store.recovered_from = Path("state.db.damaged-1")
-    runtime = Runtime(config("prod", usage=Usage(start=UsageStart(back=DAY))), yard.around)
+    runtime = yard.runtime(config("prod", usage=Usage(start=UsageStart(back=DAY))))
     await runtime.open()
     assert runtime.ledger.cursor("prod", "usage").start == NOW
     await runtime.stop()

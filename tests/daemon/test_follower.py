@@ -18,7 +18,8 @@ from exporter.ledger.cursor import FIRST_SPAN, LONGEST_SPAN, OVERLAP
 from exporter.ledger.ledger import Rules
 from exporter.polling.follower import FEW_ROWS, MANY_ROWS, DriftAlarm, Follower
 from exporter.polling.reader import TransactionsReader, UsageReader
-from tests.daemon.fakes import DAY, HOUR, NAME, NOW, USD, Scene, scene
+from tests.clock import NOW
+from tests.daemon.fakes import DAY, HOUR, NAME, USD, Scene, reader_of, scene
 
 pytestmark = pytest.mark.anyio
 
@@ -26,8 +27,7 @@ USAGE = Endpoint.USAGE
 
 
 def usage(made: Scene) -> Follower:
-    reader = UsageReader(made.account, made.gateway, made.books)  # type: ignore[arg-type]
-    return Follower(NAME, reader, made.books, made.account.endpoints[USAGE])
+    return Follower(reader_of(UsageReader, made), made.clock, made.account.endpoints[USAGE])
 
 
 def ranges(made: Scene) -> list[tuple[float, float]]:
@@ -360,9 +360,9 @@ async def test_transactions_are_followed_in_the_same_way(tmp_path: Path) -> None
     with scene(tmp_path, back=30 * DAY) as made:
         for day in range(30):
             made.gateway.topup(NOW - day * DAY - 60)
-        reader = TransactionsReader(made.account, made.gateway, made.books)  # type: ignore[arg-type]
+        reader = reader_of(TransactionsReader, made)
         status = made.account.endpoints[Endpoint.TRANSACTIONS]
-        follower = Follower(NAME, reader, made.books, status)
+        follower = Follower(reader, made.clock, status)
         assert await follower.round() is False
         (total,) = made.ledger.totals_of(NAME).billing
         assert (total.count, total.amount) == (30, 1500 * USD)

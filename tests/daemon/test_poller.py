@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
@@ -24,12 +23,13 @@ from exporter.errors import (
     RateLimitedError,
     StateError,
 )
-from exporter.gateway.readings import Endpoint
+from exporter.gateway.readings import Endpoint, Envelope, Observation, Source
 from exporter.live import LiveAccount
-from exporter.polling.complaints import LINES
-from exporter.polling.poller import JITTER, AccountPoller
+from exporter.polling.poller import FAILURES, JITTER, SOONEST, AccountPoller, wait_after
+from exporter.tap.intake import Intake
 from exporter.throttle import EVERY
-from tests.daemon.fakes import NAME, NOW, USD, Scene, scene
+from tests.clock import NOW
+from tests.daemon.fakes import INTERVALS, NAME, USD, Scene, scene
 
 pytestmark = pytest.mark.anyio
 
@@ -41,10 +41,10 @@ def poller(made: Scene, account: LiveAccount | None = None) -> AccountPoller:
         made.live,
         account or made.account,
         made.gateway,  # type: ignore[arg-type]
-        made.books,
-        random.Random(7),
+        made.ledger,
+        made.worker,
+        made.clock,
         made.throttle,
-        made.complaints,
     )
 
 
@@ -154,14 +154,9 @@ async def test_a_key_file_that_changed_during_the_refused_poll_is_noticed(tmp_pa
             assert len(made.gateway.of(ACCOUNT)) == 2
 
 
-@given(asked=st.floats(0, 3600), seed=st.integers(0, 10**6))
-def test_the_gateways_wish_to_be_left_alone_is_honoured(asked: float, seed: int) -> None:
-    class Only(AccountPoller):
-        def __init__(self) -> None:
-            self._rng = random.Random(seed)
-
-    error = RateLimitedError("slow down", retry_after=asked)
-    wait = Only()._wait(60.0, error)
+@given(asked=st.floats(0, 3600))
+def test_the_gateways_wish_to_be_left_alone_is_honoured(asked: float) -> None:
+    wait = wait_after(60.0, RateLimitedError("slow down", retry_after=asked))
     assert wait >= asked
     assert 54 - 1e-6 <= wait <= max(asked, 66 + 1e-6)
 
@@ -244,19 +239,25 @@ async def test_an_outage_of_a_thousand_accounts_is_told_in_a_few_lines(
 ) -> None:
     caplog.set_level(logging.DEBUG, "exporter")
     with scene(tmp_path) as made:
-        for number in range(300):
-            for endpoint in Endpoint:
-                made.complaints.failed(f"a{number}", endpoint, NetworkError("down"))
+        names = [f"a{number}" for number in range(300)]
+        made.ledger.open_accounts(names, NOW, NOW)
+        pollers = [poller(made, LiveAccount(name, dict(INTERVALS))) for name in names]
+        made.gateway.failing = dict.fromkeys(Endpoint, NetworkError("down"))
+        for one in pollers:
+            await one.poll_once()
         told = [r for r in caplog.records if r.levelno >= logging.WARNING]
-        assert len(told) == LINES + 1
+        assert len(told) == FAILURES + 1
         assert "the status page shows all of them" in told[-1].getMessage()
         caplog.clear()
-        made.complaints.failed("a0", ACCOUNT, AuthError("another trouble is told"))
-        assert [r.levelno for r in caplog.records] == [logging.WARNING]
-        for number in range(300):
-            for endpoint in Endpoint:
-                made.complaints.works(f"a{number}", endpoint)
-        assert sum(r.levelno == logging.INFO for r in caplog.records) == LINES
+        made.gateway.failing = {ACCOUNT: AuthError("another trouble is told")}
+        await pollers[0].poll_once()
+        assert len(lines(caplog, "another trouble is told")) == 1
+        caplog.clear()
+        made.gateway.failing = {}
+        for one in pollers:
+            await one.poll_once()
+        assert sum("works again" in r.getMessage() for r in caplog.records) == 898
+        assert len(lines(caplog, "works again")) == FAILURES - 2
 
 
 async def test_one_round_polls_every_endpoint_to_its_end(tmp_path: Path) -> None:
@@ -271,3 +272,44 @@ async def test_one_round_polls_every_endpoint_to_its_end(tmp_path: Path) -> None
         assert str(error) == "broken"
         assert made.requests == 210
         assert made.ledger.cursor(NAME, "usage").caught_up
+
+
+async def use(made: Scene, seconds: float, status: int) -> None:
+    """An application calls every ten seconds, and the tap tells of it."""
+    tap = Intake(made.live, None, made.clock, made.throttle)
+    for _ in range(int(seconds / 10)):
+        await made.clock.advance(10)
+        envelope = Envelope(made.clock.now(), made.account.own_key or "")
+        tap.take(Observation(Source.LOG, status, envelope))
+
+
+@pytest.mark.parametrize("status", [402, 429])
+async def test_a_refusal_on_traffic_is_followed_by_a_poll_within_seconds(
+    tmp_path: Path, status: int
+) -> None:
+    with scene(tmp_path) as made:
+        async with polling(made):
+            await use(made, 20, 200)
+            assert len(made.gateway.of(ACCOUNT)) == 1
+            await use(made, 10, status)
+            await made.clock.advance(0.1)
+            assert len(made.gateway.of(ACCOUNT)) == 2
+
+
+async def test_a_storm_of_refusals_costs_a_poll_every_fifteen_seconds(tmp_path: Path) -> None:
+    with scene(tmp_path) as made:
+        async with polling(made):
+            await use(made, 600, 429)
+            assert min(gaps(made, ACCOUNT)) >= SOONEST
+            assert len(made.gateway.of(ACCOUNT)) >= 600 / 30
+
+
+async def test_a_wait_that_the_gateway_asked_for_is_kept_whoever_asks(tmp_path: Path) -> None:
+    with scene(tmp_path) as made:
+        async with polling(made):
+            await made.clock.advance(1)
+            made.gateway.failing[ACCOUNT] = RateLimitedError("slow down", retry_after=500.0)
+            await made.clock.advance(70)
+            before = len(made.gateway.of(ACCOUNT))
+            await use(made, 420, 429)
+            assert len(made.gateway.of(ACCOUNT)) == before

@@ -41,7 +41,7 @@ async def test_a_reload_changes_accounts_and_intervals_and_says_so(
         )
         live.reload(wanted)
         await until(lambda: polled(live, "test"))
-        shown = live.daemon._around.live
+        shown = live.daemon._live
         assert list(shown.accounts) == ["test", "prod"]
         assert shown.accounts["prod"].endpoints[ACCOUNT].interval == 0.3
         assert said(caplog, "Configuration reloaded")
@@ -90,7 +90,7 @@ async def test_a_reload_that_the_state_file_spoils_changes_nothing(
             patch.setattr(Store, "transaction", _full)
             live.reload(replace(live.config, accounts=(live.account("other"),)))
             await until(lambda: said(caplog, "send SIGHUP again"))
-        assert list(live.daemon._around.live.accounts) == ["prod"]
+        assert list(live.daemon._live.accounts) == ["prod"]
         live.daemon.reload()
         await until(lambda: polled(live, "other"))
 
@@ -169,7 +169,7 @@ async def test_a_reload_while_the_receiver_hangs_keeps_polling_and_its_word(
                     live.reload(replace(live.config, otlp=otlp))
                     await until(lambda: receiver.received)
                     assert live.daemon._retiring, "nothing waited for the old receiver"
-                    outcomes = live.daemon._around.live.exports.outcomes
+                    outcomes = live.daemon._live.exports.outcomes
                     await until(lambda: outcomes[ExportOutcome.SUCCESS])
                     await until(lambda: not live.daemon._retiring)
 

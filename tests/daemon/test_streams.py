@@ -11,10 +11,17 @@ from exporter.errors import BadRequestError, GatewayError, NetworkError
 from exporter.gateway.readings import Endpoint, Rejected
 from exporter.ledger.cursor import Slice
 from exporter.live import LiveAccount, RowOutcome
-from exporter.polling.reader import BATCH, LOOK_BACK, Read, TransactionsReader, UsageReader
-from exporter.polling.rejections import LINES, Rejections
+from exporter.polling.reader import (
+    BAD_ROWS,
+    BATCH,
+    LOOK_BACK,
+    SliceResult,
+    TransactionsReader,
+    UsageReader,
+)
 from exporter.throttle import EVERY
-from tests.daemon.fakes import DAY, HOUR, INTERVALS, NAME, NOW, USD, Scene, VirtualClock, scene
+from tests.clock import NOW
+from tests.daemon.fakes import DAY, HOUR, INTERVALS, NAME, USD, Scene, reader_of, scene
 
 pytestmark = pytest.mark.anyio
 
@@ -24,11 +31,11 @@ def tail(since: float) -> Slice:
 
 
 def usage(made: Scene) -> UsageReader:
-    return UsageReader(made.account, made.gateway, made.books)  # type: ignore[arg-type]
+    return reader_of(UsageReader, made)
 
 
 def transactions(made: Scene) -> TransactionsReader:
-    return TransactionsReader(made.account, made.gateway, made.books)  # type: ignore[arg-type]
+    return reader_of(TransactionsReader, made)
 
 
 async def test_rows_are_committed_in_batches_and_the_cursor_moves_with_the_last(
@@ -45,7 +52,7 @@ async def test_rows_are_committed_in_batches_and_the_cursor_moves_with_the_last(
 
         made.ledger.commit_log = committing  # type: ignore[method-assign, assignment]
         read = await usage(made).read(tail(NOW - DAY), NOW)
-        assert read == Read(2 * BATCH + 500, 2 * BATCH + 500)
+        assert read == SliceResult(2 * BATCH + 500, 2 * BATCH + 500)
         assert commits == [(BATCH, False), (BATCH, False), (500, True)]
         assert made.ledger.cursor(NAME, "usage").newest == NOW - 60
 
@@ -59,7 +66,7 @@ async def test_a_read_that_breaks_keeps_its_batches_and_counts_them_once(tmp_pat
         assert made.requests == 2 * BATCH
         assert not made.ledger.cursor(NAME, "usage").caught_up
         read = await usage(made).read(tail(NOW - DAY), NOW)
-        assert read == Read(3 * BATCH, BATCH)
+        assert read == SliceResult(3 * BATCH, BATCH)
         assert made.account.rows == {
             RowOutcome.COUNTED: 3 * BATCH,
             RowOutcome.DUPLICATE: 2 * BATCH,
@@ -98,34 +105,37 @@ async def test_a_bad_row_costs_one_row_and_is_told_once(
         ]
 
 
-def test_a_flood_of_bad_rows_is_counted_in_full_and_told_in_a_few_lines(
-    caplog: pytest.LogCaptureFixture,
+async def test_a_flood_of_bad_rows_is_counted_in_full_and_told_in_a_few_lines(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "exporter")
-    clock = VirtualClock()
-    rejections = Rejections(LiveAccount(NAME, dict(INTERVALS)), Endpoint.USAGE, clock)
+    with scene(tmp_path) as made:
+        reader, counts = usage(made), made.account.rows
 
-    def flood(begin: int) -> int:
-        return rejections.note(Rejected(f"r{n}", "NaN") for n in range(begin, begin + 1000))
+        async def flood(begin: int) -> tuple[int, int]:
+            """How many rows were counted as rejected, and in how many warnings they were told."""
+            caplog.clear()
+            before = counts[RowOutcome.REJECTED]
+            rows = [Rejected(f"r{n}", "NaN") for n in range(begin, begin + 1000)]
+            made.gateway.rejected = tuple(rows)
+            await reader.read(tail(NOW - HOUR), NOW)
+            told = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+            assert not told or any("log.level debug names them" in line for line in told)
+            return counts[RowOutcome.REJECTED] - before, len(told)
 
-    assert flood(0) == 1000
-    assert flood(0) == 0
-    told = [record for record in caplog.records if record.levelno == logging.WARNING]
-    assert len(told) == LINES + 1
-    assert "log.level debug names them" in told[-1].getMessage()
-    assert len(caplog.records) == 1001
-    clock.time += EVERY
-    caplog.clear()
-    assert flood(1000) == 1000
-    assert sum(record.levelno == logging.WARNING for record in caplog.records) == LINES + 1
+        assert await flood(0) == (1000, BAD_ROWS + 1)
+        assert await flood(0) == (0, 0)
+        assert await flood(1000) == (1000, 0)
+        made.clock.time += EVERY
+        assert await flood(2000) == (1000, BAD_ROWS + 1)
 
 
 def test_what_is_remembered_of_bad_rows_is_bounded() -> None:
-    live = LiveAccount(NAME, dict(INTERVALS))
-    rejections = Rejections(live, Endpoint.USAGE, VirtualClock())
-    rejections.note(Rejected(str(number), "bad") for number in range(25_000))
-    assert len(live.rejected[Endpoint.USAGE]) == 10_000
-    assert rejections.note([Rejected("24999", "bad")]) == 0
+    account = LiveAccount(NAME, dict(INTERVALS))
+    rows = [Rejected(str(number), "bad") for number in range(25_000)]
+    assert len(account.newly_rejected(Endpoint.USAGE, rows)) == 25_000
+    assert len(account.rejected[Endpoint.USAGE]) == 10_000
+    assert account.newly_rejected(Endpoint.USAGE, [Rejected("24999", "bad")]) == []
 
 
 async def test_kinds_of_movements_from_before_are_looked_up_once(tmp_path: Path) -> None:
@@ -151,7 +161,7 @@ async def test_a_gateway_that_cannot_look_back_is_read_all_the_same(tmp_path: Pa
             await reader.read(tail(NOW - 300), NOW)
         assert len(made.gateway.asked) == 2, "the look back, then the question itself"
         made.gateway.failing.clear()
-        assert await reader.read(tail(NOW - 300), NOW) == Read(1, 1)
+        assert await reader.read(tail(NOW - 300), NOW) == SliceResult(1, 1)
         assert len(made.gateway.asked) == 3
 
 
@@ -172,7 +182,9 @@ async def test_movements_are_committed_in_batches_too(tmp_path: Path) -> None:
     with scene(tmp_path, back=DAY) as made:
         for number in range(BATCH + 10):
             made.gateway.topup(NOW - 60, amount=number)
-        assert await transactions(made).read(tail(NOW - DAY), NOW) == Read(BATCH + 10, BATCH + 10)
+        assert await transactions(made).read(tail(NOW - DAY), NOW) == SliceResult(
+            BATCH + 10, BATCH + 10
+        )
         (total,) = made.ledger.totals_of(NAME).billing
         assert (total.count, total.amount) == (BATCH + 10, sum(range(BATCH + 10)))
 
@@ -187,7 +199,7 @@ async def test_movements_past_all_bounds_cost_themselves_and_are_told_once(
         reader = transactions(made)
         for counted in (5, 0):
             read = await reader.read(tail(NOW - HOUR), NOW)
-            assert read == Read(7, counted)
+            assert read == SliceResult(7, counted)
         told = [r for r in caplog.records if "more than any account can hold" in r.getMessage()]
         assert len(told) == 2
 

@@ -9,8 +9,7 @@ import pytest
 
 from exporter import threads
 from exporter.errors import StateError
-from exporter.ledger.worker import ThreadWorker
-from exporter.threads import PatientWorker
+from exporter.threads import Worker
 
 pytestmark = pytest.mark.anyio
 
@@ -33,8 +32,8 @@ async def test_a_call_that_is_given_up_leaves_its_thread_to_itself() -> None:
     assert await threads.call(lambda: "others go on") == "others go on"
 
 
-async def test_a_patient_worker_gives_what_the_function_returns_or_raises() -> None:
-    worker = PatientWorker(ThreadWorker(), 5.0)
+async def test_a_worker_gives_what_the_function_returns_or_raises() -> None:
+    worker = Worker(5.0)
     assert await worker.do(max, 1, 2) == 2
     with pytest.raises(LookupError):
         await worker.do(fail)
@@ -42,7 +41,7 @@ async def test_a_patient_worker_gives_what_the_function_returns_or_raises() -> N
 
 async def test_a_worker_that_makes_no_progress_is_a_state_that_hangs() -> None:
     hang = threading.Event()
-    worker = PatientWorker(ThreadWorker(), 0.1)
+    worker = Worker(0.1)
     with pytest.raises(StateError, match=r"not answered for 0\.1 s: check the disk"):
         await worker.do(hang.wait)
     hang.set()
@@ -51,7 +50,7 @@ async def test_a_worker_that_makes_no_progress_is_a_state_that_hangs() -> None:
 
 async def test_a_worker_that_is_only_busy_is_waited_for() -> None:
     pause = threading.Event()
-    worker = PatientWorker(ThreadWorker(), 0.3)
+    worker = Worker(0.3)
     calls = [asyncio.create_task(worker.do(pause.wait, 0.1)) for _ in range(8)]
     assert await asyncio.gather(*calls) == [False] * 8
 
@@ -59,7 +58,7 @@ async def test_a_worker_that_is_only_busy_is_waited_for() -> None:
 async def test_what_was_given_up_while_it_waited_is_never_called() -> None:
     hang = threading.Event()
     called: list[str] = []
-    worker = PatientWorker(ThreadWorker(), 5.0)
+    worker = Worker(5.0)
     first = asyncio.create_task(worker.do(hang.wait))
     await asyncio.sleep(0.02)
     second = asyncio.create_task(worker.do(called.append, "second"))

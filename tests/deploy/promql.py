@@ -16,9 +16,7 @@ import promql_parser as p
 from exporter.metrics.catalogue import CATALOGUE, Kind, Metric
 from exporter.metrics.metric_reference import attribute_values
 from exporter.metrics.prometheus import label_name, prometheus_name
-from scripts.alerts import GROUPS
-from scripts.alerts.render import records
-from scripts.alerts.thresholds import fill, read
+from tests.deploy import shipped
 
 ADDED = frozenset({"job", "instance", "service_name", "service_version", "service_instance_id"})
 """Labels that receivers add, of targets and of resources. Nothing shipped may need one."""
@@ -69,8 +67,7 @@ def labels(name: str) -> frozenset[str]:
 
 @cache
 def _recorded() -> dict[str, str]:
-    values = read().thresholds
-    return {record.name: fill(record.expr, values) for record in records(GROUPS)}
+    return {rule["record"]: rule["expr"] for rule in shipped.rules() if "record" in rule}
 
 
 @cache

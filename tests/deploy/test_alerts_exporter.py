@@ -106,35 +106,6 @@ def test_transactions_that_are_read_every_five_minutes_do_not_warn(rules: Promto
     rules.silent(STALE, story, until=89)
 
 
-RELAXED = " ".join(str(660 * (minute // 11)) for minute in range(90))
-"""An account that is polled at its relaxed interval, ten minutes and the jitter."""
-
-
-def test_an_account_that_is_polled_every_ten_minutes_because_of_the_tap_does_not_warn(
-    rules: Promtool,
-) -> None:
-    rules.silent(STALE, endpoint("1x90") | success(RELAXED), until=89)
-
-
-def test_one_poll_at_the_relaxed_pace_that_fails_does_not_warn(rules: Promtool) -> None:
-    story = endpoint("1x10 0 1x80") | success("0x11 720+60x80")
-    rules.silent(STALE, story, until=89)
-
-
-def test_an_account_that_fails_at_the_relaxed_pace_warns_as_early_as_any(rules: Promtool) -> None:
-    """The failure is first seen after eleven minutes; what counts is how old the balance is."""
-    story = endpoint("1x10 0x80") | success("0x90")
-    summary = "prod: the endpoint account last answered 26m 0s ago"
-    rules.fires(STALE, story, at=26, summary=summary, endpoint="account")
-
-
-def test_a_key_that_is_refused_at_the_relaxed_pace_pages_and_stays(rules: Promtool) -> None:
-    """It may be asked as rarely as that until it works again."""
-    times = "_x11 1x10 2x10 3x10 4x10 5x40"
-    story = endpoint("1x10 0x80") | refused(times)
-    rules.stays(REFUSED, story, since=16, until=70)
-
-
 def test_one_exporter_of_two_that_gets_no_answer_does_not_warn(rules: Promtool) -> None:
     lost = replica(1, endpoint("0x60") | success("0x60"))
     rules.silent(STALE, lost | replica(2, endpoint("1x60") | success("0+60x60")), until=60)

@@ -118,7 +118,7 @@ def test_keys_that_are_nobodys_warn_after_a_quarter_of_an_hour(rules: Promtool) 
     rules.fires(UNUSABLE, story, at=28, summary=summary, account_name="", outcome="unknown_key")
 
 
-def test_a_proxy_whose_snippet_is_wrong_warns_though_another_exporter_is_fine(
+def test_a_server_whose_snippet_is_wrong_warns_though_another_exporter_is_fine(
     rules: Promtool,
 ) -> None:
     wrong = replica(1, observations(accepted="0x60") | malformed("0+10x60"))

@@ -15,8 +15,7 @@ from helm_python import lint
 
 from exporter.config.load import parse
 from exporter.config.types import Config, Listen, Tap
-from exporter.tap.proxy.target import Hosts, ProxyTarget
-from scripts.alerts.thresholds import read
+from scripts.alerts import read
 from tests.deploy import crds
 from tests.deploy.charts import (
     EXPORTER,
@@ -146,18 +145,6 @@ def test_tap_and_webhook_arrive_in_the_configuration() -> None:
     assert datagrams.tap.listen == Listen("::", 8789)
     assert datagrams.tap.proxy.listen is None
     assert load(configurations(with_values())[0]).tap == Tap()
-
-
-def test_the_proxy_answers_to_the_names_of_its_service() -> None:
-    found = rendered()["exporter-tap"]
-    name = service(found, "tap")["metadata"]["name"]
-    config = load(configurations(found)[0])
-    target = ProxyTarget(config.gateway.base_url, config.tap.proxy.allow_hosts)
-    hosts = Hosts("0.0.0.0", target)
-    short = f"{name}.monitoring"
-    names = [name, short, f"{short}.svc", f"{short}.svc.cluster.local", "llm.internal.example"]
-    assert all(hosts.allow(f"{known}:9788".encode(), "10.0.0.9") for known in names)
-    assert not hosts.allow(f"{name}.other:9788".encode(), "10.0.0.9")
 
 
 def test_the_webhooks_secret_is_where_the_configuration_looks_for_it() -> None:

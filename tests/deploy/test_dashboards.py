@@ -5,7 +5,7 @@ import pytest
 
 from exporter.metrics.catalogue import CATALOGUE, Kind
 from exporter.metrics.prometheus import prometheus_name
-from scripts.alerts.thresholds import read
+from scripts.alerts import read
 from tests.deploy import dashboards
 from tests.deploy.dashboards import IN_CHART, NAMES, Json, all_queries, load, panels
 from tests.deploy.promql import metrics, problems

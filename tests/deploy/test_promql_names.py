@@ -15,8 +15,6 @@ NO_ALERT_ON = {
     "bytespike_billing_last_transaction_timestamp_seconds": "some wallets are rarely paid into",
     "bytespike_usage_tokens_total": "money is what runs out",
     "bytespike_usage_requests_total": "money is what runs out",
-    "bytespike_tap_requests_total": "who calls through the proxy notices more than it does",
-    "bytespike_tap_requests_active": "how busy the proxy is, is the applications' business",
     "bytespike_exporter_poll_duration_seconds": "slow polls that end harm nobody",
     "bytespike_exporter_series_folded": "totals stay right; only their split is coarser",
 }

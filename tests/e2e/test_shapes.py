@@ -73,7 +73,7 @@ def test_a_gateway_that_changes_its_shape_in_full_traffic_counts_nothing_twice(
     scene.daemon(gateway, victoria_metrics.endpoint, usage={"start": start})
     gateway.post("traffic", on=True)
     for shape in ("log", "rollup", "log", "rollup", "log"):
-        gateway.post("shape", usage=shape)
+        gateway.post("options", usage=shape)
         asked = gateway.requests()["usage"]
         until(lambda asked=asked: gateway.requests()["usage"] > asked + 2, "polls")  # type: ignore[misc]
     gateway.live(seconds=1)

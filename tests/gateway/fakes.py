@@ -14,30 +14,13 @@ import httpx
 from exporter.config.types import Account, Gateway, Usage, UsageMode
 from exporter.gateway.client import GatewayClient, open_http
 from exporter.gateway.readings import Envelope
+from tests.clock import VirtualClock
 
 KEY = "sk-byts-0123456789abcdefMARKED9f3c"
 MASKED = "sk-byts-…9f3c"
 NOW = 1_779_372_491.0
 Handler = Callable[[httpx.Request], httpx.Response]
 T = TypeVar("T")
-
-
-class SimulatedClock:
-    """Sleeping moves time on at once; `slept` is what was asked for."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-        self.slept: list[float] = []
-
-    def now(self) -> float:
-        return NOW + self.seconds
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    async def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.seconds += seconds
 
 
 class Bench:
@@ -54,7 +37,7 @@ class Bench:
         key_file: Path | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
-        self.clock = SimulatedClock()
+        self.clock = VirtualClock(NOW, skips=True)
         self.requests: list[httpx.Request] = []
         self.envelopes: list[Envelope] = []
         self._handler = handler

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from exporter.errors import GatewayError
 from exporter.gateway.account import read_account
 from exporter.gateway.fields import credits_to_nanos, instant, range_params
-from exporter.gateway.readings import KeyRef, RollupReading
+from exporter.gateway.readings import KeyRef
 from exporter.gateway.transactions import read_transactions
-from exporter.gateway.usage import UsageDecoder
+from exporter.gateway.usage_answer import LogAnswer, read_usage
 from exporter.money import MAX_CHARGE_USD, MAX_USD, to_nanos
 from tests.gateway.fakes import NOW, Bench, bucket, raw, row, transaction
 
@@ -70,7 +70,7 @@ def read_all(body: bytes) -> list[object]:
         readings.append(read_transactions(body))
     for per_usd in (1_000_000, 1, 7):
         with suppress(GatewayError):
-            readings.append(UsageDecoder(per_usd).read(body, OWN))
+            readings.append(read_usage(body, OWN, per_usd))
     return readings
 
 
@@ -93,17 +93,13 @@ def test_any_answer_ends_every_poll(body: bytes) -> None:
 
 
 @given(st.lists(spoilt(row(1)), max_size=5))
-def test_fast_and_lenient_decoding_agree_on_the_log(rows: list[dict[str, object]]) -> None:
-    decoder = UsageDecoder(1_000_000)
-    plain = decoder.read(json.dumps(rows).encode(), OWN)
-    wrapped = decoder.read(json.dumps({"items": rows}).encode(), OWN)
-    # A total that is no number sends the same page down the lenient way.
-    lenient = decoder.read(json.dumps({"items": rows, "total": "?"}).encode(), OWN)
-    assert not isinstance(plain, RollupReading)
-    assert not isinstance(wrapped, RollupReading)
-    assert not isinstance(lenient, RollupReading)
-    assert plain.rows == wrapped.rows == lenient.rows
-    assert plain.rejected == wrapped.rejected == lenient.rejected
+def test_every_row_is_read_or_rejected_wherever_the_list_stands(
+    rows: list[dict[str, object]],
+) -> None:
+    plain = read_usage(json.dumps(rows).encode(), OWN, 1_000_000)
+    wrapped = read_usage(json.dumps({"items": rows, "total": "?"}).encode(), OWN, 1_000_000)
+    assert plain == wrapped
+    assert isinstance(plain, LogAnswer)
     assert len(plain.rows) + len(plain.rejected) == len(rows)
 
 

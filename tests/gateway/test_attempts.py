@@ -21,12 +21,12 @@ from exporter.errors import (
     ServerError,
 )
 from exporter.gateway.client import GatewayClient, open_http
+from tests.clock import VirtualClock
 from tests.gateway.fakes import (
     KEY,
     NOW,
     Bench,
     Handler,
-    SimulatedClock,
     paged,
     raw,
     reply,
@@ -233,7 +233,7 @@ def test_an_unusable_base_url_is_said() -> None:
         Account("prod", "https://gateway.test:port", api_key_env="K"),
         Gateway(),
         Usage(),
-        SimulatedClock(),
+        VirtualClock(NOW, skips=True),
         lambda envelope: None,
         {"K": KEY},
     )

@@ -5,14 +5,15 @@ from __future__ import annotations
 import pytest
 
 from exporter.gateway.budget import RequestBudget
-from tests.gateway.fakes import SimulatedClock, run
+from tests.clock import VirtualClock
+from tests.gateway.fakes import run
 
 
 class Bench:
     """A budget, and when each request was allowed."""
 
     def __init__(self, limit: int) -> None:
-        self.clock = SimulatedClock()
+        self.clock = VirtualClock(skips=True)
         self._budget = RequestBudget(limit, self.clock)
 
     def take(self, number: int, *, bulk: bool) -> list[float]:

@@ -73,10 +73,8 @@ def test_an_instant_may_be_written_in_many_ways(spelled: object) -> None:
         ("", KeyRef(masked=MASKED)),
     ],
 )
-@pytest.mark.parametrize("spoilt", [False, True], ids=["fast", "lenient"])
-def test_a_row_names_its_key_in_any_form(spelled: object, expected: KeyRef, spoilt: bool) -> None:
-    rows: list[object] = [row(0, api_key=spelled)] + ([None] if spoilt else [])
-    assert [entry.key for entry in rows_of(Bench(reply(rows)))] == [expected]
+def test_a_row_names_its_key_in_any_form(spelled: object, expected: KeyRef) -> None:
+    assert [entry.key for entry in rows_of(Bench(reply([row(0, api_key=spelled)])))] == [expected]
 
 
 def test_a_row_without_a_key_belongs_to_the_one_that_asked() -> None:
@@ -110,6 +108,7 @@ def test_a_whole_key_in_place_of_a_masked_one_is_masked_here() -> None:
         ({"prompt_tokens": -1}, "prompt_tokens"),
         ({"prompt_tokens": 1.5}, "prompt_tokens"),
         ({"completion_tokens": "x"}, "completion_tokens"),
+        ({"completion_tokens": ""}, "completion_tokens"),
         ({"completion_tokens": 10**30}, "completion_tokens"),
         ({"api_key": ["?"]}, "api_key"),
         ({"api_key": True}, "api_key"),
@@ -166,8 +165,7 @@ def test_rows_outside_of_the_range_are_left_out() -> None:
         (7, "0.000000001", 0),
     ],
 )
-@pytest.mark.parametrize("spoilt", ["", ", null"], ids=["fast", "lenient"])
-def test_credits_become_nanos_exactly(per_usd: int, spelled: str, nanos: int, spoilt: str) -> None:
+def test_credits_become_nanos_exactly(per_usd: int, spelled: str, nanos: int) -> None:
     entry = json.dumps(row(0, credits="CREDITS")).replace('"CREDITS"', spelled)
-    bench = Bench(raw(f"[{entry}{spoilt}]".encode()), credits_per_usd=per_usd)
+    bench = Bench(raw(f"[{entry}]".encode()), credits_per_usd=per_usd)
     assert [found.cost for found in rows_of(bench)] == [nanos]

@@ -79,7 +79,7 @@ class Exporter:
         self.faulty = Faulty(self.store.db)
         self.store.db = self.faulty  # type: ignore[assignment]
         self.ledger = Ledger(self.store, self.rules)
-        self.ledger.open_account(NAME, self.start, self.now)
+        self.ledger.open_accounts([NAME], self.start, self.now)
 
     @property
     def now(self) -> float:

@@ -98,7 +98,7 @@ def test_a_page_of_any_number_of_movements_is_counted(tmp_path: Path) -> None:
     store = Store(tmp_path / "state.db")
     store.db.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, billing._ASKED_AT_ONCE + 1)
     ledger = Ledger(store, Rules())
-    ledger.open_account(NAME, FIRST, NOW)
+    ledger.open_accounts([NAME], FIRST, NOW)
     many = [Transaction(f"{n}", NOW, "topup", 1) for n in range(3 * billing._ASKED_AT_ONCE + 1)]
     for counted, duplicate in ((len(many), 0), (0, len(many))):
         result = ledger.commit_transactions(NAME, many, None, None, NOW)

@@ -107,7 +107,7 @@ def test_over_any_outage_each_movement_counts_once(
         store.db.execute("PRAGMA synchronous = OFF")
         ledger = Ledger(store, Rules())
         now = FIRST
-        ledger.open_account(NAME, now, now)
+        ledger.open_accounts([NAME], now, now)
         known: list[tuple[Transaction, float]] = []
         for number, (gap, late) in enumerate(zip(gaps, lates, strict=False)):
             now += gap

@@ -77,7 +77,7 @@ def test_accounts_do_not_share_what_they_count(make_exporter: MakeExporter) -> N
     exporter = make_exporter()
     exporter.world.bill(5)
     exporter.poll()
-    exporter.ledger.open_account("second", exporter.start, exporter.now)
+    exporter.ledger.open_accounts(["second"], exporter.start, exporter.now)
     rows = exporter.world.log(0, exporter.now + 1)
     exporter.ledger.commit_log("second", rows, None, None, exporter.now)
     costs = {

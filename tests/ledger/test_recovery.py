@@ -48,7 +48,7 @@ def counts_from_now(path: Path) -> bool:
     """Whether a start now knows that the state was lost; afterwards accounts are known."""
     store = Store(path)
     lost = store.recovered_from is not None
-    Ledger(store, Rules()).open_account("prod", NOW, NOW)
+    Ledger(store, Rules()).open_accounts(["prod"], NOW, NOW)
     store.close()
     return lost
 

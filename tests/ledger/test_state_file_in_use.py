@@ -25,7 +25,7 @@ class Open:
         self.log = path.with_name(path.name + "-wal")
         self.store = Store(path)
         self.ledger = Ledger(self.store, Rules())
-        self.ledger.open_account("prod", NOW, NOW)
+        self.ledger.open_accounts(["prod"], NOW, NOW)
         self.count(1000)
 
     def count(self, number: int) -> None:
@@ -96,7 +96,7 @@ def test_a_file_that_was_cut_counts_nothing_and_says_what_to_do(tmp_path: Path) 
     Open(path).store.close()  # everything is in the file itself
     store = Store(path)
     ledger = Ledger(store, Rules())
-    ledger.open_account("prod", NOW, NOW)
+    ledger.open_accounts(["prod"], NOW, NOW)
     before = store.instance_id
     os.truncate(path, path.stat().st_size // 2)
     with pytest.raises(StateError, match="restart the exporter: it sets the damaged file aside"):

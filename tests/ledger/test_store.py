@@ -29,7 +29,7 @@ def filled(path: Path, number: int = 500) -> str:
     """A state file with rows in it; returns its instance id."""
     store = Store(path)
     ledger = Ledger(store, Rules())
-    ledger.open_account("prod", NOW, NOW)
+    ledger.open_accounts(["prod"], NOW, NOW)
     ledger.commit_log("prod", rows(number), None, None, NOW)
     store.close()
     return store.instance_id
@@ -38,7 +38,7 @@ def filled(path: Path, number: int = 500) -> str:
 def cost_in(path: Path) -> int:
     store = Store(path)
     ledger = Ledger(store, Rules())
-    ledger.open_account("prod", NOW, NOW)
+    ledger.open_accounts(["prod"], NOW, NOW)
     cost = sum(total.cost for total in ledger.totals()["prod"].usage)
     store.close()
     return cost
@@ -187,7 +187,7 @@ def test_a_full_disk_counts_nothing_and_heals(tmp_path: Path) -> None:
     filled(path)
     store = Store(path)
     ledger = Ledger(store, Rules())
-    ledger.open_account("prod", NOW, NOW)
+    ledger.open_accounts(["prod"], NOW, NOW)
     before = ledger.totals()["prod"]
     (pages,) = store.db.execute("PRAGMA page_count").fetchone()
     store.db.execute(f"PRAGMA max_page_count = {pages}")
@@ -204,7 +204,7 @@ def test_a_full_disk_counts_nothing_and_heals(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read_is_a_state_error(tmp_path: Path) -> None:
     store = Store(tmp_path / "state.db")
     ledger = Ledger(store, Rules())
-    ledger.open_account("prod", NOW, NOW)
+    ledger.open_accounts(["prod"], NOW, NOW)
     store.close()
     with pytest.raises(StateError, match="cannot read"):
         ledger.cursor("prod", "usage")
@@ -236,7 +236,7 @@ def test_a_migration_happens_as_a_whole_or_not_at_all(
 def test_a_sum_past_64_bits_fails_and_stays_whole(tmp_path: Path) -> None:
     store = Store(tmp_path / "state.db")
     ledger = Ledger(store, Rules())
-    ledger.open_account("prod", NOW, NOW)
+    ledger.open_accounts(["prod"], NOW, NOW)
     largest = 2**63 - 1  # no decoder lets this pass
     key = KeyRef("1", "sk…1", "k")
     ledger.commit_log("prod", [UsageRow("a", NOW, "m", key, largest, 0, 0)], None, None, NOW)

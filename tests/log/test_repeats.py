@@ -5,33 +5,18 @@ import logging
 import pytest
 
 from exporter.throttle import _REMEMBERED, Throttle
+from tests.clock import VirtualClock
 
 LOGGER = logging.getLogger("exporter.test.throttle")
 
 
-class FakeClock:
-    """Time that passes when it is told to."""
-
-    def __init__(self) -> None:
-        self.time = 0.0
-
-    def now(self) -> float:
-        return self.time
-
-    def monotonic(self) -> float:
-        return self.time
-
-    async def sleep(self, seconds: float) -> None:
-        self.time += seconds
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock()
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def throttle(clock: FakeClock, caplog: pytest.LogCaptureFixture) -> Throttle:
+def throttle(clock: VirtualClock, caplog: pytest.LogCaptureFixture) -> Throttle:
     caplog.set_level(logging.DEBUG, logger=LOGGER.name)
     return Throttle(LOGGER, clock, every=600.0)
 
@@ -45,7 +30,7 @@ def test_a_thousand_troubles_are_one_line(
 
 
 def test_later_lines_count_what_was_left_out(
-    throttle: Throttle, clock: FakeClock, caplog: pytest.LogCaptureFixture
+    throttle: Throttle, clock: VirtualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     for minute in range(25):
         clock.time = minute * 60.0
@@ -87,7 +72,7 @@ def test_troubles_of_different_keys_do_not_hide_each_other(
 
 
 def test_once_is_once_however_long_ago(
-    throttle: Throttle, clock: FakeClock, caplog: pytest.LogCaptureFixture
+    throttle: Throttle, clock: VirtualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     throttle.once("row-1", "Row %s was rejected", "row-1", level=logging.ERROR)
     clock.time = 1e9

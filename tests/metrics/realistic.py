@@ -21,7 +21,7 @@ from exporter.ledger.totals import AccountTotals, BillingTotal, UsageTotal
 from exporter.live import ExportOutcome, Live, LiveAccount, RowOutcome
 from exporter.metrics import prometheus
 from exporter.metrics.snapshot import Point, Snapshot, take
-from exporter.traffic import DeliveryOutcome, ProxyOutcome, TapOutcome
+from exporter.traffic import DeliveryOutcome, TapOutcome
 
 GOLDEN = Path(__file__).parent / "golden"
 NOW = 1_767_225_600.0
@@ -65,12 +65,10 @@ def watch(made: Live) -> None:
     traffic.count(Observation(Source.PROXY, 200, seen, "claude-sonnet-4-6"), NOW - 5)
     traffic.count(Observation(Source.HOOK, 200, Envelope(NOW - 20, KEY)), NOW)
     traffic.count(Observation(Source.HOOK, 429, Envelope(NOW - 15, KEY)), NOW)
-    made.tap.observing = made.tap.proxying = made.tap.hooked = True
+    made.tap.observing = made.tap.hooked = True
     made.tap.observed(Source.PROXY, TapOutcome.ACCEPTED)
     made.tap.observed(Source.HOOK, TapOutcome.ACCEPTED, 2)
     made.tap.observed(None, TapOutcome.MALFORMED)
-    made.tap.requests[ProxyOutcome.ANSWERED] = 1
-    made.tap.active = 2
     made.tap.deliveries[DeliveryOutcome.ACCEPTED] = 1
 
 

@@ -6,9 +6,10 @@ import gzip
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import BinaryIO
@@ -24,12 +25,13 @@ PROTOBUF = "application/x-protobuf"
 
 @dataclass
 class Reply:
-    """What a receiver answers."""
+    """What a receiver answers, after `delay` seconds."""
 
     status: int = 200
     body: bytes = b""
     content_type: str = PROTOBUF
     headers: dict[str, str] = field(default_factory=dict)
+    delay: float = 0.0
 
 
 @dataclass
@@ -85,6 +87,7 @@ def _handler(receiver: HttpReceiver) -> type[BaseHTTPRequestHandler]:
             self.answer(receiver.next())
 
         def answer(self, reply: Reply) -> None:
+            time.sleep(reply.delay)
             self.send_response(reply.status)
             self.send_header("Content-Type", reply.content_type)
             self.send_header("Content-Length", str(len(reply.body)))
@@ -140,6 +143,25 @@ def closing_after_each_answer(answers: int = 1) -> Iterator[tuple[str, list[str]
     with socket.create_server(("127.0.0.1", 0)) as server:
         threading.Thread(target=serve, daemon=True).start()
         yield f"http://127.0.0.1:{server.getsockname()[1]}/v1/metrics", requests
+
+
+@contextmanager
+def trickling(begin: bytes) -> Iterator[str]:
+    """The URL of a receiver that begins to answer so, and adds a byte every 50 ms."""
+
+    def serve() -> None:
+        with suppress(OSError):
+            connection, _ = server.accept()
+            with connection, connection.makefile("rb") as incoming:
+                _read_request(incoming)
+                connection.sendall(begin)
+                while True:
+                    time.sleep(0.05)
+                    connection.sendall(b"x")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/v1/metrics"
 
 
 def free_port() -> int:

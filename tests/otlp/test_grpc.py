@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 import time
@@ -22,6 +23,8 @@ from tests.otlp.receivers import GrpcReceiver, black_hole, free_port, rejecting
 
 TOKEN = "token-3c1f9b7a55"
 
+pytestmark = pytest.mark.anyio
+
 Answer = Callable[[grpc.ServicerContext], ExportMetricsServiceResponse]
 
 
@@ -30,12 +33,12 @@ def exporter(url: str, **settings: object) -> OtlpExporter:
     return OtlpExporter(config.Otlp(endpoint=url, **fields), samples.RESOURCE)  # type: ignore[arg-type]
 
 
-def export_to(answer: Answer) -> ExportResult:
+async def export_to(answer: Answer) -> ExportResult:
     with GrpcReceiver() as receiver:
         receiver.answer = answer
         sender = exporter(receiver.url, headers={"Authorization": Secret(TOKEN)})
-        result = sender.export(samples.snapshot())
-        sender.close()
+        result = await sender.export(samples.snapshot())
+        await sender.close()
     return result
 
 
@@ -48,13 +51,13 @@ def aborting(code: grpc.StatusCode, details: str = "") -> Answer:
 
 
 @pytest.mark.parametrize("compression", list(config.Compression))
-def test_points_and_headers_arrive(compression: config.Compression) -> None:
+async def test_points_and_headers_arrive(compression: config.Compression) -> None:
     with GrpcReceiver() as receiver:
         sender = exporter(
             receiver.url, compression=compression, headers={"X-Scope-OrgID": Secret("tenant")}
         )
-        results = [sender.export(samples.snapshot(samples.cost(2.5))) for _ in range(2)]
-        sender.close()
+        results = [await sender.export(samples.snapshot(samples.cost(2.5))) for _ in range(2)]
+        await sender.close()
     assert [result.outcome for result in results] == [ExportOutcome.SUCCESS] * 2
     [resource] = receiver.received[0].resource_metrics
     [metric] = resource.scope_metrics[0].metrics
@@ -62,7 +65,9 @@ def test_points_and_headers_arrive(compression: config.Compression) -> None:
     assert receiver.metadata[0]["x-scope-orgid"] == "tenant"
 
 
-def test_nothing_of_the_environment_gets_into_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_nothing_of_the_environment_gets_into_a_request(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     for name in ("", "METRICS_"):
         monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{name}ENDPOINT", f"http://127.0.0.1:{free_port()}")
         monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{name}HEADERS", "x-env=1")
@@ -70,19 +75,19 @@ def test_nothing_of_the_environment_gets_into_a_request(monkeypatch: pytest.Monk
         monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{name}CERTIFICATE", "/nowhere.pem")
         monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{name}TIMEOUT", "0.001")
     with GrpcReceiver() as receiver:
-        result = exporter(receiver.url).export(samples.snapshot())
+        result = await exporter(receiver.url).export(samples.snapshot())
     assert result.outcome is ExportOutcome.SUCCESS
     assert "x-env" not in receiver.metadata[0]
 
 
-def test_rejected_points_make_an_export_partial() -> None:
-    result = export_to(lambda _: rejecting(5, f"too old {TOKEN}"))
+async def test_rejected_points_make_an_export_partial() -> None:
+    result = await export_to(lambda _: rejecting(5, f"too old {TOKEN}"))
     assert (result.outcome, result.data_refused) == (ExportOutcome.PARTIAL, True)
     assert result.error == "the receiver rejected 5 points: too old …"
 
 
-def test_a_warning_with_nothing_rejected_is_success() -> None:
-    result = export_to(lambda _: rejecting(0, "use v2"))
+async def test_a_warning_with_nothing_rejected_is_success() -> None:
+    result = await export_to(lambda _: rejecting(0, "use v2"))
     assert (result.outcome, result.error, result.warning) == ("success", None, "use v2")
 
 
@@ -99,84 +104,81 @@ def test_a_warning_with_nothing_rejected_is_success() -> None:
         (grpc.StatusCode.UNKNOWN, False),
     ],
 )
-def test_an_error_is_a_failure_told_once_and_at_once(code: grpc.StatusCode, refused: bool) -> None:
+async def test_an_error_is_a_failure_told_once_and_at_once(
+    code: grpc.StatusCode, refused: bool
+) -> None:
     began = time.monotonic()
-    result = export_to(aborting(code, f"because of {TOKEN}"))
+    result = await export_to(aborting(code, f"because of {TOKEN}"))
     assert time.monotonic() - began < 2.0
     assert (result.outcome, result.data_refused) == (ExportOutcome.FAILURE, refused)
     assert f"gRPC {code.name} from http://127.0.0.1:" in str(result.error)
     assert "it says: because of …" in str(result.error)
 
 
-def test_an_error_is_not_tried_again() -> None:
+async def test_an_error_is_not_tried_again() -> None:
     with GrpcReceiver() as receiver:
         receiver.answer = aborting(grpc.StatusCode.UNAVAILABLE)
-        exporter(receiver.url).export(samples.snapshot())
+        await exporter(receiver.url).export(samples.snapshot())
     assert len(receiver.received) == 1
 
 
-def test_a_refused_connection_is_a_quick_failure() -> None:
+async def test_a_refused_connection_is_a_quick_failure() -> None:
     began = time.monotonic()
-    result = exporter(f"http://127.0.0.1:{free_port()}").export(samples.snapshot())
+    result = await exporter(f"http://127.0.0.1:{free_port()}").export(samples.snapshot())
     assert time.monotonic() - began < 2.0
     assert "gRPC UNAVAILABLE" in str(result.error)
 
 
-def test_a_black_hole_costs_the_timeout_and_no_more() -> None:
+async def test_a_black_hole_costs_the_timeout_and_no_more() -> None:
     with black_hole() as port:
         sender = exporter(f"http://127.0.0.1:{port}", timeout=0.3)
         began = time.monotonic()
-        result = sender.export(samples.snapshot())
+        result = await sender.export(samples.snapshot())
         took = time.monotonic() - began
     assert result.outcome is ExportOutcome.FAILURE
     assert took < 1.5
 
 
-def test_the_receiver_coming_back_is_noticed() -> None:
+async def test_the_receiver_coming_back_is_noticed() -> None:
     with GrpcReceiver() as receiver:
         sender = exporter(receiver.url, timeout=0.3)
         receiver.answer = aborting(grpc.StatusCode.UNAVAILABLE)
-        down = sender.export(samples.snapshot())
+        down = await sender.export(samples.snapshot())
         receiver.answer = lambda _: ExportMetricsServiceResponse()
-        back = sender.export(samples.snapshot())
+        back = await sender.export(samples.snapshot())
     assert [down.outcome, back.outcome] == [ExportOutcome.FAILURE, ExportOutcome.SUCCESS]
 
 
-def test_close_interrupts_an_export_that_hangs() -> None:
-    hanging, release = threading.Event(), threading.Event()
+async def test_an_export_that_hangs_ends_at_once_where_it_is_cancelled() -> None:
+    release = threading.Event()
 
     def hang(_: grpc.ServicerContext) -> ExportMetricsServiceResponse:
-        hanging.set()
         release.wait(5.0)
         return ExportMetricsServiceResponse()
 
-    results: list[ExportResult] = []
     with GrpcReceiver() as receiver:
         receiver.answer = hang
         sender = exporter(receiver.url, timeout=30.0)
-        thread = threading.Thread(target=lambda: results.append(sender.export(samples.snapshot())))
-        thread.start()
-        assert hanging.wait(5.0)
-        sender.close()
-        thread.join(5.0)
+        began = time.monotonic()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(sender.export(samples.snapshot()), 0.2)
+        await sender.close()
+        took = time.monotonic() - began
         release.set()
-    assert not thread.is_alive()
-    assert [result.error for result in results] == [
-        "the export was given up: the exporter is stopping"
-    ]
+    assert took < 2.0
 
 
-def test_nothing_is_sent_after_close() -> None:
+async def test_nothing_is_sent_after_close() -> None:
     with GrpcReceiver() as receiver:
         sender = exporter(receiver.url)
-        sender.close()
-        assert sender.export(samples.snapshot()).outcome is ExportOutcome.FAILURE
+        await sender.close()
+        assert (await sender.export(samples.snapshot())).outcome is ExportOutcome.FAILURE
     assert receiver.received == []
 
 
-def test_no_log_of_any_level_holds_a_header_value(caplog: pytest.LogCaptureFixture) -> None:
+async def test_no_log_of_any_level_holds_a_header_value(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     for code in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.UNKNOWN):
-        assert TOKEN not in repr(export_to(aborting(code, TOKEN)))
+        assert TOKEN not in repr(await export_to(aborting(code, TOKEN)))
     assert TOKEN not in caplog.text
     assert not [record for record in caplog.records if record.name.startswith("opentelemetry")]

@@ -8,15 +8,18 @@ import sys
 from tests.otlp.receivers import HttpReceiver
 
 EXPORT_ONCE = """
-import sys
+import asyncio, sys
 from exporter.config import types as config
 from exporter.otlp import OtlpExporter
 from tests.otlp import samples
 
-sender = OtlpExporter(config.Otlp(endpoint=sys.argv[1]), samples.RESOURCE)
-loaded = {"grpc", "requests", "urllib3"} & sys.modules.keys()
-print(sender.export(samples.snapshot()).outcome, sorted(loaded))
-sender.close()
+async def export():
+    sender = OtlpExporter(config.Otlp(endpoint=sys.argv[1]), samples.RESOURCE)
+    result = await sender.export(samples.snapshot())
+    await sender.close()
+    print(result.outcome, sorted({"grpc", "requests", "urllib3"} & sys.modules.keys()))
+
+asyncio.run(export())
 """
 
 

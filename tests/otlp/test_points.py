@@ -79,13 +79,13 @@ def test_money_is_a_double_and_what_is_counted_an_integer_zero_included() -> Non
     assert [point.as_int for point in count] == [0, 7]
 
 
-def test_a_zero_point_stands_right_before_its_series_at_the_start() -> None:
+def test_zero_points_stand_before_the_values_at_their_start() -> None:
     first, second = samples.cost(1.0, "a"), samples.cost(2.0, "b")
     zeros = (samples.zero(second), samples.zero(first))
     points = metrics(samples.snapshot(first, second, zeros=zeros))["bytespike.usage.cost"].sum
     found = [(attributes(p)[MODEL], p.as_double, p.time_unix_nano) for p in points.data_points]
     start, now = samples.START, samples.NOW
-    assert found == [("a", 0.0, start), ("a", 1.0, now), ("b", 0.0, start), ("b", 2.0, now)]
+    assert found == [("b", 0.0, start), ("a", 0.0, start), ("a", 1.0, now), ("b", 2.0, now)]
 
 
 def test_a_zero_point_without_a_series_is_sent_all_the_same() -> None:
@@ -139,9 +139,9 @@ def test_an_empty_snapshot_makes_no_request() -> None:
         max_size=40,
         unique_by=lambda value: value[0],
     ),
-    size=st.integers(2, 9),
+    size=st.integers(1, 9),
 )
-def test_any_split_sends_every_point_once_and_keeps_zero_and_series_together(
+def test_any_split_sends_every_point_once_and_all_zero_points_first(
     values: list[tuple[str, bool, int]], size: int
 ) -> None:
     points = [
@@ -151,12 +151,7 @@ def test_any_split_sends_every_point_once_and_keeps_zero_and_series_together(
     zeros = tuple(
         samples.zero(point) for point, value in zip(points, values, strict=True) if value[1]
     )
-    requests = encoded(Snapshot(samples.NOW, tuple(points), zeros), size)
-    batches = [numbers(request) for request in requests]
+    batches = list(map(numbers, encoded(Snapshot(samples.NOW, tuple(points), zeros), size)))
     assert all(0 < len(batch) <= size for batch in batches)
-    assert sum(map(len, batches)) == len(points) + len(zeros)
-    for batch in batches:
-        for index, point in enumerate(batch):
-            if point.time_unix_nano == samples.START:
-                assert attributes(batch[index + 1]) == attributes(point)
-                assert batch[index + 1].time_unix_nano == samples.NOW
+    times = [point.time_unix_nano for batch in batches for point in batch]
+    assert times == [samples.START] * len(zeros) + [samples.NOW] * len(points)

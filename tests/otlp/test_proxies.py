@@ -61,22 +61,24 @@ def test_names_and_networks_go_unproxied(
     assert proxy_for(f"http://{host}/v1/metrics") == (None if direct else PROXY)
 
 
-def test_an_export_goes_through_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.anyio
+async def test_an_export_goes_through_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     with HttpReceiver() as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url.removesuffix("/v1/metrics"))
         otlp = config.Otlp(endpoint="http://collector.test:4318/v1/metrics", timeout=5.0)
         sender = OtlpExporter(otlp, samples.RESOURCE)
-        result = sender.export(samples.snapshot())
-        sender.close()
+        result = await sender.export(samples.snapshot())
+        await sender.close()
     assert result.outcome is ExportOutcome.SUCCESS
     assert len(proxy.received) == 1
 
 
-def test_a_proxy_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.anyio
+async def test_a_proxy_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", f"http://user:secret@127.0.0.1:{free_port()}")
     otlp = config.Otlp(endpoint="https://collector.test/v1/metrics", timeout=5.0)
     sender = OtlpExporter(otlp, samples.RESOURCE)
-    error = str(sender.export(samples.snapshot()).error)
-    sender.close()
+    error = str((await sender.export(samples.snapshot())).error)
+    await sender.close()
     assert "through the proxy: connection refused" in error
     assert "secret" not in error

@@ -80,36 +80,6 @@ WATCHED = (
         "Each is refused or cut off in bounded time; probes get through.",
     ),
     Watched(
-        "tests/tap/proxy/test_breaking.py",
-        "The tap",
-        "gateway or application leaves at any moment of a call through the proxy",
-        "The other side sees it at once; no answer that is cut short looks whole.",
-    ),
-    Watched(
-        "tests/tap/proxy/test_time.py",
-        "The tap",
-        "silence, of either side, at any moment of a call through the proxy",
-        "Each wait ends in its time, and holds up nobody else.",
-    ),
-    Watched(
-        "tests/tap/proxy/test_refusing.py",
-        "The tap",
-        "requests that two readers would read differently, other hosts, tunnels, endless heads",
-        "Refused, in words that say why, before the gateway hears of them.",
-    ),
-    Watched(
-        "tests/tap/proxy/test_passing.py",
-        "The tap",
-        "any message, cut into any pieces",
-        "Headers and bodies arrive byte for byte.",
-    ),
-    Watched(
-        "tests/tap/proxy/test_requests.py",
-        "Fuzzing",
-        "any bytes as requests through the proxy, cut anywhere",
-        "They are the same requests wherever they are cut, or refused.",
-    ),
-    Watched(
         "tests/tap/test_datagram.py",
         "Fuzzing",
         "any bytes as a datagram",

@@ -37,10 +37,10 @@ from exporter.live import Live
 from exporter.metrics.snapshot import Snapshot
 from exporter.otlp.points import requests_of, resource_of
 from exporter.otlp.result import ExportResult, success
-from exporter.polling.complaints import Complaints
-from exporter.runtime import Runtime, Surroundings, intervals, resource
+from exporter.runtime import Runtime, intervals, resource
 from exporter.throttle import Throttle
-from tests.daemon.fakes import HOUR, NAME, NOW, InlineWorker, VirtualClock
+from tests.clock import NOW, VirtualClock
+from tests.daemon.fakes import HOUR, NAME, InlineWorker
 from tests.reliability.watch import Series, Watch, shown
 
 T = TypeVar("T")
@@ -230,13 +230,13 @@ class Stage:
         world.bill(model=rng.choice(_MODELS), credits=credits, at=now)
         if rng.random() < 0.05:
             age = rng.uniform(600, 0.8 * HOUR)
-            world.settle_late(max(self.start + 1, now - age), credits=credits)
+            world.bill(model="veo-3-1", credits=credits, at=max(self.start + 1, now - age))
         if rng.random() < 0.05:
             world.transaction("topup", rng.randrange(1, 50 * MICRO), at=now)
 
     # -- what is seen -------------------------------------------------------------------
 
-    def export(self, snapshot: Snapshot) -> ExportResult:
+    async def export(self, snapshot: Snapshot) -> ExportResult:
         """The stage is its own OTLP exporter and receiver.
 
         `exports` has one entry for what is sent together, in however many requests.
@@ -253,7 +253,7 @@ class Stage:
                 self.exports[-1][1].setdefault(name, {}).update(values)
         return success()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """An OTLP exporter is closed at its end."""
 
     @property
@@ -299,16 +299,15 @@ async def staged(
     monkeypatch.setattr(threads, "call", _at_once)
     log.configure("debug", "text", stage.log)
     throttle = Throttle(logging.getLogger("exporter"), stage.clock)
-    around = Surroundings(
-        live=stage.in_memory,
-        store=stage.store,
-        worker=InlineWorker(),
-        clock=stage.clock,
-        throttle=throttle,
-        complaints=Complaints(throttle, stage.clock),
-        environ={"KEY": stage.key},
+    stage.runtime = Runtime(
+        stage.config,
+        stage.in_memory,
+        stage.store,
+        InlineWorker(),
+        stage.clock,
+        throttle,
+        {"KEY": stage.key},
     )
-    stage.runtime = Runtime(stage.config, around)
     await stage.runtime.open()
     stage.runtime.take_over()
     stage.runtime.start()

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from bytespike_simulator.cast import Model
+from bytespike_simulator.models import Model
 from bytespike_simulator.rollup import Sums
 from exporter.config.types import Poll
 from exporter.gateway.readings import Endpoint

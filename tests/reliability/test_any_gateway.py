@@ -18,7 +18,7 @@ from exporter.gateway.envelope import MAX_WAIT
 from exporter.gateway.exchange import MAX_BODY
 from exporter.gateway.readings import KeyRef
 from exporter.gateway.transactions import read_transactions
-from exporter.gateway.usage import UsageDecoder
+from exporter.gateway.usage_answer import read_usage
 from tests.gateway.fakes import KEY, NOW, Bench, bucket, row, transaction
 from tests.reliability.trials import SOAK, Trials, saw
 
@@ -136,12 +136,12 @@ def test_any_response_ends_every_poll_in_bounds(trials: Trials) -> None:
         saw(row_of, answers=1, wrong=1)
         bench = Bench(given_back(answer))
         for poll in (bench.account, bench.usage, bench.transactions):
-            asked, waited = len(bench.requests), bench.clock.seconds
+            asked, waited = len(bench.requests), bench.clock.time
             error = failure(poll)
             assert KEY not in str(error)
             assert 0 <= ((error and error.retry_after) or 0) <= MAX_WAIT
             assert len(bench.requests) - asked < REQUESTS
-            assert bench.clock.seconds - waited < 300
+            assert bench.clock.time - waited < 300
         assert {request.url.host for request in bench.requests} == {"gateway.test"}
         saw(row_of, times=0, wrong=-1)
 
@@ -177,7 +177,7 @@ def test_a_huge_answer_costs_bounded_memory(trials: Trials, name: str) -> None:
     reads: list[Callable[[], object]] = [
         lambda: read_account(body, NOW),
         lambda: read_transactions(body),
-        lambda: UsageDecoder(1_000_000).read(body, KeyRef(masked="sk-byts-…9f3c")),
+        lambda: read_usage(body, KeyRef(masked="sk-byts-…9f3c"), 1_000_000),
     ]
     for read in reads:
         saw(row_of, answers=1, wrong=1)

@@ -20,9 +20,9 @@ from exporter.errors import GatewayError
 from exporter.gateway.account import read_account
 from exporter.gateway.envelope import MAX_WAIT, read_envelope, retry_after, wait_for_window
 from exporter.gateway.transactions import read_transactions
-from exporter.gateway.usage import UsageDecoder
+from exporter.gateway.usage_answer import read_usage
 from exporter.otlp.answers import judge_response
-from exporter.otlp.words import MAX_WORDS
+from exporter.otlp.receiver import MAX_SHOWN
 from tests.config import test_any_text as any_text
 from tests.gateway.fakes import NOW, bucket, row, transaction
 from tests.gateway.test_any_answer import OWN, bodies, spoilt, values
@@ -38,7 +38,6 @@ MEMORY = 4 * 2**20
 PROMISED = "Readings or our own error, never another exception; bounded memory."
 SEEN = "{inputs} inputs, {wrong} that broke the promise, {read} that were read"
 
-usage = UsageDecoder(1_000_000)
 account = st.builds(
     lambda user, balance, models, more: json.dumps(
         {"user": user, "balance": balance, "allowed_models": models, **more}
@@ -60,8 +59,11 @@ def listed(name: str, document: dict[str, object]) -> st.SearchStrategy[bytes]:
 
 DECODERS: dict[str, tuple[st.SearchStrategy[bytes], Callable[[bytes], object]]] = {
     "account": (account | bodies, lambda body: read_account(body, NOW)),
-    "usage log": (listed("items", row(1)) | bodies, lambda body: usage.read(body, OWN)),
-    "usage rollup": (listed("buckets", bucket()) | bodies, lambda body: usage.read(body, OWN)),
+    "usage log": (listed("items", row(1)) | bodies, lambda body: read_usage(body, OWN, 1_000_000)),
+    "usage rollup": (
+        listed("buckets", bucket()) | bodies,
+        lambda body: read_usage(body, OWN, 1_000_000),
+    ),
     "transactions": (listed("items", transaction(1)) | bodies, read_transactions),
 }
 
@@ -157,7 +159,7 @@ def test_any_answer_over_grpc_is_a_result(trials: Trials) -> None:
         told = f"{result.error or ''}{result.warning or ''}"
         assert SECRET not in told
         assert told.isprintable()
-        assert len(told) < MAX_WORDS + 200
+        assert len(told) < MAX_SHOWN + 200
         rejected = response.partial_success.rejected_data_points > 0
         assert (result.error is None) == (not rejected)
         saw(fault, times=0, wrong=-1)

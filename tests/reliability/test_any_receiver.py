@@ -15,8 +15,8 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from exporter.live import ExportOutcome
 from exporter.otlp.answers import HttpAnswer, judge_http
 from exporter.otlp.http import MAX_ANSWER
+from exporter.otlp.receiver import MAX_SHOWN, Redactor
 from exporter.otlp.result import ExportResult
-from exporter.otlp.words import MAX_WORDS, Redactor
 from tests.reliability.trials import SOAK, Trials, saw
 
 SECRET = "s3cr3t-header-value"
@@ -65,7 +65,7 @@ def judged(answer: HttpAnswer) -> ExportResult:
     told = f"{result.error or ''}{result.warning or ''}"
     assert SECRET not in told
     assert told.isprintable()
-    assert len(told) < 2 * MAX_WORDS + 200
+    assert len(told) < 2 * MAX_SHOWN + 200
     assert (result.error is None) == (result.outcome is ExportOutcome.SUCCESS)
     if not 200 <= answer.status < 300 or not answer.whole:
         assert result.outcome is ExportOutcome.FAILURE

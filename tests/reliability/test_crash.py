@@ -56,7 +56,7 @@ class Life:
             key, model = rng.choice(world.keys).id, f"model-{rng.randrange(12)}"
             self._ids.append(world.bill(key=key, model=model, credits=credits))
         elif chance < 0.85:
-            self._ids.append(world.settle_late(world.now - rng.uniform(400, 3000)))
+            self._ids.append(world.bill(model="veo-3-1", at=world.now - rng.uniform(400, 3000)))
         elif chance < 0.9 and self._ids:
             world.rebate(rng.choice(self._ids), credits=rng.randrange(1, 100))
         elif chance < 0.95:
@@ -76,7 +76,7 @@ class Life:
         values, wrong = receiver.watch.values, []
         billed = truth.credits
         if self.simulator.options.usage == "rollup":
-            billed -= truth.rebated
+            billed -= sum(usage.rebated_credits for usage in truth.usage)
         over = receiver.watch.total("bytespike.usage.overcount")
         cost = receiver.watch.total("bytespike.usage.cost")
         if round((cost - over) * MICRO) != billed:

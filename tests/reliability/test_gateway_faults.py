@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from exporter.gateway.readings import Endpoint
-from tests.daemon.fakes import NAME, NOW
+from tests.clock import NOW
+from tests.daemon.fakes import NAME
 from tests.reliability.checks import assert_secret, lost, over_budget
 from tests.reliability.outages import KINDS, Kind
 from tests.reliability.stage import (

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bytespike_simulator import Simulator, quiet
-from bytespike_simulator.cast import Model
+from bytespike_simulator.models import Model
 from bytespike_simulator.rollup import Sums
 from exporter.config.types import Poll
 from tests.reliability.machine import Process, Receiver, served

@@ -193,7 +193,7 @@ def arrived(receiver: HttpReceiver | GrpcReceiver) -> int:
 
 
 def outcomes(live: Live) -> dict[ExportOutcome, int]:
-    return dict(live.daemon._around.live.exports.outcomes)
+    return dict(live.daemon._live.exports.outcomes)
 
 
 async def fails_and_recovers(

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
-from exporter import threads
 from exporter.live import ExportOutcome
 from exporter.metrics.snapshot import Snapshot
 from exporter.otlp.result import ExportResult, failure, partial
@@ -54,10 +52,10 @@ class Receiver:
         self.tried = 0
         stage.export = self.export  # type: ignore[method-assign]
 
-    def export(self, snapshot: Snapshot) -> ExportResult:
+    async def export(self, snapshot: Snapshot) -> ExportResult:
         self.tried += 1
         if self.how == "takes all, and its answer is lost":
-            self.right(snapshot)
+            await self.right(snapshot)
         if self.how == "rejects a part":
             return partial("the receiver rejected 1 points: it does not say why")
         return failure("no answer", data_refused=self.how == "refuses the points")
@@ -118,16 +116,16 @@ async def test_an_export_that_hangs_holds_up_no_poll(
 ) -> None:
     row = trials.row("Receiver faults", "every export hangs until its timeout", PROMISED, SEEN)
     async with staged(tmp_path, monkeypatch) as stage:
-        at_once = threads.call
+        right = stage.export
 
-        async def hanging(function: Callable[[], T]) -> T:
+        async def hanging(snapshot: Snapshot) -> ExportResult:
             if hangs:
                 await stage.clock.sleep(stage.config.otlp.timeout)
-                return failure("no answer")  # type: ignore[return-value]
-            return await at_once(function)
+                return failure("no answer")
+            return await right(snapshot)
 
         hangs = False
-        monkeypatch.setattr(threads, "call", hanging)
+        monkeypatch.setattr(stage, "export", hanging)
         await stage.live(600)
         hangs, began, before = True, stage.clock.time, kept()
         await stage.live(HOUR)

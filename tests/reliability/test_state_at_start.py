@@ -202,7 +202,7 @@ def use(path: Path) -> None:
     store = Store(path)
     try:
         ledger = Ledger(store, Rules())
-        ledger.open_account("prod", NOW, NOW)
+        ledger.open_accounts(["prod"], NOW, NOW)
         ledger.totals()
         reading = AccountReading(NOW, "88", NOW, available=10**9, lifetime_spent=10**9)
         ledger.commit_account("prod", reading)

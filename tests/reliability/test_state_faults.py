@@ -106,7 +106,7 @@ def replaced(live: Live) -> Iterator[None]:
 @contextmanager
 def read_only(live: Live) -> Iterator[None]:
     """As SQLite meets a file system that was mounted anew, read-only."""
-    db = live.daemon._around.store.db
+    db = live.daemon._store.db
     db.execute("PRAGMA query_only = 1")
     try:
         yield
@@ -139,7 +139,7 @@ async def test_a_state_that_cannot_be_written_counts_nothing_and_heals(
                     await until(lambda: counted(receiver.watch) == before + CALLS)  # noqa: B023
                     with FAULTS[name](live):  # type: ignore[attr-defined]
                         bill(live)
-                        await until(lambda: not live.daemon._around.live.state_writable)
+                        await until(lambda: not live.daemon._live.state_writable)
                         exports = receiver.watch.exports
                         receiver.bodies.clear()
                         await until(lambda: receiver.watch.exports > exports + LONG_ENOUGH)  # noqa: B023
@@ -149,7 +149,7 @@ async def test_a_state_that_cannot_be_written_counts_nothing_and_heals(
                         assert (await live.get("/livez")).status_code == 200
                         assert (await live.get("/readyz")).status_code == 503
                     await until(lambda: counted(receiver.watch) >= before + 2 * CALLS)  # noqa: B023
-                    await until(lambda: live.daemon._around.live.state_writable)
+                    await until(lambda: live.daemon._live.state_writable)
                     lost = abs(counted(receiver.watch) - before - 2 * CALLS)
                     fell = len(receiver.watch.wrong)
                     saw(row, exports=during, without=without, early=early, fell=fell, lost=lost)

@@ -63,7 +63,7 @@ async def test_a_fault_on_the_wire_costs_only_its_own_readings(
             )
             async with daemon(live):
                 await until(lambda: polled(live))
-                shown = live.daemon._around.live.accounts["prod"]
+                shown = live.daemon._live.accounts["prod"]
                 front.tricks = dict.fromkeys(map(str, scope), trick)
                 live.simulator.world.bill(credits=3 * CREDITS)
                 others = [e for e in EVERYWHERE if e not in scope]
@@ -129,7 +129,7 @@ async def test_no_connection_is_told_with_what_to_check(
             }[name]
             live.change(accounts=(live.account("prod"),))
             async with daemon(live):
-                shown = live.daemon._around.live.accounts["prod"]
+                shown = live.daemon._live.accounts["prod"]
                 await until(
                     lambda: all(
                         s.polls.get(Outcome.NETWORK, 0) >= 3 for s in shown.endpoints.values()

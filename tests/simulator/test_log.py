@@ -165,7 +165,7 @@ def test_since_is_inclusive_and_until_exclusive() -> None:
 
 def test_a_late_row_is_found_where_it_belongs() -> None:
     made = billed(5)
-    late = made.world.settle_late(NOW - 1.5)
+    late = made.world.bill(model="veo-3-1", at=NOW - 1.5)
     ids = [row["request_id"] for row in answer(ask(made, "usage"))["items"]]
     assert ids.index(late) == 4
     assert answer(ask(made, "usage"))["items"][4]["model"] == "veo-3-1"

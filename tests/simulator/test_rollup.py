@@ -118,7 +118,7 @@ def test_the_rollup_of_a_range_is_the_sum_of_its_log(seed: int, back: int, lengt
 
 
 def _iso(instant: float) -> str:
-    from bytespike_simulator.wire import timestamp
+    from bytespike_simulator.formats import timestamp
 
     return timestamp(int(instant))
 
@@ -133,7 +133,7 @@ def test_the_current_bucket_grows_and_a_closed_one_is_corrected() -> None:
 
     assert sums() == [10]
     made.world.bill(credits=3)
-    made.world.settle_late(HOUR - 5.0, credits=7)
+    made.world.bill(credits=7, at=HOUR - 5.0)
     assert sums() == [17, 3]
     made.world.rebate(request)
     assert sums() == [7, 3]

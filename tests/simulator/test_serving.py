@@ -12,9 +12,9 @@ import time
 
 import httpx
 import pytest
+from starlette.types import Receive, Scope, Send
 
 from bytespike_simulator import Fault, Simulator, cli, quiet, running
-from bytespike_simulator.asgi import Receive, Scope, Send
 from tests.simulator.fakes import StillClock, answer, ask
 
 pytestmark = pytest.mark.anyio
@@ -100,35 +100,9 @@ async def test_it_notices_that_a_client_has_left_to_which_it_says_nothing(
         await made.ended.wait()
 
 
-async def test_what_a_client_sends_during_a_stream_is_its_next_request() -> None:
-    made = Simulator(quiet(answer_tokens=5), clock=StillClock())
-    wish = b'{"model": "gpt-5-4", "messages": [], "stream": true}'
-    head = f"host: x\r\nx-api-key: {made.api_key}\r\n".encode()
-    lines = head + b"content-length: %d\r\nexpect: 100-continue\r\n\r\n" % len(wish)
-    async with running(made) as url:
-        host, port = url.removeprefix("http://").split(":")
-        reader, writer = await asyncio.open_connection(host, int(port))
-        for _ in range(2):
-            writer.write(b"POST /v1/chat/completions HTTP/1.1\r\n" + lines)
-            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100")
-            writer.write(wish + b"HEAD /v1/nowhere HTTP/1.1\r\n" + head + b"\r\n")
-            stream = await reader.readuntil(b"[DONE]\n\n\r\n0\r\n\r\n")
-            assert stream.startswith(b"HTTP/1.1 200")
-            assert stream.count(b"\r\ndata: ") > 5, "each event is a chunk of its own"
-            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 404")
-        writer.close()
-    assert made.world.truth().rows == 2
-
-
 async def test_a_body_can_be_huge() -> None:
     response = await fetch(faulty("huge", size=300_000))
     assert len(response.content) == 300_010
-
-
-async def test_a_small_answer_can_unpack_to_a_large_one() -> None:
-    response = await fetch(faulty("bomb", size=1_000_000))
-    assert len(response.content) == 1_000_010
-    assert int(response.headers["content-length"]) < 10_000
 
 
 @pytest.mark.parametrize(
@@ -139,7 +113,6 @@ async def test_a_small_answer_can_unpack_to_a_large_one() -> None:
         ("html", 200, False),
         ("empty", 503, False),
         ("truncated", 200, True),
-        ("body", 503, True),
     ],
 )
 def test_a_fault_answers_with_its_status_and_perhaps_the_envelope(
@@ -180,14 +153,15 @@ def test_control_routes_do_what_they_say() -> None:
 
     ids = do("bill", credits=5, count=3).json()["request_ids"]
     assert do("rebate", request_id=ids[0]).status_code == 200
-    assert len(do("topup", usd=50, bonus=5).json()["ids"]) == 2
+    assert do("topup", usd=50, bonus=5).status_code == 200
     assert do("transaction", kind="voucher", amount=-3).status_code == 200
-    assert do("shape", usage="rollup").status_code == 200
+    assert do("options", usage="rollup").status_code == 200
     assert "buckets" in answer(ask(made, "usage"))
     truth = ask(made, "/simulator/truth", {"since": "0"}).json()
     assert truth["usage"][0]["credits"] == 15
     assert truth["usage"][0]["rebated_calls"] == 1
-    assert {movement["kind"] for movement in truth["billing"]} == {"refund", "topup", "voucher"}
+    counts = {movement["kind"]: movement["count"] for movement in truth["billing"]}
+    assert counts == {"refund": 1, "topup": 2, "voucher": 1}
     assert do("fault", kind="status").status_code == 200
     assert ask(made, "account").status_code == 503
     assert do("faults/clear").status_code == 200
@@ -201,7 +175,7 @@ def test_control_routes_refuse_what_they_do_not_understand() -> None:
     for name, body in (
         ("bill", {"key": 99}),
         ("bill", {"colour": 1}),
-        ("shape", {"usage": "x"}),
+        ("options", {"usage": "x"}),
         ("fault", {"kind": "x"}),
         ("options", {"keys": "x"}),
         ("rebate", {"request_id": "x"}),

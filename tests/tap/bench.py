@@ -11,7 +11,7 @@ from exporter.config.types import Listen
 from exporter.gateway.readings import Observation
 from exporter.tap.listener import Listener
 from exporter.traffic import TapOutcome, TapStatus
-from tests.daemon.fakes import VirtualClock
+from tests.clock import VirtualClock
 
 LOOPBACK = Listen("127.0.0.1", 0)
 

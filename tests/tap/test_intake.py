@@ -15,7 +15,8 @@ from exporter.metrics.snapshot import take
 from exporter.tap.intake import MAX_AGE, MAX_SKEW, Intake
 from exporter.throttle import Throttle
 from exporter.traffic import MAX_KEYS, MAX_SERIES, OTHER, TapOutcome
-from tests.daemon.fakes import NOW, USD, VirtualClock
+from tests.clock import NOW, VirtualClock
+from tests.daemon.fakes import USD
 
 OWN, OTHERS = "sk-byts-…9f3c", "sk-byts-…0000"
 INTERVALS = {Endpoint.ACCOUNT: 60.0, Endpoint.USAGE: 60.0, Endpoint.TRANSACTIONS: 300.0}
@@ -24,7 +25,7 @@ INTERVALS = {Endpoint.ACCOUNT: 60.0, Endpoint.USAGE: 60.0, Endpoint.TRANSACTIONS
 def live(*names: str) -> Live:
     made = Live(NOW - 3600)
     for name in names or ("prod",):
-        made.accounts[name] = LiveAccount(name, INTERVALS, relaxed=600.0)
+        made.accounts[name] = LiveAccount(name, INTERVALS)
     return made
 
 

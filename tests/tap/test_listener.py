@@ -19,7 +19,7 @@ from exporter.gateway.readings import Source
 from exporter.tap import listener as module
 from exporter.tap.listener import AT_ONCE, BURST, PAUSE, RATE, Listener
 from exporter.traffic import TapOutcome, TapStatus
-from tests.daemon.fakes import VirtualClock
+from tests.clock import VirtualClock
 from tests.daemon.live import until
 from tests.tap.bench import running
 from tests.tap.reports import READ, WHOLE, report

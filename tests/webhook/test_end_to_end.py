@@ -11,8 +11,8 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
+from bytespike_simulator.account import LOW_BALANCE, PAYMENT
 from bytespike_simulator.wallet import CREDITS
-from bytespike_simulator.world import LOW_BALANCE, PAYMENT
 from exporter.config.types import Http, Listen, Poll, Webhook
 from exporter.polling import poller
 from tests.daemon.live import Live, daemon, gateway, polled, until
@@ -125,7 +125,7 @@ async def test_a_reload_changes_path_header_and_secret_and_turns_the_webhook_off
     assert await deliver(live, body, signature(body, "another-secret-0123"), "/in") == 204
     await counted(live, accepted=1, unsigned=1)
     live.reload(replace(wanted, webhook=Webhook()))
-    await until(lambda: not live.daemon._around.live.tap.hooked)
+    await until(lambda: not live.daemon._live.tap.hooked)
     assert await deliver(live, body, signature(body, "another-secret-0123"), "/in") == 404
     await counted(live)
 

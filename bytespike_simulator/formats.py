@@ -1,0 +1,50 @@
+"""How the gateway writes money and instants."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import msgspec
+
+from bytespike_simulator.wallet import CREDITS
+
+_CENT = Decimal("0.01")
+
+
+def usd(credits: int) -> str:
+    """Credits as a JSON number in USD: exact, at least two decimals."""
+    sign = "-" if credits < 0 else ""
+    whole, part = divmod(abs(credits), CREDITS)
+    digits = f"{part:06d}".rstrip("0").ljust(2, "0")
+    return f"{sign}{whole}.{digits}"
+
+
+def cents(credits: int) -> str:
+    """Credits as a JSON number in USD, rounded half to even to cents."""
+    return str((Decimal(credits) / CREDITS).quantize(_CENT))
+
+
+def floor_cents(credits: int) -> str:
+    """Credits as USD with two decimals, rounded down: how headers show what is left."""
+    return f"{credits // (CREDITS // 100) / 100:.2f}"
+
+
+def number(text: str) -> msgspec.Raw:
+    """A JSON number, spelled exactly so."""
+    return msgspec.Raw(text.encode())
+
+
+def money(credits: int) -> msgspec.Raw:
+    """`usd` for use inside an encoded object."""
+    return number(usd(credits))
+
+
+def timestamp_ms(instant: int) -> str:
+    """Unix ms as `2026-05-21T14:08:11.123Z`."""
+    return datetime.fromtimestamp(instant / 1000, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def timestamp(instant: int) -> str:
+    """Unix s as `2026-05-21T14:08:11Z`."""
+    return timestamp_ms(instant * 1000)[:-5] + "Z"

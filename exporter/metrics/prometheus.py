@@ -13,7 +13,7 @@ from itertools import accumulate
 from prometheus_client import PLATFORM_COLLECTOR, PROCESS_COLLECTOR, generate_latest
 from prometheus_client import Metric as Family
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.openmetrics import exposition as openmetrics_text
+from prometheus_client.openmetrics.exposition import generate_latest as openmetrics_latest
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
@@ -31,9 +31,6 @@ _TEXT_BOUNDS = tuple(bound.removesuffix(".0") for bound in _BOUNDS)
 """As the OTLP translation spells them: `1`."""
 
 _UNITS = {"USD": "USD", "s": "seconds", "1": "ratio", "": ""}
-_NANOS = 1_000_000_000
-
-_write_openmetrics: Callable[[Collector], bytes] = openmetrics_text.generate_latest
 
 
 def negotiate(accept: str) -> bool:
@@ -52,9 +49,8 @@ def prometheus_name(metric: Metric) -> str:
     annotation and adds nothing. A histogram's samples add `_bucket`, `_sum` and `_count` to this.
     Raises ValueError for a unit whose translation is not known here.
     """
-    parts = [metric.name.replace(".", "_"), _unit(metric)]
-    parts.append("total" if metric.kind is Kind.COUNTER else "")
-    return "_".join(filter(None, parts))
+    total = "total" if metric.kind is Kind.COUNTER else ""
+    return "_".join(filter(None, (metric.name.replace(".", "_"), _unit(metric), total)))
 
 
 def label_name(attribute: str) -> str:
@@ -67,8 +63,8 @@ def render(snapshot: Snapshot, openmetrics: bool, process: bool = False) -> byte
 
     `process` adds what prometheus_client says of this process.
     """
-    collector = _Collector(snapshot, openmetrics, process)
-    return _write_openmetrics(collector) if openmetrics else generate_latest(collector)
+    write: Callable[[Collector], bytes] = openmetrics_latest if openmetrics else generate_latest
+    return write(_Collector(snapshot, openmetrics, process))
 
 
 class _Collector(Collector):
@@ -85,9 +81,8 @@ class _Collector(Collector):
         for metric in CATALOGUE:
             points = self._points[metric.name]
             if points:
-                family = Family(
-                    metric.name.replace(".", "_"), metric.description, metric.kind, _unit(metric)
-                )
+                name = metric.name.replace(".", "_")
+                family = Family(name, metric.description, metric.kind, _unit(metric))
                 family.samples = list(_samples(metric, family.name, points, self._openmetrics))
                 yield family
         if self._process:
@@ -120,7 +115,7 @@ def _samples(
         else:
             yield Sample(name, labels, point.value)
         if openmetrics and point.start_ns:
-            yield Sample(f"{family}_created", labels, point.start_ns / _NANOS)
+            yield Sample(f"{family}_created", labels, point.start_ns / 1_000_000_000)
 
 
 def _writable(value: str) -> str:

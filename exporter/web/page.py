@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
+from msgspec.structs import replace
 
 from exporter import __version__
 from exporter.config.types import Otlp
@@ -87,12 +88,13 @@ def render(
 def _subjects(
     view: View, totals: Mapping[str, AccountTotals] | str, now: float, only: str | None = None
 ) -> tuple[Subject, ...]:
-    """Every account as the snapshot shows it, or one alone."""
-    live = view.live
+    """Every account as the snapshot shows it, without its usage series; or one alone, with them."""
+    live, known = view.live, None if isinstance(totals, str) else totals
     if only is not None:
         live = Live(view.live.started_at)
         live.accounts[only] = view.live.accounts[only]
-    known = None if isinstance(totals, str) else totals
+    elif known is not None:
+        known = {name: replace(t, usage=(), billing=()) for name, t in known.items()}
     points = by_account(snapshot.take(live, known, now))
     configured = {account.name: account for account in view.config.accounts}
     return tuple(

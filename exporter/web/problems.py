@@ -47,7 +47,16 @@ _ADVICE = {
         "The gateway does not know what it is asked",
         "Check base_url, and whether usage.mode fits this gateway.",
     ),
+    Outcome.RATE_LIMITED: (
+        "The gateway limits the rate of requests",
+        "It is asked again when the window resets. If this stays, lower "
+        "gateway.max_requests_per_minute or look who else uses the key.",
+    ),
 }
+_OUT_OF_MONEY = (
+    "The wallet or the key's cap is empty",
+    "Top up the wallet or raise the key's cap.",
+)
 
 
 def account_problems(subject: Subject) -> tuple[Problem, ...]:
@@ -55,7 +64,7 @@ def account_problems(subject: Subject) -> tuple[Problem, ...]:
     found = [*_endpoint_problems(subject), *_wallet_problems(subject), *_limit_problems(subject)]
     name = (subject.live.name,)
     named = (msgspec.structs.replace(problem, accounts=name) for problem in found)
-    return tuple(sorted(named, key=_order))
+    return tuple(sorted(named, key=lambda problem: TONES.index(problem.tone)))
 
 
 def exporter_problems(view: View, totals_error: str | None, now: float) -> tuple[Problem, ...]:
@@ -77,7 +86,9 @@ def grouped(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     groups: dict[tuple[Tone, str, str], list[Problem]] = {}
     for problem in problems:
         groups.setdefault((problem.tone, problem.title, problem.advice), []).append(problem)
-    return tuple(sorted(map(_merged, groups.values()), key=_order))
+    return tuple(
+        sorted(map(_merged, groups.values()), key=lambda problem: TONES.index(problem.tone))
+    )
 
 
 def _merged(same: list[Problem]) -> Problem:
@@ -87,10 +98,6 @@ def _merged(same: list[Problem]) -> Problem:
     if detail is not None and len(accounts) > 1:
         detail = f"for example {first.accounts[0]}: {detail}"
     return msgspec.structs.replace(first, accounts=tuple(accounts), detail=detail)
-
-
-def _order(problem: Problem) -> int:
-    return TONES.index(problem.tone)
 
 
 def _endpoint_problems(subject: Subject) -> list[Problem]:
@@ -112,12 +119,10 @@ def _endpoint_problem(
     detail = f"{endpoint}: {status.last_error}"
     if status.last_outcome is Outcome.AUTH:
         return Problem(Tone.BAD, "The gateway refuses the key", _key_advice(subject), detail)
-    if status.last_outcome is Outcome.RATE_LIMITED:
-        title, advice = _limited(status)
-    else:
-        title, advice = _ADVICE.get(
-            status.last_outcome or Outcome.BAD_RESPONSE, _ADVICE[Outcome.BAD_RESPONSE]
-        )
+    outcome = status.last_outcome or Outcome.BAD_RESPONSE
+    title, advice = _ADVICE.get(outcome, _ADVICE[Outcome.BAD_RESPONSE])
+    if status.up:  # the gateway works and answers 402
+        title, advice = _OUT_OF_MONEY
     return Problem(Tone.BAD if old else Tone.WARN, title, advice, detail)
 
 
@@ -132,16 +137,6 @@ def _silent(endpoint: Endpoint, status: EndpointStatus) -> Problem:
     advice = "Polls have stopped or hang. If the log does not say why, restart the exporter."
     detail = f"{endpoint}: no poll has ended for {STALE_INTERVALS} × {span(status.interval)}"
     return Problem(Tone.BAD, "An endpoint is not polled", advice, detail)
-
-
-def _limited(status: EndpointStatus) -> tuple[str, str]:
-    if status.up:
-        return "The wallet or the key's cap is empty", "Top up the wallet or raise the key's cap."
-    return (
-        "The gateway limits the rate of requests",
-        "It is asked again when the window resets. If this stays, lower "
-        "gateway.max_requests_per_minute or look who else uses the key.",
-    )
 
 
 def _key_advice(subject: Subject) -> str:

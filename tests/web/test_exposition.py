@@ -65,7 +65,7 @@ async def test_each_format_is_rendered_for_itself(rendered: list[bool]) -> None:
     assert other.headers["vary"] == "Accept, Accept-Encoding"
 
 
-async def test_after_a_second_the_news_are_told(
+async def test_a_scrape_a_second_later_sees_what_has_changed(
     rendered: list[bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(exposition, "SHARED_SECONDS", 0.0)

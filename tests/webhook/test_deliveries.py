@@ -227,13 +227,6 @@ def test_only_a_post_delivers(bench: Bench, method: str) -> None:
     assert (bench.read, bench.counted) == (0, {})
 
 
-@pytest.mark.parametrize("path", ["/", "/metrics", "/livez", "/readyz"])
-def test_no_other_path_takes_a_delivery(bench: Bench, path: str) -> None:
-    response = bench.deliver(event(), path=path)
-    assert (response.status_code, response.headers["allow"]) == (405, "GET, HEAD")
-    assert (bench.read, bench.counted) == (0, {})
-
-
 def test_a_kind_of_trouble_is_told_once_and_says_what_to_do(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:

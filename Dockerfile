@@ -17,7 +17,7 @@ RUN ["python3", "-m", "pip", "install", "--quiet", "--no-compile", "--require-ha
      "--only-binary", ":all:", "--target", "/packages", "--requirement", "requirements.lock"]
 RUN ["python3", "-m", "pip", "install", "--quiet", "--no-compile", "--require-hashes", \
      "--only-binary", ":all:", "--target", "/tools", "--requirement", "requirements-build.lock"]
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
 COPY exporter exporter
 COPY bytespike_simulator bytespike_simulator
 RUN ["env", "PYTHONPATH=/tools", "python3", "-m", "pip", "install", "--quiet", "--no-compile", \
@@ -26,12 +26,13 @@ COPY scripts/image/assemble.py ./
 RUN ["python3", "-I", "assemble.py", "/packages", "/root-of-image"]
 
 FROM scratch
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="bytespike-exporter" \
       org.opencontainers.image.description="Balance, limits and spend of ByteSpike accounts as OpenTelemetry and Prometheus metrics" \
       org.opencontainers.image.source="https://github.com/bytespike/bytespike-exporter" \
       org.opencontainers.image.documentation="https://github.com/bytespike/bytespike-exporter/blob/main/docs/kubernetes.md" \
+      org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 COPY --from=build /root-of-image /

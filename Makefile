@@ -1,17 +1,23 @@
 # The same targets serve a developer, CI and the README. A second run does no set-up work.
 
 PYTHON ?= python3
-BIN := .venv/bin
-READY := .venv/.ready
-RUNS := .venv/.runs
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+RUNS := $(VENV)/.runs
 SOURCES := exporter bytespike_simulator tests benchmarks scripts
 
 SOAK_RUN := .cache/reliability.jsonl
-SOAKED := tests/reliability tests/ledger tests/gateway/test_secrecy.py tests/web/test_server.py \
-	tests/daemon/test_daemon.py tests/tap tests/webhook
+SOAKED := tests/reliability tests/ledger tests/gateway tests/config tests/daemon tests/otlp \
+	tests/tap tests/webhook tests/web/test_server.py
 
-.PHONY: help run test soak check lint types layers sizes generated format generate bench \
-	alerts-demo lock lock-collector peers image kube-tests clean
+# On as many processes as there are cores; tests that begin together often share what they start.
+PYTEST := -m pytest --numprocesses auto --dist worksteal
+# What no other Python can change: processes, peers, charts, pictures.
+SAME := alerts benchmarks deploy e2e peers reliability repository
+
+.PHONY: help run test test-others soak check lint types layers sizes metadata generated format \
+	generate bench alerts-demo lock lock-collector peers image kube-tests clean
 
 help: ## What can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
@@ -19,18 +25,24 @@ help: ## What can be made
 run: $(RUNS) ## Set up and start the demo
 	$(BIN)/bytespike-exporter demo
 
-test: $(READY) peers ## Set up and run every test (ARGS="-k name" for some)
-	$(BIN)/python -m pytest $(ARGS)
+test: $(READY) peers ## Set up and run every test, in parallel (ARGS="-k name" for some)
+	$(BIN)/python $(PYTEST) $(ARGS)
+
+test-others: $(READY) ## Run the fast tests on the newest other Python of this machine
+	@python=$$(scripts/other-pythons $(BIN)/python | head -n 1); \
+	if [ -z "$$python" ]; then echo "test-others: no other Python from 3.11 on here; skipped"; \
+	else $(MAKE) --no-print-directory test PYTHON="$$python" VENV=.venv-other \
+		ARGS="$(or $(ARGS),$(SAME:%=--ignore=tests/%))"; fi
 
 # Where ARGS choose some of the tests, only their rows change.
-soak: $(READY) peers ## Try to break it, for about an hour, and write docs/reliability.md
+soak: $(READY) peers ## Try to break it, for about an hour, and write its table
 	@mkdir -p $(dir $(SOAK_RUN)) && rm -f $(SOAK_RUN)
 	status=0; RELIABILITY_SOAK=1 RELIABILITY_RECORD=$(SOAK_RUN) $(BIN)/python -m pytest \
 		-o faulthandler_timeout=3600 -p tests.reliability.elsewhere $(or $(ARGS),$(SOAKED)) \
 		|| status=$$?; \
 	$(BIN)/python -m scripts.reliability --take $(SOAK_RUN) && exit $$status
 
-check: lint types layers sizes generated ## Lint, types, layers, sizes, generated files
+check: lint types layers sizes metadata generated ## All that can be judged without running it
 
 lint: $(READY)
 	$(BIN)/ruff check $(SOURCES)
@@ -42,8 +54,11 @@ types: $(READY)
 layers: $(READY)
 	$(BIN)/lint-imports
 
-sizes: $(READY)
-	$(BIN)/python -m scripts.sizes exporter
+sizes: $(READY) ## Lines and files by package, beside their budgets
+	$(BIN)/python -m scripts.sizes
+
+metadata: $(READY)
+	$(BIN)/pyroma --min 9 .
 
 generated: $(READY)
 	$(BIN)/python -m scripts.generate --check
@@ -58,7 +73,8 @@ generate: $(READY) ## Write every generated file
 bench: $(READY) ## The budgets beside what was measured
 	$(BIN)/python -m benchmarks
 
-alerts-demo: $(READY) peers ## A wallet runs dry; print what Alertmanager delivers
+alerts-demo: $(READY) ## A wallet runs dry; print what Alertmanager delivers
+	@scripts/peers debian
 	$(BIN)/python -m scripts.alerts_demo
 
 lock: $(READY) ## Lock the dependencies anew (ARGS=--upgrade for newer ones)
@@ -78,14 +94,14 @@ kube-tests: $(READY) peers ## Build a real API server once, and give it the char
 	KUBERNETES=required $(BIN)/python -m pytest tests/deploy/test_apiserver.py $(ARGS)
 
 clean: ## Remove everything that was set up or built
-	rm -rf .venv .peers .cache build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache \
+	rm -rf .venv .venv-other .peers .cache build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache \
 		.hypothesis .import_linter_cache
 
 # The demo needs a tenth of what the tests need, and is there as much sooner.
 $(RUNS): requirements.lock requirements-build.lock pyproject.toml scripts/setup
-	PYTHON="$(PYTHON)" scripts/setup requirements.lock
+	PYTHON="$(PYTHON)" VENV=$(VENV) scripts/setup requirements.lock
 	@touch $@
 
 $(READY): requirements-dev.lock pyproject.toml scripts/setup
-	PYTHON="$(PYTHON)" scripts/setup requirements-dev.lock
+	PYTHON="$(PYTHON)" VENV=$(VENV) scripts/setup requirements-dev.lock
 	@touch $@ $(RUNS)

@@ -9,5 +9,6 @@
     subject.py      the exporter that is measured, in a process of its own
     report.py       what was measured → a table; machine.py on what
 
-    steady.py floor.py catchup.py bare.py start.py many.py hook.py    what is measured
+    steady.py catchup.py bare.py start.py many.py hook.py    what is measured
+    code_size.py                                             and of the code: lines, circles
 """

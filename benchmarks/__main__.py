@@ -8,13 +8,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import catchup, hook, many, start, steady
+from benchmarks import catchup, code_size, hook, many, start, steady
 from benchmarks.environment import ROOT, runtime_python
 from benchmarks.machine import describe
 from benchmarks.report import Row, document, table
 
 _DOCUMENT = ROOT / "docs" / "benchmarks.md"
 _COMMAND = "make bench"
+_NAMES = ("steady", "million", "start", "catchup", "many", "hook", "numbers")
 
 
 def main() -> None:
@@ -22,23 +23,18 @@ def main() -> None:
     options = _options()
     machine = describe(runtime_python())
     print(machine, flush=True)
-    chosen = options.only or list(_benchmarks(options))
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="bytespike-bench-") as directory:
-        for name in chosen:
+        for name in options.only or _NAMES:
+            print(f"\n{name} …", flush=True)
             place = Path(directory, name)
             place.mkdir()
-            rows += _measured(name, _benchmarks(options)[name], place)
+            measured = _benchmarks(options)[name](place)
+            print(table(measured), flush=True)
+            rows += measured
     if not options.only:
         now = datetime.now(UTC).strftime("%Y-%m-%d")
         _DOCUMENT.write_text(document(rows, machine, now, _COMMAND))
-
-
-def _measured(name: str, measure: Callable[[Path], list[Row]], place: Path) -> list[Row]:
-    print(f"\n{name} …", flush=True)
-    rows = measure(place)
-    print(table(rows), flush=True)
-    return rows
 
 
 def _benchmarks(options: argparse.Namespace) -> dict[str, Callable[[Path], list[Row]]]:
@@ -50,6 +46,7 @@ def _benchmarks(options: argparse.Namespace) -> dict[str, Callable[[Path], list[
         "catchup": lambda place: catchup.speed(place, options.repeat),
         "many": lambda place: many.measure(place, options.many_seconds),
         "hook": lambda _: hook.measure(options.repeat),
+        "numbers": lambda _: code_size.measure(ROOT, options.since),
     }
 
 
@@ -58,13 +55,13 @@ def _options() -> argparse.Namespace:
         prog="python -m benchmarks",
         description="Measure the budgets. Without arguments, all of them, into docs/benchmarks.md.",
     )
-    names = ("steady", "million", "start", "catchup", "many", "hook")
-    parser.add_argument("only", nargs="*", metavar="NAME", help=f"of {', '.join(names)}")
+    parser.add_argument("only", nargs="*", metavar="NAME", help=f"of {', '.join(_NAMES)}")
     parser.add_argument("--repeat", type=int, default=7, help="runs of what is repeated")
     parser.add_argument("--steady-seconds", type=_minutes, default=180.0, help="at least 60")
     parser.add_argument("--many-seconds", type=_minutes, default=120.0, help="at least 60")
+    parser.add_argument("--since", metavar="REV", help="numbers: a revision to compare with")
     options = parser.parse_args()
-    unknown = set(options.only) - set(names)
+    unknown = set(options.only) - set(_NAMES)
     if unknown:
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
     return options

@@ -17,7 +17,7 @@ from benchmarks.subject import Subject, wait_until
 _ROWS = 20_000
 _MANY_ROWS = 1_000_000
 _DAYS = 30
-_SLOWEST = 0.5
+_SLOWEST = 0.4
 _MOST_CPU = 4.0
 _MOST_MEMORY = 64.0
 _STILL = ("--no-traffic", "--no-errands")

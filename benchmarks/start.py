@@ -12,7 +12,7 @@ from benchmarks.report import Row, spread
 from benchmarks.sink import http_sink
 from benchmarks.subject import Subject, wait_until
 
-_LONGEST = 1.0
+_LONGEST = 0.6
 _IMPORTS = "import exporter.cli, exporter.config.load, exporter.daemon, exporter.otlp.http"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ poll: {{account: {poll}, usage: {poll}, transactions: {transactions}}}
 usage: {{start: {start}}}
 otlp: {{protocol: {protocol}, endpoint: "{endpoint}", interval: {export}}}
 state: {{path: "{state}"}}
-http: {{listen: "127.0.0.1:0"}}
+http: {{listen: "{listen}"}}
 log: {{level: warning}}
 accounts:
 """
@@ -41,6 +42,7 @@ class Subject:
             "poll": "60s",
             "transactions": "5m",
             "export": "30s",
+            "listen": "127.0.0.1:0",
         }
         self.accounts: Sequence[str] = ("one",)
         self.environ: dict[str, str] = {}
@@ -77,3 +79,11 @@ def wait_until(condition: Callable[[], bool], child: Child, seconds: float) -> N
         if time.monotonic() > deadline:
             raise TimeoutError("what was waited for did not happen")
         time.sleep(0.05)
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,5 +1,3 @@
 """ByteSpike exporter: reads the gateway, counts exactly, tells the truth in metrics."""
 
-from importlib.metadata import version
-
-__version__ = version("bytespike-exporter")
+__version__ = "0.2.0"

@@ -26,7 +26,7 @@ class Generated(NamedTuple):
 GENERATED = (
     Generated("docs/metrics.md", ("exporter", "metrics")),
     Generated("docs/configuration.md", ("exporter.config.reference",)),
-    Generated("docs/reliability.md", ("scripts.reliability",)),
+    Generated("docs/reliability-table.md", ("scripts.reliability",)),
     Generated("deploy/alerts/rules.yaml", ("scripts.alerts",)),
     Generated("deploy/helm/bytespike-exporter/files/rules.yaml", ("scripts.alerts", "--helm")),
     # Twice: a chart can only read files inside itself.
@@ -38,7 +38,11 @@ GENERATED = (
     *(
         Generated(f"deploy/helm/{chart}/{file}", (f"scripts.chart.{module}", chart))
         for chart in ("bytespike-exporter", "bytespike-sidecar")
-        for module, file in (("schema", "values.schema.json"), ("readme", "README.md"))
+        for module, file in (
+            ("schema", "values.schema.json"),
+            ("readme", "README.md"),
+            ("nginx", "templates/_nginx.tpl"),
+        )
     ),
     # One source, the library chart, for the sidecar with and without Helm.
     Generated("deploy/kustomize/sidecar/config.yaml", ("scripts.chart.sidecar", "config")),
@@ -48,6 +52,9 @@ GENERATED = (
         Generated(f"deploy/{path}", ("scripts.chart.sidecar", f"tap-{name}"))
         for path, name in (
             ("kustomize/sidecar-tap/config.yaml", "config"),
+            ("kustomize/sidecar-tap/nginx.conf", "nginx.conf"),
+            ("kustomize/sidecar-tap/main.conf", "main.conf"),
+            ("kustomize/sidecar-tap/start.sh", "start.sh"),
             ("kustomize/sidecar-tap/patch.yaml", "patch"),
             ("kustomize/sidecar-tap/tap.env", "environment"),
             ("manifests/sidecar-tap.yaml", "manifest"),

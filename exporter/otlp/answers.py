@@ -9,7 +9,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceResponse,
 )
 
-from exporter.otlp.receiver import Redactor, shown_url
+from exporter.otlp.receiver import Receiver, shown_url
 from exporter.otlp.result import ExportResult, failure, partial, success
 
 _REFUSED = frozenset({400, 413, 422})
@@ -42,24 +42,24 @@ class HttpAnswer(msgspec.Struct, frozen=True):
     location: str | None = None
 
 
-def judge_http(answer: HttpAnswer, endpoint: str, redactor: Redactor) -> ExportResult:
-    """The result of one HTTP request. `endpoint` as it may be shown."""
-    said = f"the receiver answered {answer.status} at {endpoint}"
+def judge_http(answer: HttpAnswer, receiver: Receiver) -> ExportResult:
+    """The result of one HTTP request."""
+    said = f"the receiver answered {answer.status} at {receiver.shown}"
     if 200 <= answer.status < 300:
-        return _accepted(answer, said, redactor)
+        return _accepted(answer, said, receiver)
     if 300 <= answer.status < 400:
-        return failure(f"{said}: {_redirected(answer, redactor)}")
+        return failure(f"{said}: {_redirected(answer, receiver)}")
     refused = answer.status in _REFUSED
     advice = _ADVICE.get(answer.status) or (_SERVER_ADVICE if answer.status >= 500 else "")
-    reason = redactor.clean(_reason(answer))
+    reason = receiver.clean(_reason(answer))
     told = "; ".join(filter(None, (advice, f"it says: {reason}" if reason else "")))
     return failure(f"{said}: {told}" if told else said, data_refused=refused)
 
 
-def judge_response(response: ExportMetricsServiceResponse, redactor: Redactor) -> ExportResult:
+def judge_response(response: ExportMetricsServiceResponse, receiver: Receiver) -> ExportResult:
     """The result that an OTLP answer tells."""
     rejected = response.partial_success.rejected_data_points
-    reason = redactor.clean(response.partial_success.error_message)
+    reason = receiver.clean(response.partial_success.error_message)
     if rejected > 0:
         return partial(
             f"the receiver rejected {rejected} points: {reason or 'it does not say why'}"
@@ -67,18 +67,18 @@ def judge_response(response: ExportMetricsServiceResponse, redactor: Redactor) -
     return success(warning=reason or None)
 
 
-def _accepted(answer: HttpAnswer, said: str, redactor: Redactor) -> ExportResult:
+def _accepted(answer: HttpAnswer, said: str, receiver: Receiver) -> ExportResult:
     """A 2xx is what its body says; one that no OTLP receiver gives is no success."""
     if not answer.whole:
         return failure(f"{said} with a body too large for OTLP: is otlp.endpoint an OTLP receiver?")
     if "html" in answer.content_type.lower():
         return failure(f"{said} with a web page: is otlp.endpoint an OTLP receiver?")
     response = ExportMetricsServiceResponse()
-    return judge_response(response, redactor) if _read(answer, response) else success()
+    return judge_response(response, receiver) if _read(answer, response) else success()
 
 
-def _redirected(answer: HttpAnswer, redactor: Redactor) -> str:
-    target = redactor.clean(shown_url(answer.location)) if answer.location else "nowhere"
+def _redirected(answer: HttpAnswer, receiver: Receiver) -> str:
+    target = receiver.clean(shown_url(answer.location)) if answer.location else "nowhere"
     return f"redirects (here to {target}) are not followed, set otlp.endpoint to the final address"
 
 

@@ -45,7 +45,8 @@ class OtlpExporter:
         self._timeout = otlp.timeout
         self._resource = resource_of(resource)
         self._size = points_per_request
-        self._receiver = Receiver.of(otlp)
+        headers = {name: value.reveal() for name, value in otlp.headers.items()}
+        self._receiver = Receiver(otlp.endpoint, headers)
         self._sender = _sender(otlp, self._receiver)
         self._closed = False
         self._warning: str | None = None
@@ -65,10 +66,17 @@ class OtlpExporter:
                 result = await self._send(snapshot, results)
         except TimeoutError:
             await self._sender.close()
-            result = failure(self._late(answered=len(results)))
+            result = failure(
+                f"not every point was sent within {self._timeout:g} s: the receiver is slow for "
+                "so many, raise otlp.timeout"
+                if results
+                else f"no answer from {self._receiver.shown} within {self._timeout:g} s"
+            )
         except Exception as error:  # a fault here or in the SDK must not end the loop of exports
             result = failure(f"the OTLP exporter failed: {type(error).__name__}")
-        self._tell(result.warning)
+        if result.warning and result.warning != self._warning:  # it warns with every answer
+            _log.warning("the OTLP receiver took every point and says: %s", result.warning)
+        self._warning = result.warning
         return result
 
     async def close(self) -> None:
@@ -86,20 +94,6 @@ class OtlpExporter:
             if result.outcome is ExportOutcome.FAILURE and not result.data_refused:
                 return result
         return _together(results)
-
-    def _late(self, answered: int) -> str:
-        if answered:
-            return (
-                f"not every point was sent within {self._timeout:g} s: the receiver is slow for "
-                "so many, raise otlp.timeout"
-            )
-        return f"no answer from {self._receiver.shown} within {self._timeout:g} s"
-
-    def _tell(self, warning: str | None) -> None:
-        """A receiver warns with every answer; the log needs it once."""
-        if warning and warning != self._warning:
-            _log.warning("the OTLP receiver took every point and says: %s", warning)
-        self._warning = warning
 
 
 def _sender(otlp: config.Otlp, receiver: Receiver) -> Sender:

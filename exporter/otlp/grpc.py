@@ -6,7 +6,6 @@ Imported only where the configuration chooses gRPC: it adds about 20 MiB and som
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from urllib.parse import urlsplit
 
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # read when grpc is imported
@@ -59,7 +58,12 @@ class GrpcSender:
             if error.code() is grpc.StatusCode.UNAVAILABLE:
                 await self.close()
             return self._failed(error.code().name, error.details() or "")
-        return judge_response(response, self._receiver.redactor)
+        except grpc.aio.InternalError:
+            return failure(
+                f"the call to {self._receiver.shown} cannot be made: does a header of otlp have "
+                "characters that gRPC does not allow?"
+            )
+        return judge_response(response, self._receiver)
 
     async def close(self) -> None:
         """Close the channel. The next request opens a new one and reads certificates again."""
@@ -79,7 +83,7 @@ class GrpcSender:
         return grpc.aio.secure_channel(target, credentials, options, compression)
 
     def _failed(self, code: str, details: str) -> ExportResult:
-        said = self._receiver.redactor.clean(details)
+        said = self._receiver.clean(details)
         told = "; ".join(filter(None, (_ADVICE.get(code), f"it says: {said}" if said else "")))
         message = f"gRPC {code} from {self._receiver.shown}"
         return failure(
@@ -88,12 +92,5 @@ class GrpcSender:
 
 
 def _credentials(otlp: config.Otlp) -> grpc.ChannelCredentials:
-    return grpc.ssl_channel_credentials(
-        root_certificates=_bytes(otlp.certificate),
-        private_key=_bytes(otlp.client_key),
-        certificate_chain=_bytes(otlp.client_certificate),
-    )
-
-
-def _bytes(path: Path | None) -> bytes | None:
-    return None if path is None else path.read_bytes()
+    files = (otlp.certificate, otlp.client_key, otlp.client_certificate)
+    return grpc.ssl_channel_credentials(*(file and file.read_bytes() for file in files))

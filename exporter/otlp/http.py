@@ -42,7 +42,7 @@ class HttpSender:
         self._proxy = proxy_for(receiver.url)
         self._way = f"{receiver.shown} through the proxy" if self._proxy else receiver.shown
         self._headers = _headers(self._gzip) | receiver.headers
-        self._transport: httpx.AsyncHTTPTransport | None = None
+        self._http: httpx.AsyncHTTPTransport | None = None
 
     async def send(self, request: ExportMetricsServiceRequest) -> ExportResult:
         """Send one request and judge its answer. Takes as long as the receiver does."""
@@ -54,13 +54,13 @@ class HttpSender:
         except Exception as error:  # of httpx, ssl or the certificate files
             await self.close()
             return failure(_explained(error, self._way))
-        return judge_http(answer, self._receiver.shown, self._receiver.redactor)
+        return judge_http(answer, self._receiver)
 
     async def close(self) -> None:
         """Close the connections. The next request opens new ones and reads certificates again."""
-        transport, self._transport = self._transport, None
-        if transport is not None:
-            await transport.aclose()
+        http, self._http = self._http, None
+        if http is not None:
+            await http.aclose()
 
     async def _ask(self, body: bytes) -> HttpAnswer:
         """The answer, from a new connection where the first one broke: it may have been idle."""
@@ -77,9 +77,9 @@ class HttpSender:
             headers=[(name.encode(), v.encode("latin-1")) for name, v in self._headers.items()],
             content=body,
         )
-        if self._transport is None:
-            self._transport = await threads.call(self._open)
-        response = await self._transport.handle_async_request(request)
+        if self._http is None:
+            self._http = await threads.call(self._open)
+        response = await self._http.handle_async_request(request)
         try:
             return await _read(response)
         finally:

@@ -5,12 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterable
-from typing import Self
 from urllib.parse import urlsplit
 
-import msgspec
-
-from exporter.config.types import Otlp
 from exporter.secrets import HIDDEN, redact
 
 MAX_SHOWN = 200
@@ -19,28 +15,29 @@ MAX_SHOWN = 200
 _MAX_READ = 4096
 
 
-class Receiver(msgspec.Struct, frozen=True):
+class Receiver:
     """One receiver, the same for HTTP and gRPC.
 
-    The names of `headers` are in lower case. `shown` is the URL as it may appear in a message;
-    `redactor` knows the header values.
+    `headers` have names in lower case; their values are secrets. `shown` is the URL as it may
+    appear in a message.
     """
 
-    url: str
-    shown: str
-    headers: dict[str, str]
-    redactor: Redactor
+    def __init__(self, url: str, headers: dict[str, str]) -> None:
+        self.url = url
+        self.shown = shown_url(url)
+        self.headers = {name.lower(): value for name, value in headers.items()}
+        self.secure = url.lower().startswith("https://")
+        secrets = {form for value in headers.values() for form in _forms(value)}
+        self._secrets = sorted(filter(None, secrets), key=len, reverse=True)
 
-    @classmethod
-    def of(cls, otlp: Otlp) -> Self:
-        """The receiver that the configuration names."""
-        headers = {name.lower(): value.reveal() for name, value in otlp.headers.items()}
-        return cls(otlp.endpoint, shown_url(otlp.endpoint), headers, Redactor(headers.values()))
-
-    @property
-    def secure(self) -> bool:
-        """Whether TLS is asked for."""
-        return self.url.lower().startswith("https://")
+    def clean(self, said: str) -> str:
+        """What it says as one printable line of at most `MAX_SHOWN` characters, without secrets."""
+        said = said[:_MAX_READ]
+        for secret in self._secrets:
+            said = said.replace(secret, HIDDEN)
+        said = redact(said)
+        said = " ".join("".join(c if c.isprintable() else " " for c in said).split())
+        return said if len(said) <= MAX_SHOWN else said[: MAX_SHOWN - 1] + "…"
 
 
 def shown_url(url: str) -> str:
@@ -56,24 +53,6 @@ def shown_url(url: str) -> str:
     if ":" in host:
         host = f"[{host}]"
     return f"{parts.scheme}://{host}{port}{parts.path}"
-
-
-class Redactor:
-    """Takes the values of secret headers out of foreign text, and bounds it."""
-
-    def __init__(self, values: Iterable[str]) -> None:
-        """`values`: the header values as they are sent."""
-        secrets = {form for value in values for form in _forms(value)}
-        self._secrets = sorted(filter(None, secrets), key=len, reverse=True)
-
-    def clean(self, text: str) -> str:
-        """One printable line of at most `MAX_SHOWN` characters without any header value."""
-        text = text[:_MAX_READ]
-        for secret in self._secrets:
-            text = text.replace(secret, HIDDEN)
-        text = redact(text)
-        text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-        return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"
 
 
 def _forms(value: str) -> Iterable[str]:

@@ -44,6 +44,8 @@ from scripts.chart.parts import (
 _OURS = ("state", "http", "otlp.headers", "tap", "webhook")
 """What the chart sets itself, and what is secret."""
 
+_REMOVED: Schema = {"description": "Removed: the templates refuse it and say what to do."}
+
 _KINDS = {SETTING_FLAG: FLAG, SETTING_URL: URL, PEM: matching("^/")}
 
 
@@ -85,6 +87,7 @@ def configuration() -> Schema:
             sections.setdefault(setting.section, {})[setting.key] = _setting(setting)
         else:
             top[setting.key] = _setting(setting)
+    sections["poll"]["account_relaxed"] = _REMOVED
     return struct({name: struct(settings) for name, settings in sections.items()} | top)
 
 
@@ -135,9 +138,10 @@ def _alerts() -> Schema:
     return struct({"runbookUrl": URL, "thresholds": struct(thresholds)})
 
 
-def _tap(more: Schema | None = None) -> Schema:
-    own: Schema = {"enabled": FLAG, "proxy": FLAG, "port": PORT, "proxyPort": PORT}
-    return struct(own | (more or {}))
+def _tap(more: Schema) -> Schema:
+    nginx = struct({"enabled": FLAG, "port": PORT, "image": IMAGE, "resources": RESOURCES})
+    removed: Schema = dict.fromkeys(("proxy", "proxyPort"), _REMOVED)
+    return struct({"enabled": FLAG, "port": PORT, "nginx": nginx} | removed | more)
 
 
 def _webhook() -> Schema:
@@ -184,7 +188,7 @@ def exporter_values() -> Schema:
         "imagePullSecrets": items(struct({"name": NAME}, "name")),
         "accounts": _accounts(),
         "otlpHeaders": struct({"existingSecret": NAME_OR_EMPTY, "key": SECRET_KEY}),
-        "tap": _tap({"account": TEXT, "allowHosts": items(SOME_TEXT)}),
+        "tap": _tap({"account": TEXT, "allowHosts": _REMOVED}),
         "webhook": _webhook(),
         "replicaCount": whole(0),
         "strategy": one_of("Recreate", "RollingUpdate"),
@@ -218,7 +222,7 @@ def sidecar_values() -> Schema:
     return _shared() | {
         "accountName": ACCOUNT_NAME,
         "existingSecret": struct({"name": NAME, "key": SECRET_KEY}, "name", "key"),
-        "tap": _tap(),
+        "tap": _tap({}),
         "configMapName": NAME_OR_EMPTY,
     }
 

@@ -1,13 +1,5 @@
-"""Pictures of the dashboards, for readers who have no Grafana at hand.
+"""Pictures of the dashboards, drawn by Grafana's own components in headless Chromium.
 
-::
-
-    replay.py    hours of simulated gateways and real exporters in seconds, into a real receiver
-    grafana.py   what Grafana does to a query: variables, steps, tables joined by their labels
-    units.py     how Grafana writes a value
-    chart.py     series over time as SVG
-    panel.py     a panel as HTML
-    page.py      a dashboard as HTML, on the grid of its JSON
-
-`python -m scripts.dashboard_pictures` writes `docs/images/dashboard-*.png`.
+`frames.mjs` makes of a receiver's answers what Grafana's panels are given, `draw.jsx` draws them,
+`tables.mjs` prints what tables hold, and `set-up` fetches the packages of Grafana for both.
 """

@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import json
 import math
+import subprocess
 import sys
 import tempfile
 import time
@@ -17,82 +18,82 @@ from pathlib import Path
 from bytespike_simulator.faults import Fault
 from bytespike_simulator.options import Options
 from exporter.gateway.readings import Source as Seer
-from exporter.traffic import DeliveryOutcome
+from exporter.traffic import DeliveryOutcome, TapOutcome
 from scripts.browser import Browser, BrowserError, find_chromium
-from scripts.dashboard_pictures.calls import Calls
-from scripts.dashboard_pictures.grafana import Source, View, seconds
-from scripts.dashboard_pictures.page import WIDTH, page_html
-from scripts.dashboard_pictures.replay import HOUR, MINUTE, Receivers, Replay, Wallet, replay
+from tests.deploy.grafana import Json, Source, View, seconds
+from tests.deploy.replay import HOUR, MINUTE, Receivers, Replay, replay
 from tests.peers.victoria_metrics import VictoriaMetrics
 
 ROOT = Path(__file__).resolve().parents[2]
+GRAFANA = ROOT / ".cache" / "grafana" / "draw"
 PAGES = {"overview": ".*", "account": "prod", "exporter": ".*"}
 """The dashboards, and the account that is chosen on each."""
 
 DAYS = 4 * 24 * HOUR
 """Seconds before the last day that are polled once an hour, for spend by day."""
 
+WIDTH = 1280
 
-def _wallets() -> tuple[Wallet, ...]:
+
+def _accounts() -> dict[str, Options]:
     rates = (("prod", 12.0, 10.0, 4), ("batch", 6.0, 20.0, 3), ("dev", 2.0, 5.0, 2))
-    return tuple(
-        Wallet(
-            name,
-            Options(
-                seed=place,
-                keys=keys,
-                rate=rate,
-                threshold_usd=threshold,
-                history=12 * HOUR,
-                rpm_limit=0,
-                org_wallet_usd=2500.0,
-            ),
+    return {
+        name: Options(
+            seed=place,
+            keys=keys,
+            rate=rate,
+            threshold_usd=threshold,
+            history=12 * HOUR,
+            rpm_limit=0,
+            org_wallet_usd=2500.0,
         )
         for place, (name, rate, threshold, keys) in enumerate(rates, 1)
-    )
+    }
 
 
-def _trouble(world: Replay, left: float) -> None:
-    """Twenty-four minutes of a sick gateway, two hours before the end, and a slow one."""
+def _happen(world: Replay, now: float, left: float) -> None:
+    """A sick gateway two hours before the end, a slow one, and what the tap sees."""
+    batch, dev, prod = (world.gateways[name] for name in ("batch", "dev", "prod"))
     if round(left) == 2 * HOUR:
-        world.gateways["batch"].faults.add(Fault("status", "usage"))
+        batch.faults.add(Fault("status", "usage"))
     if round(left) == 1.6 * HOUR:
-        world.gateways["batch"].faults.clear()
-    if round(left) == HOUR:
-        world.gateways["dev"].faults.add(Fault("delay", "account", times=10, seconds=0.4))
-
-
-def _calls(world: Replay, calls: Calls, now: float, left: float) -> None:
-    """What the tap sees: batch works through the proxy by the hour, dev rests for a while."""
-    prod, batch = (world.gateways[name].api_key for name in ("prod", "batch"))
+        batch.faults.clear()
+    exporter = world.exporters["one"]
     wave = 1 + math.sin(now / HOUR)
-    calls.happen(prod, round(200 + 60 * wave), Seer.HOOK)
-    works = round(now / HOUR) % 3 or left < 20 * MINUTE
-    calls.happen(batch, round(90 * wave) + 20 if works else 0, Seer.PROXY)
+    exporter.calls(prod.api_key, round(200 + 60 * wave), Seer.HOOK)
+    exporter.calls("sk-byts-an-application-7c1e", round(25 * wave), Seer.HOOK, refused=402)
+    if round(now / HOUR) % 3 or left < 20 * MINUTE:
+        exporter.calls(batch.api_key, round(90 * wave) + 20, Seer.LOG)
     if not HOUR < left < 3 * HOUR:
-        calls.happen(world.gateways["dev"].api_key, 30, Seer.LOG)
-    calls.happen("sk-byts-an-application-7c1e", round(25 * wave), Seer.HOOK, refused=402)
+        exporter.calls(dev.api_key, 30, Seer.LOG)
     if round(left) == HOUR:
-        calls.fail()
-    if round(left) in (2 * HOUR, 20 * MINUTE):
-        calls.push(DeliveryOutcome.ACCEPTED)
-        calls.push(DeliveryOutcome.DUPLICATE)
+        dev.faults.add(Fault("delay", "account", times=10, seconds=0.4))
+        exporter.tap.observed(None, TapOutcome.MALFORMED, 3)
+        exporter.tap.deliveries[DeliveryOutcome.ACCEPTED] += 2
 
 
 async def fill(folder: Path, url: str, until: float) -> None:
     """Let everything happen up to `until` (Unix s), into the receiver at `url`."""
     began = until - DAYS - 24 * HOUR
-    watchers = [("one", ("prod", "batch", "dev"))]
-    async with replay(folder, began, _wallets(), watchers, Receivers(otlp=url)) as world:
+    accounts = _accounts()
+    watchers = {"one": tuple(accounts)}
+    async with replay(folder, began, accounts, watchers, Receivers(url)) as world:
         # Steps that are longer than a query's window leave the first column of a range a guess.
         await world.run(until - 26 * HOUR, HOUR)
-        calls = world.exporters["one"].tap("prod")
+        await world.run(until, 4 * MINUTE, lambda now: _happen(world, now, until - now))
 
-        def happen(now: float) -> None:
-            _trouble(world, until - now)
-            _calls(world, calls, now, until - now)
 
-        await world.run(until, 4 * MINUTE, happen)
+def page(dashboard: Json, source: Source, view: View) -> str:
+    """A page that draws the dashboard by itself. Raises OSError, ValueError."""
+    shown = [panel for panel in dashboard["panels"] if panel["type"] != "row"]
+    answers = {panel["id"]: source.answers(panel, view) for panel in shown}
+    picture = view._asdict() | {"dashboard": dashboard, "answers": answers}
+    style, script = ((GRAFANA / f"draw.{kind}").read_text("utf-8") for kind in ("css", "js"))
+    return (
+        f'<!doctype html><meta charset="utf-8"><style>{style}</style><div id="root"></div>'
+        f"<script>window.picture = {json.dumps(picture)}</script>"
+        f'<script type="module">{script}</script>'
+    )
 
 
 def paint(url: str, until: float, out: Path, browser: Browser, folder: Path) -> None:
@@ -101,19 +102,19 @@ def paint(url: str, until: float, out: Path, browser: Browser, folder: Path) -> 
         text = (ROOT / "deploy" / "dashboards" / f"bytespike-{name}.json").read_text("utf-8")
         dashboard = json.loads(text)
         range_ = seconds(dashboard["time"]["from"].removeprefix("now-"))
+        html = folder / f"{name}.html"
         with Source(url) as source:
-            html, height = page_html(source, dashboard, View(until - range_, until, account))
-        page = folder / f"{name}.html"
-        page.write_text(html, encoding="utf-8")
-        browser.open(page.as_uri(), WIDTH, height)
-        browser.command(  # one pixel for each of CSS: a picture of this length is large enough
-            "Emulation.setDeviceMetricsOverride",
-            width=WIDTH,
-            height=height,
-            deviceScaleFactor=1,
-            mobile=False,
+            html.write_text(page(dashboard, source, View(until - range_, until, account)), "utf-8")
+        lines = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in dashboard["panels"])
+        size = {"width": WIDTH, "height": 38 * lines + 16}
+        browser.open(html.as_uri(), **size)
+        # One pixel for each of CSS: a picture of this length is large enough.
+        browser.command(
+            "Emulation.setDeviceMetricsOverride", **size, deviceScaleFactor=1, mobile=False
         )
-        (out / f"dashboard-{name}.png").write_bytes(browser.screenshot(whole=True))
+        browser.command("Page.reload")
+        time.sleep(5)  # what is drawn on canvases comes after the page
+        (out / f"dashboard-{name}.png").write_bytes(browser.screenshot())
         print(f"wrote {out / f'dashboard-{name}.png'}")
 
 
@@ -130,11 +131,12 @@ def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="dashboards-") as name:
         folder = Path(name)
         try:
+            subprocess.run([Path(__file__).with_name("set-up"), "draw"], check=True)
             with VictoriaMetrics(folder / "store") as store, Browser(chromium) as browser:
                 asyncio.run(fill(folder, store.url, until))
                 store.flush()
                 paint(store.url, until, out, browser, folder)
-        except BrowserError as error:
+        except (BrowserError, subprocess.CalledProcessError) as error:
             print(f"dashboard_pictures: {error}", file=sys.stderr)
             return 1
     return 0

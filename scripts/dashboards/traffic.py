@@ -62,9 +62,9 @@ def freshness() -> Tile:
     text = Text(
         "Freshness by source",
         "Time since the newest call that was seen, by account and source: a hook in an "
-        "application, our proxy, the log of another proxy. Beside it the time since the account "
-        "was last polled: every ten minutes are enough while its own key is seen in use. The "
-        "dashed line: a poll counts as stale. Calls may rest as long as applications do.",
+        "application, or the log of a proxy. Beside it the time since the account was last "
+        "polled. The dashed line: a poll counts as stale. Calls may rest as long as "
+        "applications do.",
     )
     by = (a.ACCOUNT, a.SOURCE)
     seen = Query(f"min by {labels(by)} ({_SEEN})", q.legend(*by))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -45,6 +45,17 @@ class Receiver:
         self.closed = True
 
 
+@pytest.fixture
+def made(tmp_path: Path) -> Iterator[Scene]:
+    with scene(tmp_path, back=60.0) as made:
+        yield made
+
+
+@pytest.fixture
+def receiver(made: Scene) -> Receiver:
+    return Receiver(made)
+
+
 def loop_of(made: Scene, receiver: Receiver, interval: float = 30.0) -> ExportLoop:
     return ExportLoop(
         receiver,  # type: ignore[arg-type]
@@ -83,27 +94,25 @@ async def bill(made: Scene) -> None:
 
 @pytest.mark.parametrize("cost", [0.0, 3.0, 29.0])
 async def test_exports_come_at_a_steady_rate_however_long_each_takes(
-    tmp_path: Path, cost: float
+    made: Scene, receiver: Receiver, cost: float
 ) -> None:
-    with scene(tmp_path) as made:
-        receiver = Receiver(made)
-        receiver.cost = cost
-        async with exporting(loop_of(made, receiver)):
-            await made.clock.advance(301)
-        assert [at - NOW for at, _ in receiver.sent] == pytest.approx([30.0 * n for n in range(11)])
+    receiver.cost = cost
+    async with exporting(loop_of(made, receiver)):
+        await made.clock.advance(301)
+    assert [at - NOW for at, _ in receiver.sent] == pytest.approx([30.0 * n for n in range(11)])
 
 
-async def test_exports_that_take_longer_than_the_interval_do_not_pile_up(tmp_path: Path) -> None:
-    with scene(tmp_path) as made:
-        receiver = Receiver(made)
-        receiver.cost = 45.0
-        async with exporting(loop_of(made, receiver)):
-            await made.clock.advance(200)
-            receiver.cost = 0.0
-            await made.clock.advance(200)
-        times = [at - NOW for at, _ in receiver.sent]
-        assert times[:5] == [0, 45, 90, 135, 180]
-        assert times[5:] == [225, 255, 285, 315, 345, 375], "what was missed is not made up for"
+async def test_exports_that_take_longer_than_the_interval_do_not_pile_up(
+    made: Scene, receiver: Receiver
+) -> None:
+    receiver.cost = 45.0
+    async with exporting(loop_of(made, receiver)):
+        await made.clock.advance(200)
+        receiver.cost = 0.0
+        await made.clock.advance(200)
+    times = [at - NOW for at, _ in receiver.sent]
+    assert times[:5] == [0, 45, 90, 135, 180]
+    assert times[5:] == [225, 255, 285, 315, 345, 375], "what was missed is not made up for"
 
 
 @pytest.mark.parametrize(
@@ -115,35 +124,32 @@ async def test_exports_that_take_longer_than_the_interval_do_not_pile_up(tmp_pat
     ],
 )
 async def test_every_outcome_is_recorded_as_what_it_was(
-    tmp_path: Path,
+    made: Scene,
+    receiver: Receiver,
     answer: ExportResult,
     outcome: ExportOutcome,
 ) -> None:
-    with scene(tmp_path) as made:
-        receiver = Receiver(made)
-        receiver.answer = answer
-        await once(made, loop_of(made, receiver))
-        counts = made.live.exports.outcomes
-        assert counts == {one: int(one is outcome) for one in ExportOutcome}
-        assert made.live.exports.last_error == answer.error
-        assert (made.live.exports.last_success is None) == (answer.error is not None)
+    receiver.answer = answer
+    await once(made, loop_of(made, receiver))
+    counts = made.live.exports.outcomes
+    assert counts == {one: int(one is outcome) for one in ExportOutcome}
+    assert made.live.exports.last_error == answer.error
+    assert (made.live.exports.last_success is None) == (answer.error is not None)
 
 
 async def test_trouble_with_the_receiver_is_said_once_and_so_is_its_end(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    made: Scene, receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "exporter")
-    with scene(tmp_path) as made:
-        receiver = Receiver(made)
-        receiver.answer = failure("no connection: check otlp.endpoint")
-        async with exporting(loop_of(made, receiver)):
-            await made.clock.advance(299)
-            receiver.answer = success()
-            await made.clock.advance(60)
-        assert [record.getMessage() for record in caplog.records] == [
-            "OTLP export failed: no connection: check otlp.endpoint",
-            "OTLP exports are accepted again (after 10 times)",
-        ]
+    receiver.answer = failure("no connection: check otlp.endpoint")
+    async with exporting(loop_of(made, receiver)):
+        await made.clock.advance(299)
+        receiver.answer = success()
+        await made.clock.advance(60)
+    assert [record.getMessage() for record in caplog.records] == [
+        "OTLP export failed: no connection: check otlp.endpoint",
+        "OTLP exports are accepted again (after 10 times)",
+    ]
 
 
 def zeros(receiver: Receiver) -> list[bool]:
@@ -166,139 +172,142 @@ def zeros(receiver: Receiver) -> list[bool]:
     ],
 )
 async def test_zero_points_go_first_until_a_receiver_has_judged_them(
-    tmp_path: Path,
+    made: Scene,
+    receiver: Receiver,
     answer: ExportResult,
     sent: list[bool],
 ) -> None:
-    with scene(tmp_path, back=60.0) as made:
-        receiver = Receiver(made)
-        await bill(made)
-        exports = loop_of(made, receiver)
-        receiver.answer = answer
-        await once(made, exports)
-        await once(made, exports)
-        assert zeros(receiver) == sent
+    await bill(made)
+    exports = loop_of(made, receiver)
+    receiver.answer = answer
+    await once(made, exports)
+    await once(made, exports)
+    assert zeros(receiver) == sent
 
 
 async def test_values_follow_their_zero_points_at_a_distance_and_nothing_else_waits(
-    tmp_path: Path,
+    made: Scene,
+    receiver: Receiver,
 ) -> None:
-    with scene(tmp_path, back=60.0) as made:
-        receiver = Receiver(made)
-        await bill(made)
-        await once(made, loop_of(made, receiver))
-        (first, ahead), (second, behind) = receiver.sent
-        assert second - first == HEAD_START
-        assert {point.metric.name.split(".")[1] for point in behind.points} == {"usage"}
-        assert "bytespike.exporter.build.info" in {point.metric.name for point in ahead.points}
+    await bill(made)
+    await once(made, loop_of(made, receiver))
+    (first, ahead), (second, behind) = receiver.sent
+    assert second - first == HEAD_START
+    assert {point.metric.name.split(".")[1] for point in behind.points} == {"usage"}
+    assert "bytespike.exporter.build.info" in {point.metric.name for point in ahead.points}
 
 
-async def test_values_that_wait_are_left_to_the_loop_that_takes_over(tmp_path: Path) -> None:
-    with scene(tmp_path, back=60.0) as made:
-        receiver = Receiver(made)
-        await bill(made)
-        exports = loop_of(made, receiver)
-        working = asyncio.create_task(exports.export())
-        await made.clock.advance(0.1)
-        assert zeros(receiver) == [True]
-        retiring = asyncio.create_task(exports.retire())
-        await once(made, loop_of(made, receiver))
-        await asyncio.gather(working, retiring)
-        assert zeros(receiver) == [True, False]
+async def test_values_that_wait_are_left_to_the_loop_that_takes_over(
+    made: Scene, receiver: Receiver
+) -> None:
+    await bill(made)
+    exports = loop_of(made, receiver)
+    working = asyncio.create_task(exports.export())
+    await made.clock.advance(0.1)
+    assert zeros(receiver) == [True]
+    retiring = asyncio.create_task(exports.retire())
+    await once(made, loop_of(made, receiver))
+    await asyncio.gather(working, retiring)
+    assert zeros(receiver) == [True, False]
 
 
 async def test_a_series_waits_until_its_zero_point_is_known_to_be_sent(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    made: Scene, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*arguments: object) -> None:
         raise StateError("the disk is full")
 
-    with scene(tmp_path, back=60.0) as made:
-        receiver = Receiver(made)
-        await bill(made)
-        exports = loop_of(made, receiver)
-        with monkeypatch.context() as patch:
-            patch.setattr(made.ledger, "zero_points_sent", broken)
-            assert (await once(made, exports)).outcome is ExportOutcome.SUCCESS
-        assert zeros(receiver) == [True]
-        assert len(receiver.sent[0][1].points) > 1, "everything else is sent"
-        await once(made, exports)
-        await once(made, exports)
-        assert zeros(receiver) == [True, True, False, False]
+    await bill(made)
+    exports = loop_of(made, receiver)
+    with monkeypatch.context() as patch:
+        patch.setattr(made.ledger, "zero_points_sent", broken)
+        assert (await once(made, exports)).outcome is ExportOutcome.SUCCESS
+    assert zeros(receiver) == [True]
+    assert len(receiver.sent[0][1].points) > 1, "everything else is sent"
+    await once(made, exports)
+    await once(made, exports)
+    assert zeros(receiver) == [True, True, False, False]
 
 
 async def test_a_state_that_cannot_be_read_does_not_end_exports_nor_the_gauges(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    made: Scene, receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with scene(tmp_path, back=60.0) as made:
-        receiver = Receiver(made)
-        await bill(made)
-        made.account.account = await made.gateway.account()
-        made.account.endpoints[next(iter(made.account.endpoints))].succeeded(NOW, 0.1)
-        made.worker.broken = StateError("the disk does not answer")
-        async with exporting(loop_of(made, receiver)):
-            await made.clock.advance(61)
-            made.worker.broken = None
-            await made.clock.advance(30)
-        shown = [
-            {point.metric.name: point.value for point in snapshot.points}
-            for _, snapshot in receiver.sent
-        ]
-        assert [len(names) > 4 for names in shown] == [True, True, True, True, False]
-        for names in shown[:3]:
-            assert names["bytespike.wallet.balance"] == 31.0
-            assert "bytespike.usage.cost" not in names
-            assert "bytespike.exporter.series.folded" not in names
-        assert shown[4]["bytespike.usage.cost"] == USD / 1e9
-        assert len([r for r in caplog.records if r.levelno == logging.ERROR]) == 1
+    await bill(made)
+    made.account.account = await made.gateway.account()
+    made.account.endpoints[next(iter(made.account.endpoints))].succeeded(NOW, 0.1)
+    made.worker.broken = StateError("the disk does not answer")
+    async with exporting(loop_of(made, receiver)):
+        await made.clock.advance(61)
+        made.worker.broken = None
+        await made.clock.advance(30)
+    shown = [
+        {point.metric.name: point.value for point in snapshot.points}
+        for _, snapshot in receiver.sent
+    ]
+    assert [len(names) > 4 for names in shown] == [True, True, True, True, False]
+    for names in shown[:3]:
+        assert names["bytespike.wallet.balance"] == 31.0
+        assert "bytespike.usage.cost" not in names
+        assert "bytespike.exporter.series.folded" not in names
+    assert shown[4]["bytespike.usage.cost"] == USD / 1e9
+    assert len([r for r in caplog.records if r.levelno == logging.ERROR]) == 1
 
 
-async def test_a_hanging_export_holds_up_nothing_but_exports(tmp_path: Path) -> None:
-    with scene(tmp_path) as made:
-        receiver = Receiver(made)
-        receiver.answer = None
-        async with exporting(loop_of(made, receiver)):
-            await made.clock.advance(600)
-            assert len(receiver.sent) == 1
-            assert await made.worker.do(made.ledger.totals)
+async def test_a_hanging_export_holds_up_nothing_but_exports(
+    made: Scene, receiver: Receiver
+) -> None:
+    receiver.answer = None
+    async with exporting(loop_of(made, receiver)):
+        await made.clock.advance(600)
+        assert len(receiver.sent) == 1
+        assert await made.worker.do(made.ledger.totals)
 
 
-async def test_the_last_export_waits_for_the_one_under_way(tmp_path: Path) -> None:
-    with scene(tmp_path) as made:
-        receiver = Receiver(made)
-        exports = loop_of(made, receiver)
-        receiver.cost = 2.0
-        async with exporting(exports):
-            await made.clock.advance(1)
-        last = asyncio.create_task(exports.last(60.0))
-        await made.clock.advance(5)
-        assert last.done()
-        assert [at - NOW for at, _ in receiver.sent] == [0, 2]
-        assert receiver.closed
+async def test_the_last_export_waits_for_the_one_under_way(made: Scene, receiver: Receiver) -> None:
+    exports = loop_of(made, receiver)
+    receiver.cost = 2.0
+    async with exporting(exports):
+        await made.clock.advance(1)
+    last = asyncio.create_task(exports.last(60.0))
+    await made.clock.advance(5)
+    assert last.done()
+    assert [at - NOW for at, _ in receiver.sent] == [0, 2]
+    assert receiver.closed
 
 
 async def test_a_last_export_that_hangs_is_given_up(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    made: Scene, receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with scene(tmp_path) as made:
-        receiver = Receiver(made)
-        receiver.answer = None
-        await loop_of(made, receiver).last(0.02)
-        assert receiver.closed
-        assert "given up" in caplog.text
+    receiver.answer = None
+    await loop_of(made, receiver).last(0.02)
+    assert receiver.closed
+    assert "given up" in caplog.text
 
 
-async def test_a_loop_that_was_replaced_closes_after_its_export(tmp_path: Path) -> None:
-    with scene(tmp_path) as made:
-        receiver = Receiver(made)
-        receiver.cost = 2.0
-        exports = loop_of(made, receiver)
-        async with exporting(exports):
-            await made.clock.advance(1)
-        retiring = asyncio.create_task(exports.retire())
+async def test_an_export_under_way_that_hangs_is_given_up_with_the_last_one(
+    made: Scene, receiver: Receiver
+) -> None:
+    receiver.answer = None
+    exports = loop_of(made, receiver)
+    async with exporting(exports):
         await settle()
-        early = receiver.closed
-        await made.clock.advance(2)
-        assert (early, receiver.closed) == (False, True)
-        assert retiring.done()
-        assert made.live.exports.outcomes[ExportOutcome.SUCCESS] == 1
+    await exports.last(0.02)
+    assert len(receiver.sent) == 1
+    assert receiver.closed
+    assert sum(made.live.exports.outcomes.values()) == 0
+
+
+async def test_a_loop_that_was_replaced_closes_after_its_export(
+    made: Scene, receiver: Receiver
+) -> None:
+    receiver.cost = 2.0
+    exports = loop_of(made, receiver)
+    async with exporting(exports):
+        await made.clock.advance(1)
+    retiring = asyncio.create_task(exports.retire())
+    await settle()
+    early = receiver.closed
+    await made.clock.advance(2)
+    assert (early, receiver.closed) == (False, True)
+    assert retiring.done()
+    assert made.live.exports.outcomes[ExportOutcome.SUCCESS] == 1

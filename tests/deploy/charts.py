@@ -82,6 +82,12 @@ def our_containers(pod: Object) -> list[Object]:
     return [one for one in containers if "bytespike-exporter" in one["image"]]
 
 
+def nginx_containers(pod: Object) -> list[Object]:
+    """The containers that stand in front of the gateway."""
+    containers = pod.get("initContainers", []) + pod["containers"]
+    return [one for one in containers if one["name"] == "bytespike-nginx"]
+
+
 def configurations(found: Sequence[Object]) -> list[str]:
     """The text of each configuration of the exporter."""
     maps = (item["data"] for item in found if item["kind"] == "ConfigMap")

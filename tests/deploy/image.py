@@ -44,7 +44,7 @@ def built() -> Iterator[Image]:
     """The image of the sources as they are, at once where `make image` has built it already."""
     for tool in ("buildah", "debootstrap"):
         if shutil.which(tool) is None:
-            missing(tool, "run scripts/image/install-tools as root")
+            missing(tool, "run scripts/install-programs as root")
     if os.geteuid() != 0:
         missing("image", "only root can build one here and start it")
     done = build(NAME)

@@ -138,12 +138,10 @@ def test_tap_and_webhook_arrive_in_the_configuration() -> None:
     config = load(configurations(rendered()["exporter-tap"])[0])
     assert config.tap.listen == Listen("0.0.0.0", 9789)
     assert config.tap.account == "prod"
-    assert config.tap.proxy.listen == Listen("0.0.0.0", 9788)
     assert config.webhook.path == "/hooks/money"
     assert config.webhook.signature_header == "X-Signature"
     datagrams = load(configurations(rendered()["exporter-datagrams"])[0])
     assert datagrams.tap.listen == Listen("::", 8789)
-    assert datagrams.tap.proxy.listen is None
     assert load(configurations(with_values())[0]).tap == Tap()
 
 
@@ -178,8 +176,8 @@ def test_the_taps_service_leads_to_ports_of_the_pod(scenario: str, names: int) -
     found = rendered()[f"exporter-{scenario}"]
     spec = service(found, "tap")["spec"]
     deployment = kind(found, "Deployment")
-    (container,) = our_containers(deployment["spec"]["template"]["spec"])
-    ports = {port["name"]: port for port in container["ports"]}
+    pod = deployment["spec"]["template"]["spec"]
+    ports = {port["name"]: port for one in pod["containers"] for port in one["ports"]}
     assert len(spec["ports"]) == names == len(ports) - 1
     for port in spec["ports"]:
         target = ports[port["targetPort"]]

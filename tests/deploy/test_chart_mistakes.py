@@ -18,7 +18,20 @@ REFUSED = [
     ({"config": {"state": {"path": "/tmp/x"}}}, "additional properties 'state' not allowed"),
     ({"config": {"tap": {}}}, "additional properties 'tap' not allowed"),
     ({"config": {"webhook": {}}}, "additional properties 'webhook' not allowed"),
-    ({"tap": {"proxy": {"listen": "x"}}}, "at '/tap/proxy': got object, want boolean"),
+    ({"tap": {"proxy": True}}, "take tap.proxy out and set tap.nginx.enabled"),
+    ({"tap": {"proxy": False}}, "take tap.proxy out"),
+    ({"tap": {"proxy": {"listen": "x"}}}, "take tap.proxy out"),
+    ({"tap": {"proxyPort": 8788}}, "is called tap.nginx.port now"),
+    ({"tap": {"allowHosts": ["a.example"]}}, "tap.allowHosts: take it out"),
+    ({"config": {"poll": {"account_relaxed": "10m"}}}, "account_relaxed: take it out"),
+    ({"tap": {"nginx": {"listen": "x"}}}, "additional properties 'listen' not allowed"),
+    (
+        {
+            "tap": {"enabled": True, "nginx": {"enabled": True}},
+            "config": {"gateway": {"base_url": "https://gateway.example/path"}},
+        },
+        "the base URL https://gateway.example/path has a path",
+    ),
     ({"tap": {"account": "test"}}, 'tap.account: no account is named "test"'),
     (
         {
@@ -28,8 +41,8 @@ REFUSED = [
         "tap.account: needed with several accounts",
     ),
     (
-        {"tap": {"enabled": True, "proxy": True, "proxyPort": 9464}},
-        "tap.proxyPort: port is the same",
+        {"tap": {"enabled": True, "nginx": {"enabled": True, "port": 9464}}},
+        "tap.nginx.port: port is the same",
     ),
     ({"webhook": {"path": "hooks"}}, "at '/webhook/path'"),
     ({"config": {"usage": {"max_series": 0}}}, "at '/config/usage/max_series'"),

@@ -11,6 +11,7 @@ from exporter.secrets import looks_like_key
 from tests.deploy.charts import (
     Object,
     every_scenario,
+    nginx_containers,
     our_containers,
     pod_specs,
     scenario_names,
@@ -29,7 +30,7 @@ def containers(scenario: str) -> list[tuple[Object, Object]]:
     found = [
         (pod, container)
         for pod in pod_specs(rendered()[scenario])
-        for container in our_containers(pod)
+        for container in our_containers(pod) + nginx_containers(pod)
     ]
     assert found
     return found
@@ -61,7 +62,8 @@ def test_no_pod_reaches_into_the_host(scenario: str) -> None:
     for pod in pod_specs(rendered()[scenario]):
         assert not {"hostNetwork", "hostPID", "hostIPC"} & set(pod)
         assert not any("hostPath" in volume for volume in pod["volumes"])
-        ports = [port for one in our_containers(pod) for port in one.get("ports", [])]
+        ours = our_containers(pod) + nginx_containers(pod)
+        ports = [port for one in ours for port in one.get("ports", [])]
         assert not any("hostPort" in port for port in ports)
 
 
@@ -81,19 +83,22 @@ def test_every_container_that_stays_is_probed(scenario: str) -> None:
     for pod, container in containers(scenario):
         if pod.get("restartPolicy") == "Never":
             continue
+        if container in nginx_containers(pod):  # it ends if it does not work
+            sidecar = container not in pod["containers"]
+            assert ("startupProbe" if sidecar else "readinessProbe") in container
+            continue
         assert container["livenessProbe"]["httpGet"]["path"] == "/livez"
         if container in pod["containers"]:
             assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
         else:  # it must keep the application neither from starting nor from its traffic
-            assert "readinessProbe" not in container
-            assert ("startupProbe" in container) is calls_go_through_it(pod)
-            if "startupProbe" in container:  # not even then for want of a gateway
-                assert container["startupProbe"]["httpGet"]["path"] == "/livez"
+            assert container.keys().isdisjoint({"readinessProbe", "startupProbe"})
 
 
-def calls_go_through_it(pod: Object) -> bool:
-    variables = [name for one in pod["containers"] for name in one.get("env", [])]
-    return "OPENAI_BASE_URL" in {variable["name"] for variable in variables}
+def test_nginx_is_there_before_an_application_whose_calls_go_through_it(scenario: str) -> None:
+    for pod in pod_specs(rendered()[scenario]):
+        variables = [one["name"] for app in pod["containers"] for one in app.get("env", [])]
+        before = [one["name"] for one in pod.get("initContainers", [])]
+        assert ("OPENAI_BASE_URL" in variables) is ("bytespike-nginx" in before)
 
 
 def test_a_key_stands_in_no_object_but_a_secret(scenario: str) -> None:
@@ -104,10 +109,12 @@ def test_a_key_stands_in_no_object_but_a_secret(scenario: str) -> None:
 
 def test_no_secret_comes_by_argument_or_literal(scenario: str) -> None:
     for _, container in containers(scenario):
-        assert container["args"] in (
+        assert container.get("args") in (
             ["run", "--config", "/etc/bytespike/config.yaml"],
             ["check", "--config", "/etc/bytespike/config.yaml"],
+            None,
         )
+        assert container.get("command") in (["sh", "/etc/bytespike-nginx/start.sh"], None)
         for variable in container.get("env", []):
             secret = any(word in variable["name"] for word in ("KEY", "HEADERS", "TOKEN"))
             assert not (secret and "value" in variable)

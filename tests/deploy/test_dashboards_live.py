@@ -8,7 +8,10 @@ a scraper would store `/metrics`, where they differ in `instance`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,16 +22,26 @@ from bytespike_simulator.options import Options
 from bytespike_simulator.truth import Truth
 from bytespike_simulator.wallet import CREDITS
 from exporter.gateway.readings import Source as Seer
-from exporter.traffic import DeliveryOutcome
-from scripts.dashboard_pictures.calls import Calls
-from scripts.dashboard_pictures.grafana import Series, Source, View, seconds
-from scripts.dashboard_pictures.replay import MINUTE, Receivers, Replay, Wallet, replay
-from tests.deploy.dashboards import NAMES, PanelQuery, all_queries, load, panels, queries
+from exporter.traffic import DeliveryOutcome, TapOutcome
+from tests.deploy.dashboards import (
+    NAMES,
+    ROOT,
+    Json,
+    PanelQuery,
+    all_queries,
+    load,
+    panels,
+    queries,
+)
+from tests.deploy.grafana import Series, Source, View, seconds
 from tests.deploy.promql import labels, metrics
+from tests.deploy.replay import MINUTE, Receivers, Replay, replay
 from tests.peers.victoria_metrics import VictoriaMetrics
 
 DAY = 86_400
 LONG = 45 * MINUTE
+
+PICTURES = ROOT / "scripts" / "dashboard_pictures"
 
 RIGHTLY_EMPTY: set[str] = set()
 """Queries that have nothing to show of a world in which all happens that can. There are none."""
@@ -57,6 +70,14 @@ def happen(world: Replay, minute: int) -> None:
         prod.world.transaction("admin_debit", -2 * CREDITS)
     if minute in (30, 32):
         prod.faults.add(Fault("status", "usage", times=8))
+    # Two taps, each of which sees other calls: both those of prod's own key.
+    one, two = world.exporters.values()
+    one.calls(APPLICATION, CALLS, Seer.HOOK, refused=402)
+    one.calls(prod.api_key, CALLS, Seer.HOOK)
+    two.calls(prod.api_key, CALLS, Seer.LOG)
+    if minute == 35:
+        one.tap.observed(None, TapOutcome.MALFORMED, 3)
+        one.tap.deliveries[DeliveryOutcome.ACCEPTED] += 1
 
 
 APPLICATION = "sk-byts-an-application-7c1e"
@@ -64,35 +85,16 @@ CALLS = 10
 """Of each key a minute, in each tap that sees it."""
 
 
-def tap(world: Replay, taps: Sequence[Calls], minute: int) -> None:
-    """Two taps, each of which sees other calls: both those of prod's own key."""
-    one, two = taps
-    prod = world.gateways["prod"].api_key
-    one.happen(prod, CALLS, Seer.PROXY)
-    one.happen(APPLICATION, CALLS, Seer.HOOK, refused=402)
-    two.happen(prod, CALLS, Seer.LOG)
-    if minute == 35:
-        one.fail()
-        one.push(DeliveryOutcome.ACCEPTED)
-
-
 async def fill(folder: Path, otlp: str, scraped: str, until: float) -> dict[str, Truth]:
     began = until - LONG
     # Three models: none of them settles late, so that all that was billed has been counted.
-    wallets = (
-        Wallet("prod", Options(history=6 * 3600.0, rate=60.0, models=3)),
-        Wallet("dev", Options(seed=2, history=6 * 3600.0, rate=20.0, keys=2, models=3)),
-    )
-    watchers = (("one", ("prod", "dev")), ("two", ("prod",)))
-    async with replay(folder, began, wallets, watchers, Receivers(otlp, scraped)) as world:
-        taps = [exporter.tap("prod") for exporter in world.exporters.values()]
-
-        def each(now: float) -> None:
-            minute = round((now - began) / MINUTE)
-            happen(world, minute)
-            tap(world, taps, minute)
-
-        await world.run(until, MINUTE, each)
+    accounts = {
+        "prod": Options(history=6 * 3600.0, rate=60.0, models=3),
+        "dev": Options(seed=2, history=6 * 3600.0, rate=20.0, keys=2, models=3),
+    }
+    watchers = {"one": ("prod", "dev"), "two": ("prod",)}
+    async with replay(folder, began, accounts, watchers, Receivers(otlp, scraped)) as world:
+        await world.run(until, MINUTE, lambda now: happen(world, round((now - began) / MINUTE)))
         return {name: g.world.truth(began) for name, g in world.gateways.items()}
 
 
@@ -150,6 +152,12 @@ def shown(filled: Filled, path: str, dashboard: str, panel: str, ref: str = "A")
     return ask(filled, path, query)
 
 
+def text_columns(table: Json) -> set[str]:
+    """The headings of the columns that hold labels."""
+    names: dict[str, str] = table["transformations"][1]["options"]["renameByName"]
+    return {heading for name, heading in names.items() if not name.startswith("Value")}
+
+
 def total(series: list[Series]) -> float:
     return sum(one.points[-1][1] for one in series)
 
@@ -205,11 +213,49 @@ def test_freshness_stands_beside_the_age_of_the_poll(filled: Filled, path: str) 
     for ref, age in (("A", 5), ("B", 0)):
         ages = shown(filled, path, "bytespike-account", "Newest calls seen", ref)
         by_key = {(s.labels["bytespike_key_id"], s.labels["bytespike_source"]) for s in ages}
-        assert {source for _, source in by_key} == set(Seer)
+        assert {source for _, source in by_key} == {Seer.HOOK, Seer.LOG}
         assert len({key for key, _ in by_key}) == 2
         assert {round(s.points[-1][1]) for s in ages} == {age}
     sources = shown(filled, path, "bytespike-exporter", "Freshness by source")
-    assert {s.labels["bytespike_source"] for s in sources} == set(Seer)
+    assert {s.labels["bytespike_source"] for s in sources} == {Seer.HOOK, Seer.LOG}
+
+
+@pytest.fixture(scope="module")
+def tables_script() -> Path:
+    """What tells by Grafana's own code what a table holds; npm fetches it once."""
+    if shutil.which("npm") is None:
+        pytest.skip("there is no npm here")
+    done = subprocess.run(
+        [PICTURES / "set-up", "tables"], check=False, capture_output=True, text=True
+    )
+    if done.returncode != 0:
+        pytest.skip(f"npm cannot fetch Grafana's packages: {done.stderr.strip()[-200:]}")
+    return ROOT / ".cache" / "grafana" / "tables" / "tables.out.mjs"
+
+
+@ByPath
+@pytest.mark.parametrize("name", NAMES)
+def test_a_table_holds_in_grafana_what_its_columns_say_and_no_row_twice(
+    filled: Filled, path: str, name: str, tables_script: Path
+) -> None:
+    dashboard = load(name)
+    tables = {panel["title"]: panel for panel in panels(dashboard) if panel["type"] == "table"}
+    source, view = filled.sources[path], filled.view(name)
+    answers = {panel["id"]: source.answers(panel, view) for panel in tables.values()}
+    given = json.dumps({"dashboard": dashboard, "answers": answers})
+    done = subprocess.run(
+        ["node", tables_script], check=False, input=given, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    for title, rows in json.loads(done.stdout).items():
+        headings = list(tables[title]["transformations"][1]["options"]["renameByName"].values())
+        assert rows, title
+        assert {tuple(row) for row in rows} == {tuple(headings)}, title
+        labels_of_rows = [
+            tuple(row[heading] for heading in headings if heading in text_columns(tables[title]))
+            for row in rows
+        ]
+        assert len(set(labels_of_rows)) == len(rows), title
 
 
 def test_dashboards_are_all_asked() -> None:

@@ -22,6 +22,7 @@ from tests.deploy.charts import (
     Object,
     configurations,
     kind,
+    nginx_containers,
     our_containers,
 )
 from tests.peers.missing import KUBECTL, require
@@ -122,31 +123,30 @@ def test_without_a_tap_the_application_is_left_alone() -> None:
     assert not parse(configurations(found)[0], {}).tap.enabled
 
 
-def test_the_application_is_told_where_the_proxy_is() -> None:
-    found = render({"tap": {"enabled": True, "proxyPort": 7000}}, "app")
+def test_the_application_is_told_where_nginx_is() -> None:
+    found = render({"tap": {"enabled": True, "nginx": {"port": 7000}}}, "app")
     assert environment(pod_of(kind(found, "Deployment"))) == {
         "OPENAI_BASE_URL": "http://127.0.0.1:7000/v1",
         "ANTHROPIC_BASE_URL": "http://127.0.0.1:7000",
     }
-    tap = parse(configurations(found)[0], {}).tap
-    assert tap.proxy.listen == Listen("127.0.0.1", 7000)
-    assert tap.listen == Listen("127.0.0.1", 8789)
+    assert "listen 127.0.0.1:7000;" in kind(found, "ConfigMap")["data"]["nginx.conf"]
+    assert parse(configurations(found)[0], {}).tap.listen == Listen("127.0.0.1", 8789)
 
 
-def test_without_a_proxy_the_application_is_told_where_to_report() -> None:
-    found = render({"tap": {"enabled": True, "proxy": False, "port": 7001}}, "app")
+def test_without_nginx_the_application_is_told_where_to_report() -> None:
+    found = render({"tap": {"enabled": True, "port": 7001, "nginx": {"enabled": False}}}, "app")
     assert environment(pod_of(kind(found, "Deployment"))) == {"BYTESPIKE_TAP": "127.0.0.1:7001"}
     tap = parse(configurations(found)[0], {}).tap
     assert tap.listen == Listen("127.0.0.1", 7001)
-    assert tap.proxy.listen is None
+    assert kind(found, "ConfigMap")["data"].keys() == {"config.yaml"}
+    assert nginx_containers(pod_of(kind(found, "Deployment"))) == []
 
 
 def test_the_tap_is_the_pods_own_whatever_the_address_for_scraping() -> None:
     found = render(TAP | {"listenAddress": "[::]"}, "app")
     tap = parse(configurations(found)[0], {}).tap
-    assert tap.listen is not None
-    assert tap.proxy.listen is not None
-    assert {tap.listen.host, tap.proxy.listen.host} == {"127.0.0.1"}
+    assert tap.listen == Listen("127.0.0.1", 8789)
+    assert "listen 127.0.0.1:8788;" in kind(found, "ConfigMap")["data"]["nginx.conf"]
     (container,) = our_containers(pod_of(kind(found, "Deployment")))
     assert [port["name"] for port in container["ports"]] == ["bytespike"]
 
@@ -172,9 +172,8 @@ def test_the_three_ways_give_the_same_sidecar(name: str, values: Object, tmp_pat
     plain = list(yaml.safe_load_all((DEPLOY / "manifests" / f"{name}.yaml").read_text("utf-8")))
     text = WORKLOADS.format(kind="Deployment", label="enabled")
     by_kustomize = kustomize(tmp_path, text, component=name)
-    containers = [
-        our_containers(pod_of(kind(found, "Deployment"))) for found in (helm, plain, by_kustomize)
-    ]
+    pods = [pod_of(kind(found, "Deployment")) for found in (helm, plain, by_kustomize)]
+    containers = [our_containers(pod) + nginx_containers(pod) for pod in pods]
     assert containers[0] == containers[1] == containers[2]
     assert environment(pod_of(kind(helm, "Deployment"))) == environment(
         pod_of(kind(plain, "Deployment"))
@@ -211,6 +210,9 @@ def test_a_changed_configuration_starts_the_applications_pods_anew() -> None:
         ({"config": {"tap": {}}}, "additional properties 'tap' not allowed"),
         ({"tap": {"enabled": True, "host": "::"}}, "additional properties 'host' not allowed"),
         ({"tap": True}, "at '/tap': got boolean, want object"),
+        ({"tap": {"enabled": True, "proxy": False}}, "take tap.proxy out"),
+        ({"tap": {"proxyPort": 7000}}, "is called tap.nginx.port now"),
+        ({"config": {"poll": {"account_relaxed": "9m"}}}, "account_relaxed: take it out"),
     ],
 )
 def test_the_library_chart_refuses_mistakes_too(values: Object, message: str) -> None:

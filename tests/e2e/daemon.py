@@ -8,10 +8,11 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Protocol
 
 import httpx
 
-from tests.e2e.gateway import PROGRAM, Gateway
+from tests.e2e.gateway import PROGRAM
 from tests.peers.process import Peer, until
 
 ACCOUNT = "prod"
@@ -19,6 +20,16 @@ ACCOUNT = "prod"
 
 Settings = Mapping[str, object]
 """Nested, as in `config.yaml`."""
+
+
+class Polled(Protocol):
+    """A gateway: its base URL, and the key to ask it with."""
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def key(self) -> str: ...
 
 
 class Daemon(Peer):
@@ -30,7 +41,7 @@ class Daemon(Peer):
     url: str
     """Base URL of its status page and `/metrics`."""
 
-    def __init__(self, folder: Path, gateway: Gateway, settings: Settings) -> None:
+    def __init__(self, folder: Path, gateway: Polled, settings: Settings) -> None:
         super().__init__(folder)
         self._gateway = gateway
         self._settings = settings

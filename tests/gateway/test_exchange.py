@@ -68,6 +68,7 @@ def test_compressed_answers_are_read(name: str) -> None:
         (b'{"balance": 1}', "br"),
         (b'{"balance": 1}', "gzip, gzip"),
     ],
+    ids=["no gzip", "cut off", "not asked for", "twice"],
 )
 def test_an_answer_that_cannot_be_unpacked_is_bad(body: bytes, coding: str) -> None:
     with pytest.raises(BadResponseError, match="compressed"):

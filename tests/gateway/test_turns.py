@@ -83,8 +83,8 @@ async def test_all_hosts_together_get_no_more_than_the_pool_holds() -> None:
 async def test_waiting_for_a_turn_is_not_taken_for_a_slow_gateway() -> None:
     gateways = Gateways()
     async with open_http(transport=gateways) as http:
-        slow = ask(http, "one.example", MAX_REQUESTS_TO_ONE, seconds=0.02)
-        patient = ask(http, "one.example", 1, seconds=0.02)
+        slow = ask(http, "one.example", MAX_REQUESTS_TO_ONE, seconds=0.6)
+        patient = ask(http, "one.example", 1, seconds=0.4)
         results = await asyncio.gather(*slow, return_exceptions=True)
         gateways.gate.set()
         await asyncio.gather(*patient)

@@ -94,7 +94,8 @@ def _handler(receiver: HttpReceiver) -> type[BaseHTTPRequestHandler]:
             for name, value in reply.headers.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(reply.body)
+            with suppress(ConnectionError):  # a client may not want all of it
+                self.wfile.write(reply.body)
 
         def log_message(self, format: str, *args: object) -> None:
             pass

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.otlp.receiver import MAX_SHOWN, Redactor, shown_url
+from exporter.otlp.receiver import MAX_SHOWN, Receiver, shown_url
+
+URL = "http://receiver.test/"
 
 
 @pytest.mark.parametrize(
@@ -30,16 +32,16 @@ def test_a_url_is_shown_without_credentials_and_query(url: str, shown: str) -> N
 
 def test_the_password_inside_basic_authentication_is_a_secret_too() -> None:
     pair = base64.b64encode(b"user:a-password").decode()
-    redactor = Redactor([f"Basic {pair}"])
-    assert redactor.clean(f"no a-password, {pair} or Basic {pair}") == "no …, … or …"
+    receiver = Receiver(URL, {"authorization": f"Basic {pair}"})
+    assert receiver.clean(f"no a-password, {pair} or Basic {pair}") == "no …, … or …"
 
 
 def test_a_header_that_only_looks_like_basic_does_no_harm() -> None:
-    assert Redactor(["Basic ???", ""]).clean("fine") == "fine"
+    assert Receiver(URL, {"a": "Basic ???", "b": ""}).clean("fine") == "fine"
 
 
 def test_a_gateway_key_is_never_shown() -> None:
-    assert "0123456789" not in Redactor([]).clean("sk-byts-0123456789abcdef")
+    assert "0123456789" not in Receiver(URL, {}).clean("sk-byts-0123456789abcdef")
 
 
 @given(
@@ -49,7 +51,7 @@ def test_a_gateway_key_is_never_shown() -> None:
 def test_any_text_becomes_one_short_printable_line_without_the_secret(
     text: str, secret: str
 ) -> None:
-    cleaned = Redactor([secret]).clean(f"{text}{secret}{text}")
+    cleaned = Receiver(URL, {"a": secret}).clean(f"{text}{secret}{text}")
     assert len(cleaned) <= MAX_SHOWN
     assert cleaned.isprintable()
     assert secret not in cleaned

@@ -79,7 +79,7 @@ def amtool() -> Path:
 @pytest.fixture
 def chromium() -> str:
     """The path of Chromium."""
-    return find_chromium() or missing("Chromium", "run scripts/install-chromium as root")
+    return find_chromium() or missing("Chromium", "run scripts/install-programs as root")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,51 +1,68 @@
-"""Debian's nginx, with a configuration of the test's."""
+"""Debian's nginx as a container would run it, with `deploy/tap/main.conf` and `nginx.conf`."""
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+import signal
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.peers.missing import missing
-from tests.peers.process import Peer
+from tests.peers.process import Peer, free_port, until
 
-_FOLDERS = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+SHIPPED = Path(__file__).resolve().parents[2] / "deploy" / "tap"
 
 
-def _found() -> str:
-    # Debian keeps it in sbin, which is not in every PATH.
+def nginx_program() -> str:
+    """Where nginx is. Debian keeps it in sbin, which is not in every PATH."""
     path = f"{os.environ.get('PATH', '')}:/usr/sbin"
-    return shutil.which("nginx", path=path) or missing("nginx", "run scripts/install-nginx as root")
+    return shutil.which("nginx", path=path) or missing(
+        "nginx", "run scripts/install-programs as root"
+    )
+
+
+def changed(text: str, changes: Mapping[str, str]) -> str:
+    """The text with each shipped word replaced. All of them must stand in it."""
+    for shipped, here in changes.items():
+        assert shipped in text, shipped
+        text = text.replace(shipped, here)
+    return text
 
 
 class Nginx(Peer):
-    """One running nginx; `http` is what stands in its http block, which listens at `url`."""
+    """One running nginx, changed only in where things are and in what `changes` says."""
 
-    def __init__(self, folder: Path, http: str, url: str) -> None:
+    def __init__(
+        self, folder: Path, tap: str, gateway: str, changes: Mapping[str, str], more: str = ""
+    ) -> None:
+        """`tap`, `gateway`: HOST:PORT. `more` is added to the http block."""
         super().__init__(folder)
-        self._http = http
-        self.url = url
+        self._changes = {
+            "127.0.0.1:8789": tap,
+            "llm.bytespike.ai:443": gateway,
+            "127.0.0.1:8788": f"127.0.0.1:{(port := free_port())}",
+        }
+        self._changes |= changes
+        self._more = more
+        self.url = f"http://127.0.0.1:{port}"
 
     def command(self) -> Sequence[str | Path]:
-        nginx = _found()
-        config = self.folder / "nginx.conf"
-        lines = [
-            "daemon off;",
-            "worker_processes 1;",
-            f"pid {self.folder}/nginx.pid;",
-            "error_log stderr notice;",
-            # As another user it could not read what only the test's may.
-            *(["user root;"] if os.geteuid() == 0 else []),
-            "events {}",
-            "http {",
-            *(f"{name}_temp_path {self.folder}/{name};" for name in _FOLDERS),
-            "access_log off;",
-            self._http,
-            "}",
-        ]
-        config.write_text("\n".join(lines), encoding="utf-8")
-        return [nginx, "-e", "stderr", "-p", self.folder, "-c", config]
+        main = (
+            (SHIPPED / "main.conf").read_text(encoding="utf-8").replace("/tmp/", f"{self.folder}/")
+        )
+        if os.geteuid() == 0:  # as another user it could not read what only the test's may
+            main += "user root;\n"
+        (self.folder / "main.conf").write_text(main, encoding="utf-8")
+        text = changed((SHIPPED / "nginx.conf").read_text(encoding="utf-8"), self._changes)
+        (self.folder / "nginx.conf").write_text(text + self._more, encoding="utf-8")
+        return [nginx_program(), "-e", "stderr", "-p", self.folder, "-c", self.folder / "main.conf"]
 
     def started(self) -> None:
         self.logged(r"(start worker process )")
+
+    def reload(self) -> None:
+        """Have new workers; the old ones end with what they are doing."""
+        before = self.output().count("start worker process ")
+        self._process.send_signal(signal.SIGHUP)
+        until(lambda: self.output().count("start worker process ") > before, "a reload")

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from bytespike_simulator.truth import Truth
-from tests.daemon.fakes import NAME
-from tests.reliability.stage import MICRO, Stage
-from tests.reliability.watch import Watch
+from tests.reliability.stage import Stage
+from tests.reliability.watch import MICRO, Watch
 
 BUDGET = 300
 """Requests that are allowed in any 60 s."""
@@ -14,7 +13,7 @@ BUDGET = 300
 def lost(stage: Stage) -> list[str]:
     """How the newest points differ from the truth; empty where they do not."""
     truth = stage.simulator.world.truth(stage.start)
-    return [*_usage(stage.watch, truth), *_billing(stage.watch, truth)]
+    return [*_usage(stage.watch, truth), *billing_lost(stage.watch, truth)]
 
 
 def _usage(watch: Watch, truth: Truth) -> list[str]:
@@ -43,7 +42,8 @@ def _usage(watch: Watch, truth: Truth) -> list[str]:
     return wrong + [f"{place} is missing" for place in billed]
 
 
-def _billing(watch: Watch, truth: Truth) -> list[str]:
+def billing_lost(watch: Watch, truth: Truth) -> list[str]:
+    """How the movements of the wallet differ from the truth."""
     wrong = []
     amounts = watch.values.get("bytespike.billing.amount", {})
     for billing in truth.billing:
@@ -62,13 +62,3 @@ def over_budget(stage: Stage) -> int:
     """How many requests came when the minute before had seen all that are allowed."""
     times = [asked.at for asked in stage.asked]
     return sum(later - earlier < 60 for earlier, later in zip(times, times[BUDGET:], strict=False))
-
-
-def assert_secret(stage: Stage) -> None:
-    """The key is in nothing that left: log, exports, status, state file."""
-    texts = [stage.log.getvalue(), repr(vars(stage.in_memory.accounts[NAME]))]
-    texts += [repr(vars(s)) for s in stage.in_memory.accounts[NAME].endpoints.values()]
-    assert not any(stage.key in text for text in texts)
-    key = stage.key.encode()
-    assert not any(key in body for body in stage.sent)
-    assert not any(key in path.read_bytes() for path in stage.folder.iterdir())

@@ -11,7 +11,7 @@ import heapq
 import io
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from email.utils import formatdate
@@ -29,7 +29,6 @@ from bytespike_simulator.app import ENDPOINTS
 from exporter import log, threads
 from exporter import runtime as fleet_module
 from exporter.config.types import Account, Config, Otlp, Poll, State, Usage, UsageStart
-from exporter.export_loop import HEAD_START
 from exporter.gateway.client import open_http
 from exporter.gateway.readings import Endpoint
 from exporter.ledger.store import Store
@@ -41,20 +40,15 @@ from exporter.runtime import Runtime, intervals, resource
 from exporter.throttle import Throttle
 from tests.clock import NOW, VirtualClock
 from tests.daemon.fakes import HOUR, NAME, InlineWorker
-from tests.reliability.watch import Series, Watch, shown
+from tests.reliability.watch import MICRO, Watch
 
 T = TypeVar("T")
 
-ACCOUNT, USAGE, TRANSACTIONS = Endpoint.ACCOUNT, Endpoint.USAGE, Endpoint.TRANSACTIONS
 BASE = "https://gateway.test"
-MICRO = 1_000_000
 INTERVALS = intervals(Config(accounts=()))
 EXPORT_EVERY = 30.0
 _STEP = 10.0
 _MODELS = ("claude-sonnet-4-6", "gpt-5-4", "veo-3-1")
-
-Outage = Callable[["Stage", httpx.Request], Awaitable[httpx.Response]]
-"""What becomes of a request instead of its right answer."""
 
 
 class Time(VirtualClock):
@@ -88,12 +82,10 @@ async def idle() -> None:
 
 @dataclass(frozen=True)
 class Asked:
-    """One request as the gateway saw it, and what it answered (0: nothing)."""
+    """One request as the gateway saw it."""
 
     at: float
     endpoint: Endpoint
-    host: str
-    status: int
 
 
 class GatewayTime:
@@ -114,44 +106,28 @@ class GatewayTime:
 
 
 class Stage:
-    """One account, or several that each have a host. `outages`: which endpoints fail, and how.
-
-    `enveloped`: whether the quota headers of a failing answer are readings. `balances` and
-    `quotas` are what the gateway told last, and when (Unix s, USD).
-    """
+    """One account, its gateway, and the receiver of its exports."""
 
     def __init__(
         self,
         folder: Path,
         settle: float = HOUR,
         polls: Poll | None = None,
-        key_file: Path | None = None,
-        accounts: int = 1,
-        **options: bool | int | float | str,
     ) -> None:
         """`settle`: the settle window (s). Counting begins two of them ago."""
         self.folder = folder
         self.clock = Time()
         self.gateway_time = GatewayTime(self.clock)
-        self.simulator = Simulator(quiet(rpm_limit=0, **options), clock=self.gateway_time)
-        self.outages: dict[Endpoint, Outage] = {}
+        self.simulator = Simulator(quiet(rpm_limit=0), clock=self.gateway_time)
         self.asked: list[Asked] = []
         self.watch = Watch()
-        self.sent: list[bytes] = []
-        self.exports: list[tuple[float, dict[str, dict[Series, float]]]] = []
-        self.balances: list[tuple[float, float]] = []
-        self.quotas: list[tuple[float, float]] = []
-        self.enveloped = False
         self.log = io.StringIO()
         self.store = Store(folder / "state.db")
         self.store.db.execute("PRAGMA synchronous = OFF")  # tests do not cut the power
         self.rng = random.Random(1)
         self._asgi = httpx.ASGITransport(app=self.simulator)
         self.config = Config(
-            accounts=tuple(
-                Account(name, base, None if key_file else "KEY", key_file)
-                for name, base in _named(accounts)
-            ),
+            accounts=(Account(NAME, BASE, "KEY"),),
             poll=polls or Poll(),
             usage=Usage(start=UsageStart(back=2 * settle), settle_window=settle),
             otlp=Otlp(
@@ -166,40 +142,9 @@ class Stage:
         self.in_memory = Live(NOW)
         self.runtime: Runtime
 
-    @property
-    def key(self) -> str:
-        """The key that nothing may show."""
-        return self.simulator.api_key
-
-    # -- the gateway --------------------------------------------------------------------
-
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """The transport of the exporter's HTTP client."""
-        endpoint = Endpoint(ENDPOINTS[request.url.path])
-        outage = self.outages.get(endpoint)
-        status = 0
-        try:
-            if outage is None:
-                response = await self.right(request)
-            else:
-                response = await outage(self, request)
-            status = response.status_code
-            if outage is None and endpoint is ACCOUNT and status == 200:
-                self.note_balance()
-            quota = response.headers.get("x-quota-remaining-credits")
-            if quota is not None and (outage is None or self.enveloped):
-                self.quotas.append((self.clock.now(), float(quota)))
-            return response
-        finally:
-            self.asked.append(Asked(self.clock.time, endpoint, request.url.host, status))
-
-    def note_balance(self) -> None:
-        """The account endpoint is just telling the balance as it is."""
-        available = self.simulator.world.wallet.available
-        self.balances.append((self.clock.now(), available / MICRO))
-
-    async def right(self, request: httpx.Request) -> httpx.Response:
-        """The gateway's own answer, with its date."""
+        """The transport of the exporter's HTTP client: the gateway's answer, with its date."""
+        self.asked.append(Asked(self.clock.time, Endpoint(ENDPOINTS[request.url.path])))
         response = await self._asgi.handle_async_request(request)
         response.headers["date"] = formatdate(self.gateway_time.now(), usegmt=True)
         return response
@@ -208,15 +153,12 @@ class Stage:
         """When an endpoint was asked (simulated seconds)."""
         return [a.at for a in self.asked if a.endpoint is endpoint and a.at >= since]
 
-    # -- what happens -------------------------------------------------------------------
-
-    async def live(self, seconds: float, look: Callable[[], None] = lambda: None) -> None:
+    async def live(self, seconds: float) -> None:
         """Let time pass while the gateway bills, settles late and is topped up."""
         end = self.clock.time + seconds
         while self.clock.time < end:
             self.happen()
             await self.clock.advance(min(_STEP, end - self.clock.time))
-            look()
 
     async def rest(self) -> None:
         """Nothing happens until the settle window was swept, and all is polled and exported."""
@@ -234,48 +176,15 @@ class Stage:
         if rng.random() < 0.05:
             world.transaction("topup", rng.randrange(1, 50 * MICRO), at=now)
 
-    # -- what is seen -------------------------------------------------------------------
-
     async def export(self, snapshot: Snapshot) -> ExportResult:
-        """The stage is its own OTLP exporter and receiver.
-
-        `exports` has one entry for what is sent together, in however many requests.
-        """
-        now = self.clock.now()
-        if not self.exports or now - self.exports[-1][0] > 2 * HEAD_START:
-            self.exports.append((now, {}))
+        """The stage is its own OTLP exporter and receiver."""
         for request in requests_of(snapshot, self._resource):
             body = request.SerializeToString()
-            self.sent.append(body)
-            arrived = ExportMetricsServiceRequest.FromString(body)
-            self.watch.take(arrived)
-            for name, values in shown(arrived).items():
-                self.exports[-1][1].setdefault(name, {}).update(values)
+            self.watch.take(ExportMetricsServiceRequest.FromString(body))
         return success()
 
     async def close(self) -> None:
         """An OTLP exporter is closed at its end."""
-
-    @property
-    def newest(self) -> dict[str, dict[Series, float]]:
-        """What the newest export says."""
-        return self.exports[-1][1]
-
-    def up(self, endpoint: Endpoint) -> float | None:
-        """`bytespike.gateway.up` in the newest export."""
-        return of(self.newest.get("bytespike.gateway.up", {}), "bytespike.endpoint", endpoint)
-
-
-def _named(accounts: int) -> Iterator[tuple[str, str]]:
-    """Names and base URLs of so many accounts; the first ones are everybody's."""
-    yield NAME, BASE
-    for number in range(1, accounts):
-        yield f"{NAME}-{number:04}", f"https://gateway-{number:04}.test"
-
-
-def of(values: dict[Series, float], name: str, value: str) -> float | None:
-    """The value of the series that has this attribute."""
-    return next((number for series, number in values.items() if (name, value) in series), None)
 
 
 async def _at_once(function: Callable[[], T]) -> T:
@@ -288,12 +197,9 @@ async def staged(
     monkeypatch: pytest.MonkeyPatch,
     settle: float = HOUR,
     polls: Poll | None = None,
-    key_file: Path | None = None,
-    accounts: int = 1,
-    **options: bool | int | float | str,
 ) -> AsyncIterator[Stage]:
     """A stage that polls and exports while the block runs. Its log is at debug level."""
-    stage = Stage(folder, settle, polls, key_file, accounts, **options)
+    stage = Stage(folder, settle, polls)
     monkeypatch.setattr(fleet_module, "OtlpExporter", lambda *arguments: stage)
     monkeypatch.setattr(fleet_module, "connect", lambda config: _connected(stage))
     monkeypatch.setattr(threads, "call", _at_once)
@@ -306,7 +212,7 @@ async def staged(
         InlineWorker(),
         stage.clock,
         throttle,
-        {"KEY": stage.key},
+        {"KEY": stage.simulator.api_key},
     )
     await stage.runtime.open()
     stage.runtime.take_over()

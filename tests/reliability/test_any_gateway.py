@@ -28,7 +28,7 @@ REQUESTS = 60
 
 PROMISED = "Readings or a GatewayError without the key, in bounded requests, waits and memory."
 SEEN = "{answers} answers, {wrong} that broke the promise"
-LARGE = MAX_BODY - 100 if SOAK else 500_000
+LARGE = MAX_BODY - 100 if SOAK else 200_000
 MEMORY = 100 * 2**20
 """Bytes held at once for any answer."""
 
@@ -59,46 +59,20 @@ def damaged(draw: st.DrawFn) -> bytes:
     return body
 
 
-names = st.sampled_from(
-    [
-        "retry-after",
-        "date",
-        "location",
-        "content-type",
-        "content-encoding",
-        "content-length",
-        "x-ratelimit-limit",
-        "x-ratelimit-remaining",
-        "x-ratelimit-reset",
-        "set-cookie",
-        "link",
-        "x-quota-remaining-credits",
-        "x-org-quota-remaining-credits",
-        "transfer-encoding",
-    ]
+NAMES = """
+retry-after date location content-type content-encoding content-length set-cookie link
+x-ratelimit-limit x-ratelimit-remaining x-ratelimit-reset transfer-encoding
+x-quota-remaining-credits x-org-quota-remaining-credits
+"""
+VALUES = f"""
+0 -1 1e999 nan 99999999999999999999 gzip deflate identity soon application/json {KEY}
+https://elsewhere.test/ //elsewhere.test \xe9
+"""
+DATES = ["Thu, 21 May 2026 14:08:11 GMT", "Fri, 99 Foo 0000 99:99:99"]
+names = st.sampled_from(NAMES.split())
+values = st.sampled_from([*VALUES.split(), *DATES, "", "\t"]) | st.text(
+    st.characters(max_codepoint=255, exclude_categories=["Cc"]), max_size=20
 )
-values = st.sampled_from(
-    [
-        "0",
-        "-1",
-        "1e999",
-        "nan",
-        "99999999999999999999",
-        "Thu, 21 May 2026 14:08:11 GMT",
-        "gzip",
-        "deflate",
-        "identity",
-        "soon",
-        "Fri, 99 Foo 0000 99:99:99",
-        "application/json",
-        KEY,
-        "https://elsewhere.test/",
-        "//elsewhere.test",
-        "",
-        "\t",
-        "é",
-    ]
-) | st.text(st.characters(max_codepoint=255, exclude_categories=["Cc"]), max_size=20)
 responses = st.builds(
     lambda status, headers, body: (status, headers, body),
     st.sampled_from(

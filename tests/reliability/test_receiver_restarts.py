@@ -1,4 +1,4 @@
-"""A real VictoriaMetrics and a real Collector are restarted in the middle of traffic."""
+"""A real VictoriaMetrics is restarted in the middle of traffic."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e import expected, streams
+from tests.e2e import expected
 from tests.e2e.daemon import Daemon
 from tests.e2e.expected import COST, MICRO, assert_shows, by_name
 from tests.e2e.gateway import Gateway
 from tests.e2e.receivers import LastingVictoriaMetrics
 from tests.e2e.scene import Scene
 from tests.e2e.waiting import eventually
-from tests.peers.collector import Collector, Received
 from tests.peers.fixtures import StartPeer
 from tests.peers.process import until
 from tests.reliability.trials import SOAK, Trials, saw
@@ -88,54 +87,3 @@ def test_victoria_metrics_is_restarted_in_the_middle(scene: Scene, trials: Trial
     )
     assert not fell
     assert all(values[0] == 0 for values in series)
-
-
-def arrived(points: list[Received]) -> int:
-    """What all keys and models have cost in the newest points, in micro-USD."""
-    newest = {
-        place: stream[-1].value
-        for place, stream in streams.counted(points).items()
-        if place[0] == "bytespike.usage.cost"
-    }
-    return round(sum(newest.values()) * MICRO)
-
-
-def test_a_collector_is_restarted_in_the_middle(scene: Scene, trials: Trials) -> None:
-    row = trials.row("Receiver faults", "a real Collector is restarted", PROMISED, SEEN)
-    collector = scene.start_peer(Collector(scene.folder / "collector"))
-    gateway = scene.gateway()
-    daemon = scene.daemon(gateway, collector.http)
-    points: list[Received] = []
-    for turn in range(RESTARTS):
-        spend(gateway, -turn)
-        eventually(lambda: check(arrived(collector.points()) == gateway.truth().credits))
-        points += collector.points()
-        collector.stop()  # with its files, which begin anew
-        during(gateway, daemon, turn + 1)
-        collector.__enter__()
-        gateway.bill(credits=4)
-        eventually(lambda: check(arrived(collector.points()) == gateway.truth().credits))
-    points += collector.points()
-    found = streams.counted(points)
-    fell = sum(
-        later.value < earlier.value or later.start_ns != earlier.start_ns
-        for stream in found.values()
-        for earlier, later in pairwise(stream)
-    )
-    saw(
-        row,
-        RESTARTS,
-        restarts=RESTARTS,
-        failed=failures(daemon),
-        points=sum(map(len, found.values())),
-        series=len(found),
-        fell=fell,
-        off=abs(arrived(points) - gateway.truth().credits),
-    )
-    assert not fell
-    assert len({point.resource["service.instance.id"] for point in points}) == 1
-
-
-def check(holds: bool) -> None:
-    """For `eventually`."""
-    assert holds

@@ -1,12 +1,11 @@
-"""What the state file may be at a start: damaged, foreign, newer, held, gone. And any damage."""
+"""A state file that is damaged or gone at a start, and one with any damage."""
 
 from __future__ import annotations
 
 import random
 import shutil
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,6 @@ from exporter.errors import StateError
 from exporter.gateway.readings import AccountReading, KeyRef, RollupReading, UsageBucket
 from exporter.ledger.cursor import HOUR, Slice, hour_of
 from exporter.ledger.ledger import Ledger, Rules
-from exporter.ledger.schema import MIGRATIONS
 from exporter.ledger.store import Store
 from tests.daemon.live import Live, daemon, gateway, polled, said, until
 from tests.ledger.test_store import NOW, rows
@@ -36,22 +34,6 @@ def _overwrite(path: Path) -> None:
         file.write(random.Random(1).randbytes(size - 4096))
 
 
-def _newer(path: Path) -> None:
-    with closing(sqlite3.connect(path)) as db:
-        db.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
-
-
-def _foreign(path: Path) -> None:
-    path.unlink()
-    with closing(sqlite3.connect(path)) as db:
-        db.execute("CREATE TABLE theirs (x)")
-
-
-def _in_place_of_a_directory(path: Path) -> None:
-    shutil.rmtree(path.parent)
-    path.parent.touch()
-
-
 DAMAGED: dict[str, Spoil] = {
     "overwritten": _overwrite,
     "cut in half": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
@@ -61,11 +43,6 @@ GONE: dict[str, Spoil] = {
     "deleted": lambda path: path.unlink(),
     "empty": lambda path: path.write_bytes(b""),
     "deleted with its directory": lambda path: shutil.rmtree(path.parent),
-}
-REFUSED: dict[str, tuple[Spoil, str]] = {
-    "of a newer version": (_newer, "upgrade the exporter"),
-    "another program's database": (_foreign, "let state.path point elsewhere"),
-    "in a directory that is a file": (_in_place_of_a_directory, "create it, or let state.path"),
 }
 
 
@@ -114,87 +91,6 @@ async def test_a_state_that_is_lost_starts_anew_and_says_so(
     else:
         assert said(caplog, "Counting starts anew from now")
         assert list(folder.glob("state.db.damaged-*"))
-
-
-@pytest.mark.parametrize("how", list(REFUSED)[:: 1 if SOAK else 3])
-async def test_a_state_that_is_not_ours_is_refused_and_left_alone(
-    trials: Trials, tmp_path: Path, how: str
-) -> None:
-    row = trials.row(
-        "State faults",
-        f"at the start the state file is {how}",
-        "The start is refused with what to do, and nothing is changed.",
-        "{refused} refused, {changed} files changed",
-    )
-    spoil, advice = REFUSED[how]
-    folder = tmp_path / "state"
-    folder.mkdir()
-    async with gateway(folder) as live:
-        await one_life(live, CALLS)
-        spoil(live.config.state.path)
-        path = live.config.state.path
-        content = path.read_bytes() if path.exists() else b""
-        with pytest.raises(StateError, match=advice):
-            await one_life(live, CALLS)
-        changed = int(content != (path.read_bytes() if path.exists() else b""))
-    saw(row, refused=1, changed=changed)
-    assert not changed
-
-
-async def test_a_state_that_another_process_holds_is_refused(
-    trials: Trials, tmp_path: Path
-) -> None:
-    row = trials.row(
-        "State faults",
-        "two exporters on one state file",
-        "The second one refuses to start and says so; the first one goes on.",
-        "{refused} refused; {lost} calls of the first one missing or too many",
-    )
-    async with gateway(tmp_path) as live:
-        with receiving(live) as receiver:
-            async with daemon(live):
-                bill(live)
-                await until(lambda: counted(receiver.watch) == CALLS)
-                with pytest.raises(StateError, match="is held by another process"):
-                    Store(live.config.state.path)
-                bill(live)
-                await until(lambda: counted(receiver.watch) >= 2 * CALLS)
-                lost = abs(counted(receiver.watch) - 2 * CALLS)
-    saw(row, refused=1, lost=lost)
-    assert not lost
-    assert not receiver.watch.wrong
-
-
-@pytest.mark.parametrize("how", ["overwritten", "cut in half"][: 2 if SOAK else 1])
-async def test_a_file_that_is_damaged_while_it_is_used_shows_what_was_durable(
-    trials: Trials, tmp_path: Path, how: str
-) -> None:
-    row = trials.row(
-        "State faults",
-        f"the state file is {how} while it is used, then a restart",
-        "Until the restart exports go on and no counter falls; after it nothing counts twice.",
-        "{exports} exports meanwhile, {fell} counters that fell; {after} calls shown after the "
-        "restart of {billed} that were billed in all",
-    )
-    async with gateway(tmp_path) as live:
-        with receiving(live) as receiver:
-            async with daemon(live):
-                bill(live)
-                await until(lambda: counted(receiver.watch) == CALLS)
-                DAMAGED[how](live.config.state.path)
-                bill(live)
-                exports = receiver.watch.exports
-                await until(lambda: receiver.watch.exports > exports + 4)
-        exports = receiver.watch.exports - exports
-        after = await one_life(live, 0)
-    fell = len(receiver.watch.wrong) + len(after.watch.wrong)
-    shown = counted(after.watch)
-    saw(row, exports=exports, fell=fell, after=shown, billed=3 * CALLS)
-    assert not fell
-    assert CALLS <= counted(receiver.watch) <= 2 * CALLS
-    assert shown <= 3 * CALLS
-    if after.watch.instances == receiver.watch.instances:
-        assert shown >= counted(receiver.watch), "the same series went on"
 
 
 def use(path: Path) -> None:

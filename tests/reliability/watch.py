@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
@@ -11,6 +9,9 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric, NumberDataPoint
 
 Series = tuple[tuple[str, str], ...]
 """Attributes of a series, sorted."""
+
+MICRO = 1_000_000
+"""Micro-USD, which are what the gateway calls credits, in a USD."""
 
 OWN = "bytespike.exporter."
 """How metrics begin whose counters start anew with each process."""
@@ -70,22 +71,6 @@ class Watch:
     def total(self, name: str) -> float:
         """The sum over the newest points of a metric."""
         return sum(self.values.get(name, {}).values())
-
-
-def shown(request: ExportMetricsServiceRequest) -> dict[str, dict[Series, float]]:
-    """What one request says: metric, series, value. Histograms are left out."""
-    found: dict[str, dict[Series, float]] = {}
-    for metric in metrics(request):
-        for point in (*metric.gauge.data_points, *metric.sum.data_points):
-            found.setdefault(metric.name, {})[series_of(point)] = number(point)
-    return found
-
-
-def metrics(request: ExportMetricsServiceRequest) -> Iterator[Metric]:
-    """Every metric of a request."""
-    for resource in request.resource_metrics:
-        for scope in resource.scope_metrics:
-            yield from scope.metrics
 
 
 def series_of(point: NumberDataPoint) -> Series:

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from scripts.sizes import FILE_LINES, FUNCTION_LINES, main, too_long
+from scripts.sizes import FILE_LINES, FUNCTION_LINES, main, problems, too_long
 
 
 def function(lines: int) -> str:
@@ -30,13 +30,27 @@ def test_a_file_one_line_too_long_is_named() -> None:
     ]
 
 
-def test_a_folder_without_source_is_a_mistake(tmp_path: Path) -> None:
-    assert main([str(tmp_path)]) == 1
+def checkout(folder: Path, **files: str) -> Path:
+    for name, text in files.items():
+        path = folder / name.replace("__", "/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return folder
 
 
-def test_files_below_a_folder_are_looked_at(tmp_path: Path) -> None:
-    (tmp_path / "deep").mkdir()
-    (tmp_path / "deep" / "a.py").write_text("x = 1\n")
-    assert main([str(tmp_path)]) == 0
-    (tmp_path / "deep" / "b.py").write_text(function(FUNCTION_LINES + 1))
-    assert main([str(tmp_path)]) == 1
+def test_a_folder_past_its_budget_is_named_with_it(tmp_path: Path) -> None:
+    checkout(tmp_path, **{"scripts__setup": "x\n" * 3501, "scripts__tools__go.sum": "x\n" * 9000})
+    assert list(problems(tmp_path)) == ["scripts: 3,501 lines; the budget is 3,500"]
+    assert main(tmp_path) == 1
+
+
+def test_two_files_of_one_name_are_named(tmp_path: Path) -> None:
+    names = ("exporter__web__server.py", "exporter__tap__server.py", "exporter____init__.py")
+    checkout(tmp_path, **dict.fromkeys(names, "x = 1\n"))
+    assert list(problems(tmp_path)) == [
+        "exporter/tap/server.py and exporter/web/server.py have one name"
+    ]
+
+
+def test_a_small_checkout_is_fine(tmp_path: Path) -> None:
+    assert main(checkout(tmp_path, exporter__a="x = 1\n")) == 0

@@ -42,9 +42,23 @@ def test_members_sources_outcomes_and_bounds_are_those_of_the_code(section: str)
     assert f"After a quiet second, {BURST:,.0f} are read" in section
 
 
-def test_the_lines_for_nginx_are_those_of_the_snippet(page: str) -> None:
-    [lines] = re.findall(r"```nginx\n(.*?)```", page, re.DOTALL)
-    snippet = (ROOT / "deploy" / "tap" / "nginx.conf").read_text(encoding="utf-8")
-    assert lines.splitlines()
-    for line in lines.splitlines():
-        assert line in snippet
+@pytest.mark.parametrize(
+    "literal",
+    [
+        "server llm.bytespike.ai:443;",
+        "proxy_pass https://",
+        "listen 127.0.0.1:8788;",
+        "127.0.0.1:8789",
+    ],
+)
+def test_what_others_replace_stands_once_in_nginx_conf(literal: str) -> None:
+    text = (ROOT / "deploy" / "tap" / "nginx.conf").read_text(encoding="utf-8")
+    assert text.count(literal) == 1
+
+
+def test_the_page_names_the_addresses_of_nginx_conf(page: str) -> None:
+    text = (ROOT / "deploy" / "tap" / "nginx.conf").read_text(encoding="utf-8")
+    assert text.count("llm.bytespike.ai") == page.count("(`server`, `Host`, `proxy_ssl_name`)") * 3
+    for address in ("127.0.0.1:8788", "127.0.0.1:8789", "/etc/ssl/certs/ca-certificates.crt"):
+        assert address in text
+        assert address in page

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
+import re
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
-from functools import partial
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import msgspec
@@ -20,22 +18,22 @@ from hypothesis import strategies as st
 from bytespike_simulator.app import Simulator
 from bytespike_simulator.options import Options
 from bytespike_simulator.server import running as simulating
-from exporter.clock import SystemClock
+from exporter.config.types import Listen, Tap
 from exporter.gateway.envelope import read_envelope
 from exporter.gateway.readings import Envelope, Observation, Source
 from exporter.secrets import Secret
-from exporter.tap import listener as module
 from exporter.tap.datagram import decode
-from tests.daemon.live import until
-from tests.otlp.certificates import OPENSSL, make
-from tests.peers.fixtures import StartPeer
-from tests.peers.nginx import Nginx
+from tests.daemon.live import daemon, until
+from tests.daemon.live import gateway as serving
 from tests.peers.process import free_port
-from tests.tap.bench import Bench, running
+from tests.peers.process import until as wait
+from tests.tap.hook_stage import Ear
+from tests.tap.nginx_stage import Behind, behind, datagrams, reporting, scripted, seen
+
+__all__ = ["behind", "datagrams"]
 
 pytestmark = pytest.mark.anyio
 
-SNIPPET = Path(__file__).resolve().parents[2] / "deploy" / "tap" / "nginx.conf"
 ACCOUNT = "/api/v1/me/account"
 ODD = 'odd"key\\with{every}[sort]of;sign'
 
@@ -45,58 +43,8 @@ keys = st.builds(
     st.sampled_from(["", "sk-byts-", "SK-BYTS-", "sk-"]),
     st.text(visible, max_size=8) | st.text(visible, min_size=9, max_size=60),
 ).filter(bool)
-carried = st.sampled_from(["authorization", "x-api-key", "both"])
-
-Behind = Callable[..., Nginx]
-
-
-@pytest.fixture
-def behind(start_peer: StartPeer, tmp_path: Path) -> Behind:
-    """Starts an nginx with the snippet, changed only in where things are."""
-
-    def start(tap: str, gateway: str, more: str = "", **further: str) -> Nginx:
-        port = free_port()
-        text = SNIPPET.read_text(encoding="utf-8")
-        places = {
-            "127.0.0.1:8789": tap,
-            "llm.bytespike.ai:443": gateway,
-            "127.0.0.1:8080": f"127.0.0.1:{port}",
-            "/var/log/nginx": str(tmp_path),
-        } | (further or {"https://": "http://"})
-        for shipped, here in places.items():
-            assert shipped in text
-            text = text.replace(shipped, here)
-        return start_peer(Nginx(tmp_path / "nginx", text + more, f"http://127.0.0.1:{port}"))
-
-    return start
-
-
-@pytest.fixture
-def datagrams(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """Everything that has reached a listener."""
-    seen: list[bytes] = []
-
-    def recording(datagram: bytes, now: float) -> Observation:
-        seen.append(datagram)
-        return decode(datagram, now)
-
-    monkeypatch.setattr(module, "decode", recording)
-    return seen
-
-
-@asynccontextmanager
-async def reporting(behind: Behind, gateway: str) -> AsyncIterator[tuple[Bench, httpx.AsyncClient]]:
-    """A listener, and a client of the nginx that reports to it."""
-    async with running(clock=SystemClock()) as bench:
-        nginx = behind(bench.listener.address, gateway.removeprefix("http://"))
-        async with httpx.AsyncClient(base_url=nginx.url, trust_env=False, timeout=30) as client:
-            yield bench, client
-
-
-async def seen(bench: Bench, count: int) -> Observation:
-    """The observation that is the `count`th."""
-    await until(partial(bench.has_taken, count))
-    return bench.taken[-1]
+PLACES = ("x-api-key", "authorization", "x-goog-api-key", "query")
+"""Where a key may stand; the first of those that are used wins."""
 
 
 def told(response: httpx.Response, key: str) -> Observation:
@@ -181,106 +129,85 @@ async def test_what_the_gateway_did_not_answer_is_not_reported(behind: Behind) -
     assert bench.status.observations == {}
 
 
-async def test_the_attempt_that_was_answered_is_reported(behind: Behind) -> None:
-    simulator = Simulator()
-    async with simulating(simulator) as url:
-        servers = f"127.0.0.1:{free_port()}; server {url.removeprefix('http://')}"
-        async with reporting(behind, servers) as (bench, client):
-            response = await client.get(ACCOUNT, headers={"x-api-key": simulator.api_key})
-            assert response.status_code == 200
-            assert timeless(await seen(bench, 1)) == told(response, simulator.api_key)
+def placed(place: str, key: str) -> tuple[dict[str, str], str]:
+    """The headers and the path of a request with a key in that place."""
+    if place == "query":
+        return {}, f"/v1beta/models?key={quote(key, safe='')}&alt=sse"
+    return {place: f"Bearer {key}" if place == "authorization" else key}, "/"
 
 
-@pytest.mark.parametrize("status", [200, 429])
-async def test_a_stream_passes_part_by_part_and_was_observed_when_it_began(
-    status: int, behind: Behind
-) -> None:
-    go_on = asyncio.Event()
-
-    async def gateway(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(f"HTTP/1.1 {status} Any\r\n".encode())
-        writer.write(b"X-RateLimit-Limit: 200.00\r\nConnection: close\r\n\r\n")
-        writer.write(b"data: one\n\n")
-        await go_on.wait()
-        writer.write(b"data: two\n\n")
-        writer.close()
-
-    server = await asyncio.start_server(gateway, "127.0.0.1", 0)
-    host, port = server.sockets[0].getsockname()
-    async with server, reporting(behind, f"{host}:{port}") as (bench, client):
-        async with client.stream("POST", "/v1/x", headers={"x-api-key": ODD}) as response:
-            parts = response.aiter_raw()
-            assert await anext(parts) == b"data: one\n\n"
-            assert not bench.taken
-            half = time.time()
-            await asyncio.sleep(0.02)  # nginx counts milliseconds of the machine's clock
-            go_on.set()
-            assert await anext(parts) == b"data: two\n\n"
-            assert [part async for part in parts] == []
-        observation = await seen(bench, 1)
-    assert observation.envelope.observed_at <= half
-    assert observation.envelope.limit == 200_000_000_000
-    assert observation.status == status
-    assert "x-bytespike-tap" not in response.headers
-
-
-@pytest.mark.skipif(OPENSSL is None, reason="openssl makes the certificates")
-@pytest.mark.parametrize(("name", "status"), [("llm.bytespike.ai", 200), ("evil.example", 502)])
-async def test_the_gateway_is_asked_by_name_and_only_if_its_certificate_is_right(
-    name: str, status: int, behind: Behind, tmp_path: Path
-) -> None:
-    certificates = make(tmp_path, f"DNS:{name}")
-    context = certificates.context()
-    names: list[str | None] = []
-    requests: list[bytes] = []
-    done = asyncio.Event()
-    context.sni_callback = lambda _, server_name, __: names.append(server_name)
-
-    async def gateway(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(asyncio.IncompleteReadError):
-            requests.append(await reader.readuntil(b"\r\n\r\n"))
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-        writer.close()
-        await writer.wait_closed()
-        done.set()
-
-    server = await asyncio.start_server(gateway, "127.0.0.1", 0, ssl=context)
-    address = ":".join(map(str, server.sockets[0].getsockname()))
-    authorities = {"/etc/ssl/certs/ca-certificates.crt": str(certificates.ca)}
-    async with server, running(clock=SystemClock()) as bench:
-        nginx = behind(bench.listener.address, address, **authorities)
-        async with httpx.AsyncClient(base_url=nginx.url, trust_env=False) as client:
-            response = await client.get("/v1/models", headers={"x-api-key": ODD})
-        assert response.status_code == status
-        if status == 200:
-            assert (await seen(bench, 1)).status == 200
-        await done.wait()
-    assert names == ["llm.bytespike.ai"]
-    assert len(requests) == (status == 200)
-    assert all(b"\r\nHost: llm.bytespike.ai\r\n" in request for request in requests)
-
-
-def test_nginx_masks_keys_as_the_exporter_does(behind: Behind) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as tap, httpx.Client() as client:
-        tap.bind(("127.0.0.1", 0))
-        tap.settimeout(30)
+def test_nginx_masks_keys_as_the_exporter_does_wherever_they_stand(behind: Behind) -> None:
+    with Ear() as ear, httpx.Client(trust_env=False) as client:
         gateway = f"127.0.0.1:{free_port()}"
-        answering = f"server {{ listen {gateway}; return 204; }}"
-        nginx = behind(":".join(map(str, tap.getsockname())), gateway, answering)
+        nginx = behind(ear.address, gateway, f"server {{ listen {gateway}; return 204; }}")
 
-        @settings(max_examples=500)
-        @given(keys, carried)
-        def masks_alike(key: str, where: str) -> None:
-            headers = {"x-api-key": key} if where != "authorization" else {}
-            if where != "x-api-key":
-                bearer = key if where == "authorization" else "another-key-than-that-one"
-                headers["authorization"] = f"Bearer {bearer}"
-            assert client.get(nginx.url, headers=headers).status_code == 204
-            datagram = tap.recv(4096)
-            assert decode(datagram, 1.0).envelope.key_id == Secret(key).masked()
+        @settings(max_examples=500, deadline=None)
+        @given(keys, st.sets(st.sampled_from(PLACES), min_size=1))
+        def masks_alike(key: str, places: set[str]) -> None:
+            winner = min(places, key=PLACES.index)
+            headers: dict[str, str] = {}
+            path = "/"
+            for place in places:
+                more, there = placed(place, key if place == winner else "sk-byts-another-key-1234")
+                headers |= more
+                path = there if place == "query" else path
+            assert client.get(nginx.url + path, headers=headers).status_code == 204
+            [datagram] = heard(ear, 1)
+            expected = Secret(key).masked()
+            if winner == "query" and quote(key[-4:], safe="") != key[-4:]:
+                expected = expected.partition("…")[0] + "…"
+            assert decode(datagram, 1.0).envelope.key_id == expected
             members = json.loads(datagram[datagram.index(b"{") :])
             said = {name for name, value in members.items() if value}
             assert said == {"key", "status", "at", "source"}
 
         masks_alike()
+
+
+def heard(ear: Ear, count: int) -> list[bytes]:
+    """So many datagrams, as soon as they are there."""
+    found: list[bytes] = []
+
+    def enough() -> bool:
+        found.extend(ear.raw())
+        return len(found) >= count
+
+    wait(enough, f"{count} datagrams")
+    return found
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["", "nonsense", '1","key":"x', "1\\", "\xff", "1e9", "sk-byts-0123456789", "9" * 3000, "-1.5"],
+)
+async def test_odd_and_repeated_quota_headers_do_not_break_a_report(
+    said: str, behind: Behind, datagrams: list[bytes]
+) -> None:
+    async def answer(_: bytes, __: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        odd = b"X-RateLimit-Limit: " + said.encode("latin-1") + b"\r\n"
+        fine = b"X-RateLimit-Remaining: 7.25\r\n"
+        writer.write(b"HTTP/1.1 200 OK\r\n" + odd * 2 + fine + b"Content-Length: 0\r\n\r\n")
+
+    async with scripted(answer) as gateway, reporting(behind, gateway.url) as (bench, client):
+        await client.get("/", headers={"x-api-key": ODD})
+        observation = await seen(bench, 1)
+    assert observation.envelope.remaining == 7_250_000_000
+    assert observation.envelope.limit is None
+    assert bench.status.observations == {}
+    assert b"0123456789" not in datagrams[0]
+
+
+async def test_a_call_through_nginx_reaches_the_metrics(behind: Behind, tmp_path: Path) -> None:
+    async with serving(tmp_path) as live:
+        live.change(tap=Tap(Listen("127.0.0.1", 0)))
+        async with daemon(live):
+            assert live.daemon.tap is not None
+            nginx = behind(live.daemon.tap, live.url)
+            async with httpx.AsyncClient(base_url=nginx.url, trust_env=False) as client:
+                key = {"x-api-key": live.simulator.api_key}
+                assert (await client.get("/v1/models", headers=key)).status_code == 200
+            traffic = live.daemon._live.accounts["prod"].traffic
+            await until(lambda: traffic.responses)
+            metrics = (await live.get("/metrics")).text
+    assert re.search(r'^bytespike_tap_responses_total\{.*class="2xx".*\} 1$', metrics, re.M)
+    assert 'bytespike_source="log"' in metrics

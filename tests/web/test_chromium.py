@@ -117,7 +117,7 @@ def browser() -> Iterator[Browser]:
     chromium = find_chromium()
     if chromium is None:
         if os.environ.get("PEERS") == "required":
-            pytest.fail("Chromium is not installed: scripts/install-chromium")
+            pytest.fail("Chromium is not installed: scripts/install-programs")
         pytest.skip("Chromium is not installed")
     with Browser(chromium) as browser:
         yield browser

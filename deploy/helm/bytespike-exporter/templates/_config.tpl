@@ -24,12 +24,6 @@ tap:
   {{- with .Values.tap.account }}
   account: {{ toJson . }}
   {{- end }}
-  {{- if .Values.tap.proxy }}
-  proxy:
-    listen: {{ printf "%s:%d" .Values.listenAddress (int .Values.tap.proxyPort) | toJson }}
-    allow_hosts:
-      {{- include "bytespike-exporter.tapHosts" . | nindent 6 }}
-  {{- end }}
 {{- end }}
 {{- if .Values.webhook.existingSecret }}
 webhook:
@@ -49,15 +43,40 @@ webhook:
 {{- end }}
 {{- end -}}
 
-{{/* The names by which applications address the proxy's Service, as a list. */}}
-{{- define "bytespike-exporter.tapHosts" -}}
-{{- $name := include "bytespike-exporter.tapName" . -}}
-{{- $space := .Release.Namespace -}}
-{{- $short := printf "%s.%s" $name $space -}}
-{{- $names := list $name $short (printf "%s.svc" $short) (printf "%s.svc.cluster.local" $short) -}}
-{{- range concat $names .Values.tap.allowHosts | uniq }}
-- {{ toJson . }}
+{{/* What is in the ConfigMap. */}}
+{{- define "bytespike-exporter.files" -}}
+config.yaml: |
+  {{- include "bytespike-exporter.config" . | nindent 2 }}
+{{- if include "bytespike-exporter.nginx" . }}
+{{ include "bytespike-exporter.nginxConfig" . }}
 {{- end }}
+{{- end -}}
+
+{{/* Whether nginx stands in front of the gateway; empty if not. */}}
+{{- define "bytespike-exporter.nginx" -}}
+{{- if and .Values.tap.enabled .Values.tap.nginx.enabled -}}true{{- end -}}
+{{- end -}}
+
+{{/* Its files: it listens where the pod is called, and reports to the exporter beside it. Calls go
+to the gateway of the account whose keys are those of applications. */}}
+{{- define "bytespike-exporter.nginxConfig" -}}
+{{- $gateway := include "bytespike-exporter.sharedGateway" . -}}
+{{- range .Values.accounts -}}
+{{- if or (eq .name $.Values.tap.account) (eq (len $.Values.accounts) 1) -}}
+{{- $gateway = default $gateway .baseUrl -}}
+{{- end -}}
+{{- end -}}
+{{- $listen := printf "%s:%d" .Values.listenAddress (int .Values.tap.nginx.port) -}}
+{{- if hasPrefix "[" $listen -}}
+{{- $listen = printf "%s ipv6only=off" $listen -}}
+{{- end -}}
+{{- $report := printf "127.0.0.1:%d" (int .Values.tap.port) -}}
+{{- include "bytespike-exporter.nginxFiles" (dict "listen" $listen "report" $report "gateway" $gateway) -}}
+{{- end -}}
+
+{{/* The gateway of accounts that name none. */}}
+{{- define "bytespike-exporter.sharedGateway" -}}
+{{- default "https://llm.bytespike.ai" (default dict (default dict .Values.config).gateway).base_url -}}
 {{- end -}}
 
 {{/* The port of a URL, said or not. */}}
@@ -69,7 +88,7 @@ webhook:
 
 {{/* The ports of every gateway, each once, as a JSON list. */}}
 {{- define "bytespike-exporter.gatewayPorts" -}}
-{{- $shared := default "https://llm.bytespike.ai" (default dict (default dict .Values.config).gateway).base_url -}}
+{{- $shared := include "bytespike-exporter.sharedGateway" . -}}
 {{- $ports := list -}}
 {{- range .Values.accounts -}}
 {{- $ports = append $ports (include "bytespike-exporter.portOf" (default $shared .baseUrl) | int) -}}
@@ -89,6 +108,7 @@ webhook:
 
 {{/* Combinations that a schema cannot forbid, each with what to do. */}}
 {{- define "bytespike-exporter.validate" -}}
+{{- include "bytespike-exporter.removed" . -}}
 {{- if not .Values.accounts -}}
 {{- fail "accounts: needs at least one, for example --set 'accounts[0].name=prod' --set 'accounts[0].existingSecret.name=bytespike'" -}}
 {{- end -}}
@@ -113,8 +133,8 @@ webhook:
 {{- if and .Values.tap.enabled (gt (len .Values.accounts) 1) (not .Values.tap.account) -}}
 {{- fail "tap.account: needed with several accounts, to say whose the applications' keys are" -}}
 {{- end -}}
-{{- if and .Values.tap.enabled .Values.tap.proxy (eq (int .Values.tap.proxyPort) (int .Values.port)) -}}
-{{- fail "tap.proxyPort: port is the same; each needs one of its own" -}}
+{{- if and (include "bytespike-exporter.nginx" .) (eq (int .Values.tap.nginx.port) (int .Values.port)) -}}
+{{- fail "tap.nginx.port: port is the same; each needs one of its own" -}}
 {{- end -}}
 {{- if and .Values.podDisruptionBudget.enabled (lt (int .Values.replicaCount) 2) -}}
 {{- fail "podDisruptionBudget.enabled: needs a replicaCount of 2 or more; with one pod it could only block node drains" -}}
@@ -124,5 +144,21 @@ webhook:
 {{- end -}}
 {{- if and .Values.serviceMonitor.enabled .Values.podMonitor.enabled -}}
 {{- fail "podMonitor.enabled: serviceMonitor.enabled is set too, and everything would be scraped twice" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Values of earlier versions, each with what to do. */}}
+{{- define "bytespike-exporter.removed" -}}
+{{- if hasKey .Values.tap "proxy" -}}
+{{- fail "tap.proxy: the proxy is nginx now, in a container of its own: take tap.proxy out and set tap.nginx.enabled" -}}
+{{- end -}}
+{{- if hasKey .Values.tap "proxyPort" -}}
+{{- fail "tap.proxyPort: is called tap.nginx.port now" -}}
+{{- end -}}
+{{- if hasKey .Values.tap "allowHosts" -}}
+{{- fail "tap.allowHosts: take it out, for nginx answers under every name; nothing replaces it" -}}
+{{- end -}}
+{{- if hasKey (default dict (default dict .Values.config).poll) "account_relaxed" -}}
+{{- fail "config.poll.account_relaxed: take it out; accounts are polled at poll.account, and at once after a refusal on the traffic" -}}
 {{- end -}}
 {{- end -}}

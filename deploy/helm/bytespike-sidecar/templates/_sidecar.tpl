@@ -22,10 +22,6 @@ http:
 {{- if .enabled }}
 tap:
   listen: {{ printf "127.0.0.1:%d" (int .port) | toJson }}
-  {{- if .proxy }}
-  proxy:
-    listen: {{ printf "127.0.0.1:%d" (int .proxyPort) | toJson }}
-  {{- end }}
 {{- end }}
 {{- end }}
 {{- range $section, $settings := $values.config }}
@@ -40,8 +36,48 @@ tap:
 {{- end }}
 {{- end -}}
 
-{{/* A list of one, for initContainers: a native sidecar starts before the application's containers,
-runs beside them and ends after them. */}}
+{{/* What is in the ConfigMap. */}}
+{{- define "bytespike-sidecar.files" -}}
+{{- $values := include "bytespike-sidecar.values" . | fromJson -}}
+{{- include "bytespike-sidecar.removed" $values -}}
+config.yaml: |
+  {{- include "bytespike-sidecar.config" . | nindent 2 }}
+{{- if and $values.tap.enabled $values.tap.nginx.enabled }}
+{{- $gateway := default "https://llm.bytespike.ai" (default dict (default dict $values.config).gateway).base_url }}
+{{- $listen := printf "127.0.0.1:%d" (int $values.tap.nginx.port) }}
+{{- $report := printf "127.0.0.1:%d" (int $values.tap.port) }}
+{{ include "bytespike-sidecar.nginxFiles" (dict "listen" $listen "report" $report "gateway" $gateway) }}
+{{- end }}
+{{- end -}}
+
+{{/* Values of earlier versions, each with what to do. */}}
+{{- define "bytespike-sidecar.removed" -}}
+{{- if hasKey .tap "proxy" -}}
+{{- fail "tap.proxy: the proxy is nginx now, in a container of its own: take tap.proxy out and set tap.nginx.enabled" -}}
+{{- end -}}
+{{- if hasKey .tap "proxyPort" -}}
+{{- fail "tap.proxyPort: is called tap.nginx.port now" -}}
+{{- end -}}
+{{- if hasKey (default dict (default dict .config).poll) "account_relaxed" -}}
+{{- fail "config.poll.account_relaxed: take it out; accounts are polled at poll.account, and at once after a refusal on the traffic" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "bytespike-sidecar.securityContext" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+privileged: false
+capabilities:
+  drop: [ALL]
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+
+{{/* A list, for initContainers: native sidecars start before the application's containers, run
+beside them and end after them. */}}
 {{- define "bytespike-sidecar.initContainers" -}}
 {{- $values := include "bytespike-sidecar.values" . | fromJson -}}
 - name: bytespike-exporter
@@ -64,25 +100,8 @@ runs beside them and ends after them. */}}
       path: /livez
       port: bytespike
     {{- toYaml $values.livenessProbe | nindent 4 }}
-  {{- if and $values.tap.enabled $values.tap.proxy }}
-  startupProbe:
-    httpGet:
-      path: /livez
-      port: bytespike
-    periodSeconds: 1
-    failureThreshold: 60
-  {{- end }}
   securityContext:
-    runAsNonRoot: true
-    runAsUser: 65532
-    runAsGroup: 65532
-    allowPrivilegeEscalation: false
-    readOnlyRootFilesystem: true
-    privileged: false
-    capabilities:
-      drop: [ALL]
-    seccompProfile:
-      type: RuntimeDefault
+    {{- include "bytespike-sidecar.securityContext" . | nindent 4 }}
   resources:
     {{- toYaml $values.resources | nindent 4 }}
   volumeMounts:
@@ -99,17 +118,23 @@ runs beside them and ends after them. */}}
     {{- with $values.extraVolumeMounts }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
+{{- if and $values.tap.enabled $values.tap.nginx.enabled }}
+{{- $context := include "bytespike-sidecar.securityContext" . | fromYaml }}
+{{- with $values.tap.nginx }}
+{{ include "bytespike-sidecar.nginxContainer" (dict "image" .image "resources" .resources "sidecar" true "securityContext" $context) }}
+{{- end }}
+{{- end }}
 {{- end -}}
 
 {{/* A list, for env of the application's container: where the tap is. Empty without a tap. */}}
 {{- define "bytespike-sidecar.tapEnv" -}}
 {{- $values := include "bytespike-sidecar.values" . | fromJson -}}
 {{- with $values.tap -}}
-{{- if and .enabled .proxy -}}
+{{- if and .enabled .nginx.enabled -}}
 - name: OPENAI_BASE_URL
-  value: {{ printf "http://127.0.0.1:%d/v1" (int .proxyPort) | quote }}
+  value: {{ printf "http://127.0.0.1:%d/v1" (int .nginx.port) | quote }}
 - name: ANTHROPIC_BASE_URL
-  value: {{ printf "http://127.0.0.1:%d" (int .proxyPort) | quote }}
+  value: {{ printf "http://127.0.0.1:%d" (int .nginx.port) | quote }}
 {{- else if .enabled -}}
 - name: BYTESPIKE_TAP
   value: {{ printf "127.0.0.1:%d" (int .port) | quote }}
@@ -135,6 +160,9 @@ runs beside them and ends after them. */}}
 - name: bytespike-tmp
   emptyDir:
     sizeLimit: 16Mi
+{{- if and $values.tap.enabled $values.tap.nginx.enabled }}
+{{ include "bytespike-sidecar.nginxVolumes" (include "bytespike-sidecar.configMapName" .) }}
+{{- end }}
 {{- with $values.extraVolumes }}
 {{ toYaml . }}
 {{- end }}
@@ -142,7 +170,7 @@ runs beside them and ends after them. */}}
 
 {{/* A pod annotation, so that a changed configuration starts the pods anew. */}}
 {{- define "bytespike-sidecar.podAnnotations" -}}
-checksum/bytespike-sidecar: {{ include "bytespike-sidecar.config" . | sha256sum }}
+checksum/bytespike-sidecar: {{ include "bytespike-sidecar.files" . | sha256sum }}
 {{- end -}}
 
 {{/* The ConfigMap that the volumes name. */}}
@@ -155,6 +183,5 @@ metadata:
     app.kubernetes.io/name: bytespike-sidecar
     app.kubernetes.io/instance: {{ .Release.Name | quote }}
 data:
-  config.yaml: |
-    {{- include "bytespike-sidecar.config" . | nindent 4 }}
+  {{- include "bytespike-sidecar.files" . | nindent 2 }}
 {{- end -}}

@@ -15,12 +15,12 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from exporter.live import ExportOutcome
 from exporter.otlp.answers import HttpAnswer, judge_http
 from exporter.otlp.http import MAX_ANSWER
-from exporter.otlp.receiver import MAX_SHOWN, Redactor
+from exporter.otlp.receiver import MAX_SHOWN, Receiver
 from exporter.otlp.result import ExportResult
 from tests.reliability.trials import SOAK, Trials, saw
 
 SECRET = "s3cr3t-header-value"
-REDACTOR = Redactor([f"Bearer {SECRET}"])
+RECEIVER = Receiver("http://receiver.test/", {"authorization": f"Bearer {SECRET}"})
 ANSWERS = 20_000 if SOAK else 400
 PROMISED = (
     "A result, in one short line without a secret; only a 2xx that rejects nothing is success."
@@ -61,7 +61,7 @@ answers = st.builds(
 
 def judged(answer: HttpAnswer) -> ExportResult:
     """The result, which keeps all that is promised."""
-    result = judge_http(answer, "http://receiver.test/", REDACTOR)
+    result = judge_http(answer, RECEIVER)
     told = f"{result.error or ''}{result.warning or ''}"
     assert SECRET not in told
     assert told.isprintable()

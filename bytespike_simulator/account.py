@@ -27,7 +27,7 @@ from random import Random
 
 import msgspec
 
-from bytespike_simulator.keys import Key, make_keys
+from bytespike_simulator.keys import make_keys
 from bytespike_simulator.models import Model, make_models
 from bytespike_simulator.options import Options
 from bytespike_simulator.rollup import HOUR, Cell, Sums
@@ -71,13 +71,6 @@ class Account:
         self.org_spent = 0
         self._low = False
 
-    # -- who ----------------------------------------------------------------------------
-
-    def key(self, key_id: int) -> Key:
-        """The key with this gateway id. Raises KeyError."""
-        found = {key.id: key for key in self.keys}
-        return found[key_id]
-
     def model(self, name: str) -> Model:
         """The model of this name, made on first mention."""
         for model in self.models:
@@ -85,8 +78,6 @@ class Account:
                 return model
         self.models.append(Model(name, 1000, 5000, 1000.0, 200.0))
         return self.models[-1]
-
-    # -- calls --------------------------------------------------------------------------
 
     def bill(
         self,
@@ -103,7 +94,7 @@ class Account:
         Nothing is checked: the wallet may go below zero. Raises KeyError for an unknown key.
         """
         return self.charge(
-            self.keys.index(self.key(key)),
+            {known.id: index for index, known in enumerate(self.keys)}[key],
             self.models.index(self.model(model)),
             Sums(credits, prompt_tokens, completion_tokens, 1),
             self.now if at is None else at,
@@ -159,8 +150,6 @@ class Account:
     def release(self, credits: int) -> None:
         self.wallet.held -= credits
         self.in_flight -= 1
-
-    # -- money --------------------------------------------------------------------------
 
     def topup(self, usd: float, bonus: float = 0.0) -> list[Movement]:
         """Pay in `usd`, and a bonus as a second line at the same instant."""
@@ -218,8 +207,6 @@ class Account:
         self.notices.append(notice)
         for listener in self.listeners:
             listener(notice)
-
-    # -- questions ----------------------------------------------------------------------
 
     def rows_between(self, since: float, until: float) -> Iterator[Row]:
         """Rows of the log with `since` ≤ created < `until`, oldest first."""

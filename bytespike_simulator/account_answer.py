@@ -8,7 +8,7 @@ from operator import attrgetter
 import msgspec
 
 from bytespike_simulator.account import Account
-from bytespike_simulator.formats import floor_cents, money, timestamp
+from bytespike_simulator.formats import floor_cents, timestamp, usd
 from bytespike_simulator.keys import Key
 from bytespike_simulator.options import HEADERS, Options
 from bytespike_simulator.query import Query
@@ -34,8 +34,8 @@ def overview(account: Account, query: Query, asking: int) -> bytes:
         "allowed_models": [
             {
                 "id": model.id,
-                "quota_used_usd": money(model.used),
-                "quota_cap_usd": None if model.cap is None else money(model.cap),
+                "quota_used_usd": usd(model.used),
+                "quota_cap_usd": None if model.cap is None else usd(model.cap),
             }
             for model in account.models
         ],
@@ -51,12 +51,12 @@ def overview(account: Account, query: Query, asking: int) -> bytes:
 def _balance(account: Account) -> object:
     wallet = account.wallet
     if account.options.balance == "number":
-        return money(wallet.available)
+        return usd(wallet.available)
     return {
-        "available_usd": money(wallet.available),
-        "lifetime_topup_usd": money(wallet.topup),
-        "lifetime_spent_usd": money(wallet.spent),
-        "low_balance_threshold_usd": money(round(account.options.threshold_usd * CREDITS)),
+        "available_usd": usd(wallet.available),
+        "lifetime_topup_usd": usd(wallet.topup),
+        "lifetime_spent_usd": usd(wallet.spent),
+        "low_balance_threshold_usd": usd(round(account.options.threshold_usd * CREDITS)),
         "low_balance_flagged": account.low,
     }
 
@@ -90,8 +90,8 @@ def _movement(movement: Movement, options: Options) -> dict[str, object]:
         "id": movement.id,
         "created_at": timestamp(movement.created),
         "kind": movement.kind,
-        "amount_usd": money(movement.amount),
-        "balance_after_usd": money(movement.balance_after),
+        "amount_usd": usd(movement.amount),
+        "balance_after_usd": usd(movement.balance_after),
         "source": dict(movement.source) or None,
         "note": movement.note,
     }

@@ -12,32 +12,22 @@ from bytespike_simulator.wallet import CREDITS
 _CENT = Decimal("0.01")
 
 
-def usd(credits: int) -> str:
+def usd(credits: int) -> msgspec.Raw:
     """Credits as a JSON number in USD: exact, at least two decimals."""
     sign = "-" if credits < 0 else ""
     whole, part = divmod(abs(credits), CREDITS)
     digits = f"{part:06d}".rstrip("0").ljust(2, "0")
-    return f"{sign}{whole}.{digits}"
+    return msgspec.Raw(f"{sign}{whole}.{digits}".encode())
 
 
-def cents(credits: int) -> str:
+def cents(credits: int) -> msgspec.Raw:
     """Credits as a JSON number in USD, rounded half to even to cents."""
-    return str((Decimal(credits) / CREDITS).quantize(_CENT))
+    return msgspec.Raw(str((Decimal(credits) / CREDITS).quantize(_CENT)).encode())
 
 
 def floor_cents(credits: int) -> str:
     """Credits as USD with two decimals, rounded down: how headers show what is left."""
     return f"{credits // (CREDITS // 100) / 100:.2f}"
-
-
-def number(text: str) -> msgspec.Raw:
-    """A JSON number, spelled exactly so."""
-    return msgspec.Raw(text.encode())
-
-
-def money(credits: int) -> msgspec.Raw:
-    """`usd` for use inside an encoded object."""
-    return number(usd(credits))
 
 
 def timestamp_ms(instant: int) -> str:

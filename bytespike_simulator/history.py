@@ -11,17 +11,16 @@ from bytespike_simulator.rollup import HOUR
 from bytespike_simulator.traffic import Call, Traffic
 from bytespike_simulator.wallet import CREDITS
 
-ERRANDS = (
+_ERRANDS = (
     ("admin_credit", 5 * CREDITS, "goodwill"),
     ("subscription_renew", 20 * CREDITS, "monthly plan"),
     ("admin_debit", -2 * CREDITS, "correction"),
 )
-"""What an administrator does now and then: kind, credits, note."""
 
 _EARLIER = 10
 """How often each possible call was made before the log begins, which only lifetime sums show."""
 
-_ERRAND_HOURS = (6, 14, 20)
+_RECENT = 20
 _RUNWAY_HOURS = 5
 _TOPUP_HOURS = 8
 _WINDOW_CAPS = ((1.8, 50 * CREDITS), (1.5, 150 * CREDITS), (1.3, 600 * CREDITS))
@@ -62,18 +61,18 @@ def _calls(account: Account, traffic: Traffic, since: float, until: float, rows:
         before = int(until - hour) // HOUR
         if before % _TOPUP_HOURS == 3:
             account.pay_in(max(10, -(account.wallet.balance // CREDITS // 10) * 10))
-        if account.options.errands:
-            _errands(account, before, len(times))
+        if account.options.errands and before % 2:
+            errand(account)
 
 
-def _errands(account: Account, hours_left: int, calls: int) -> None:
-    """A few movements of the other kinds, at fixed places before the end of the history."""
-    if hours_left % 5 == 1 and calls:
-        newest = len(account.rows) - 1
-        account.rebate(account.rows[newest - account.rng.randrange(calls)].request_id)
-    if hours_left % 48 in _ERRAND_HOURS:
-        kind, amount, note = ERRANDS[_ERRAND_HOURS.index(hours_left % 48)]
+def errand(account: Account) -> None:
+    """Do what an administrator does now and then, or give back what a recent call cost."""
+    place = account.rng.randrange(2 * len(_ERRANDS))
+    if place < len(_ERRANDS):
+        kind, amount, note = _ERRANDS[place]
         account.transaction(kind, amount, note=note)
+    elif len(account.rows) >= _RECENT:
+        account.rebate(account.rows[-1 - account.rng.randrange(_RECENT)].request_id)
 
 
 def _open_wallet(account: Account, hours: float) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from bytespike_simulator.account import Account
-from bytespike_simulator.formats import money, timestamp_ms
+from bytespike_simulator.formats import timestamp_ms, usd
 from bytespike_simulator.options import Options
 from bytespike_simulator.query import Query
 from bytespike_simulator.refusals import bad_request
@@ -93,7 +93,7 @@ def _shown(account: Account, row: Row, key: dict[str, object]) -> dict[str, obje
         **key,
         "prompt_tokens": row.prompt,
         "completion_tokens": row.completion,
-        "credits": money(row.credits) if in_usd else row.credits,
+        "credits": usd(row.credits) if in_usd else row.credits,
     }
     if account.options.extra_fields:
         shown |= {"status": "ok", "trace": {"region": "eu-1", "hops": [1, None, 2.5]}}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from bytespike_simulator.account import Account
-from bytespike_simulator.formats import cents, number, timestamp, usd
+from bytespike_simulator.formats import cents, timestamp, usd
 from bytespike_simulator.options import Options
 from bytespike_simulator.query import Query
 from bytespike_simulator.refusals import bad_request
@@ -104,7 +104,7 @@ def _names(account: Account, group: Group, hourly: bool) -> dict[str, object]:
 def _amounts(options: Options, sums: Sums) -> dict[str, object]:
     spell = cents if options.sums == "cents" else usd
     return {
-        "total_usd": number(spell(sums.credits)),
+        "total_usd": spell(sums.credits),
         "input_tokens": sums.prompt,
         "output_tokens": sums.completion,
         "call_count": sums.calls,

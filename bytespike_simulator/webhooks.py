@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from bytespike_simulator.account import Account, Notice
-from bytespike_simulator.formats import money, timestamp
+from bytespike_simulator.formats import timestamp, usd
 from bytespike_simulator.refusals import bad_request
 
 TIMEOUT = 5.0
@@ -71,7 +71,7 @@ class Webhooks:
             "type": notice.type,
             "created_at": timestamp(notice.created),
             "read": False,
-            "data": {"usd": money(notice.credits)},
+            "data": {"usd": usd(notice.credits)},
         }
         body = msgspec.json.encode(told)
         for subscription in self.subscriptions:

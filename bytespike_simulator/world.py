@@ -21,8 +21,7 @@ FAILURES = 0.01
 """Share of calls that fail: their hold is released and nothing is billed."""
 
 _IDLE = 60.0
-_ERRAND_EVERY = 3600.0
-_RECENT = 20
+_ERRAND_EVERY = 2 * 3600.0
 _TOPUP_DELAY = 900.0
 
 
@@ -45,8 +44,6 @@ class World(Account):
     def truth(self, since: float | None = None) -> Truth:
         """What really happened; `since`: usage of calls created and movements posted from then."""
         return truth.tell(self, since)
-
-    # -- time ---------------------------------------------------------------------------
 
     def advance(self, to: float) -> None:
         """Let everything happen until `to`. Going back does nothing."""
@@ -84,16 +81,12 @@ class World(Account):
         wait = self.rng.expovariate(rate * rhythm(self.now)) if rate else _IDLE
         self._later(min(wait, _IDLE), partial(self._arrive, resumed, begins=wait < _IDLE))
 
-    # -- calls --------------------------------------------------------------------------
-
-    def begin(self, call: Call) -> bool:
+    def begin(self, call: Call) -> None:
         """Begin one call if wallet and caps allow it: reserve its worst case."""
-        if self.refuses(call):
-            return False
-        self.hold(call.hold)
-        began = self.now
-        self._later(call.seconds, lambda: self._end(call, began))
-        return True
+        if self.refuses(call) is None:
+            self.hold(call.hold)
+            began = self.now
+            self._later(call.seconds, lambda: self._end(call, began))
 
     def refuses(self, call: Call) -> str | None:
         """Why the tightest of wallet, window and caps refuses the call; None if none does."""
@@ -123,8 +116,6 @@ class World(Account):
         if self.low:
             self._top_up_soon()
 
-    # -- what people do -----------------------------------------------------------------
-
     def _top_up_soon(self) -> None:
         if self.options.auto_topup and self.low and not self._topup_due:
             self._topup_due = True
@@ -135,12 +126,6 @@ class World(Account):
         self.pay_in(max(50.0, 10.0 * self.options.threshold_usd))
 
     def _errand(self) -> None:
-        """Do what an administrator does, or give back what a recent call cost."""
         if self.options.errands:
-            place = self.rng.randrange(2 * len(history.ERRANDS))
-            if place < len(history.ERRANDS):
-                kind, amount, note = history.ERRANDS[place]
-                self.transaction(kind, amount, note=note)
-            elif len(self.rows) >= _RECENT:
-                self.rebate(self.rows[-1 - self.rng.randrange(_RECENT)].request_id)
+            history.errand(self)
         self._later(self.rng.expovariate(1 / _ERRAND_EVERY), self._errand)

@@ -13,7 +13,7 @@ from exporter.check_report import DETAILED, Tried, table
 from exporter.clock import Clock, SystemClock
 from exporter.config.types import Account, Config
 from exporter.errors import GatewayError
-from exporter.gateway.client import GatewayClient, Http
+from exporter.gateway.client import GatewayClient, HttpClient
 from exporter.gateway.readings import AccountReading, Endpoint, LogPage, RollupReading
 from exporter.live import Live
 from exporter.metrics.catalogue import BUILD_INFO
@@ -56,7 +56,7 @@ async def check(config: Config, path: Path, environ: Mapping[str, str]) -> bool:
 
 
 async def _ask_all(
-    account: Account, config: Config, http: Http, clock: Clock, environ: Mapping[str, str]
+    account: Account, config: Config, http: HttpClient, clock: Clock, environ: Mapping[str, str]
 ) -> list[Tried]:
     client = GatewayClient(
         http, account, config.gateway, config.usage, clock, lambda envelope: None, environ

@@ -145,10 +145,10 @@ def _add_config(parser: argparse.ArgumentParser) -> None:
 
 
 def _listen(text: str) -> Listen:
-    from exporter.config.values import listen
+    from exporter.config.kinds import LISTEN
 
     try:
-        address = listen(text)
+        address: Listen | None = LISTEN.read(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     if address is None:
@@ -157,16 +157,13 @@ def _listen(text: str) -> Listen:
 
 
 def _endpoint(text: str) -> str:
-    from urllib.parse import urlsplit
-
-    from exporter.config.otel_env import METRICS_PATH
-    from exporter.config.values import url
+    from exporter.config.kinds import URL
+    from exporter.config.otel_env import metrics_url
 
     try:
-        endpoint = url(text)
+        return metrics_url(URL.read(text))
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-    return endpoint if urlsplit(endpoint).path else endpoint + METRICS_PATH
 
 
 def _loop(work: Callable[[], Coroutine[None, None, int]]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import signal
 from collections.abc import Callable, Coroutine, Mapping
@@ -147,6 +148,28 @@ class Daemon:
         self._runtime.take_over()
         return True
 
+    async def _close(self, exports: bool) -> None:
+        """End everything, in less than ten seconds whatever hangs."""
+        await asyncio.gather(self._listeners.close(), self._say_last(exports))
+        try:
+            async with asyncio.timeout(CLOSE_STATE):
+                await self._worker.do(self._store.close)
+        except TimeoutError:
+            logger.error("The state file did not answer; what was committed is safe")
+            self._worker.calls.put(self._store.close)  # should it answer after all
+        self._worker.close()
+        logger.info("Stopped")
+
+    async def _say_last(self, exports: bool) -> None:
+        await self._runtime.stop()
+        loop = self._runtime.exports
+        if loop is not None and exports:
+            await loop.last(LAST_EXPORT)
+        elif loop is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LAST_EXPORT):
+                    await loop.retire()
+
     def _runtime_of(self, config: Config) -> Runtime:
         return Runtime(
             config,
@@ -168,22 +191,6 @@ class Daemon:
             return await threads.call(lambda: Store(path))
         finally:
             slow.cancel()
-
-    async def _close(self, exports: bool) -> None:
-        """End everything, in less than ten seconds whatever hangs."""
-        await asyncio.gather(self._listeners.close(), self._say_last(exports))
-        try:
-            async with asyncio.timeout(CLOSE_STATE):
-                await self._worker.do(self._store.close)
-        except TimeoutError:
-            logger.error("The state file did not answer; what was committed is safe")
-        self._worker.close()
-        logger.info("Stopped")
-
-    async def _say_last(self, exports: bool) -> None:
-        await self._runtime.stop()
-        if exports and self._runtime.exports is not None:
-            await self._runtime.exports.last(LAST_EXPORT)
 
     async def _work(self) -> None:
         while not self._stop.is_set():

@@ -1,10 +1,11 @@
-"""Everything of the daemon that listens: opened, moved and closed together."""
+"""Everything of the daemon that listens, by the key path of its address."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from operator import attrgetter
 from typing import Protocol
 
 from exporter.config.types import Config, Listen
@@ -24,26 +25,20 @@ class Listening(Protocol):
         """Bind and serve. Raises ListenError."""
 
     async def stop(self) -> None:
-        """Give the address up at once, then end what is under way, close. May be repeated."""
-
-
-Make = Callable[[Listen], Listening]
-
-PLACES: Mapping[str, Callable[[Config], Listen | None]] = {
-    "http.listen": lambda config: config.http.listen,
-    "tap.listen": lambda config: config.tap.listen,
-}
-"""Where the configuration says on which address each listener is; None where it is off."""
+        """End what is under way within a second, and close."""
 
 
 class Listeners:
-    """The listeners of one daemon, by the key path of their address."""
+    """Opens, moves and closes the listeners of one daemon.
 
-    def __init__(self, makers: Mapping[str, Make]) -> None:
-        """`makers` makes each kind of listener for an address."""
+    The key paths are those of the configuration, `http.listen` for instance. Where the
+    configuration has no address, the listener is off.
+    """
+
+    def __init__(self, makers: Mapping[str, Callable[[Listen], Listening]]) -> None:
+        """`makers`: what makes the listener for an address, by key path."""
         self._makers = makers
         self._open: dict[str, tuple[Listen, Listening]] = {}
-        self._closing: set[asyncio.Task[None]] = set()
 
     def at(self, path: str) -> Listening | None:
         """The listener that is open, None where there is none."""
@@ -53,49 +48,35 @@ class Listeners:
     async def open(self, config: Config) -> None:
         """Open every listener of the configuration. Raises ListenError; some may be open then."""
         for path in self._makers:
-            await self._start(path, PLACES[path](config))
+            await self._start(path, attrgetter(path)(config))
 
     async def change(self, config: Config) -> None:
-        """Move each listener whose address changed; back where the new one cannot be had.
-
-        What is under way at the old address ends by itself: nobody waits for it meanwhile.
-        """
+        """Move each listener whose address changed; back where the new one cannot be had."""
         for path in self._makers:
-            before, listen = self._open.get(path), PLACES[path](config)
-            old = before[0] if before is not None else None
+            listen: Listen | None = attrgetter(path)(config)
+            old, listener = self._open.get(path, (None, None))
             if listen == old:
                 continue
-            if before is not None:
+            if listener is not None:
                 del self._open[path]
-                await self._shut(before[1])
+                await listener.stop()
             try:
                 await self._start(path, listen)
             except ListenError as error:
                 logger.error("%s stays as it was: %s", path, error)
-                await self._go_back(path, old)
+                try:
+                    await self._start(path, old)
+                except ListenError as failure:
+                    logger.error("%s is closed, and SIGHUP opens it again: %s", path, failure)
 
     async def close(self) -> None:
         """Close every listener."""
         listeners = [listener for _, listener in self._open.values()]
         self._open.clear()
-        await asyncio.gather(*self._closing, *(listener.stop() for listener in listeners))
-
-    async def _shut(self, listener: Listening) -> None:
-        """Return once the address is free; what is under way there may take its time."""
-        stopping = asyncio.create_task(listener.stop())
-        self._closing.add(stopping)
-        stopping.add_done_callback(self._closing.discard)
-        await asyncio.sleep(0)
-
-    async def _go_back(self, path: str, old: Listen | None) -> None:
-        try:
-            await self._start(path, old)
-        except ListenError as error:
-            logger.error("%s is closed, and SIGHUP opens it again: %s", path, error)
+        await asyncio.gather(*(listener.stop() for listener in listeners))
 
     async def _start(self, path: str, listen: Listen | None) -> None:
-        if listen is None:
-            return
-        listener = self._makers[path](listen)
-        await listener.start()
-        self._open[path] = (listen, listener)
+        if listen is not None:
+            listener = self._makers[path](listen)
+            await listener.start()
+            self._open[path] = (listen, listener)

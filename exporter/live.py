@@ -39,7 +39,7 @@ def is_stale(observed_at: float, interval: float, now: float) -> bool:
     return abs(now - observed_at) > STALE_INTERVALS * interval
 
 
-class Reading(msgspec.Struct, frozen=True):
+class Sample(msgspec.Struct, frozen=True):
     """One number of an envelope and when it was observed (Unix seconds)."""
 
     value: float
@@ -149,21 +149,21 @@ class KeyReadings:
     __slots__ = ("limit", "remaining", "reset_at", "key_quota_remaining", "org_quota_remaining")
 
     def __init__(self) -> None:
-        self.limit: Reading | None = None
-        self.remaining: Reading | None = None
-        self.reset_at: Reading | None = None
-        self.key_quota_remaining: Reading | None = None
-        self.org_quota_remaining: Reading | None = None
+        self.limit: Sample | None = None
+        self.remaining: Sample | None = None
+        self.reset_at: Sample | None = None
+        self.key_quota_remaining: Sample | None = None
+        self.org_quota_remaining: Sample | None = None
 
     def observe(self, envelope: Envelope) -> None:
         """Take over what the envelope says, unless something newer is known."""
         at = envelope.observed_at
         for name in self.__slots__:
             value = getattr(envelope, name)
-            known: Reading | None = getattr(self, name)
+            known: Sample | None = getattr(self, name)
             late = known is not None and 0 < known.observed_at - at < CLOCK_SET_BACK
             if value is not None and not late:
-                setattr(self, name, Reading(value, at))
+                setattr(self, name, Sample(value, at))
 
 
 class LiveAccount:

@@ -13,7 +13,7 @@ from exporter.clock import InterruptibleClock
 from exporter.config.types import Account, Config
 from exporter.errors import ConfigError
 from exporter.export_loop import ExportLoop
-from exporter.gateway.client import GatewayClient, Http, open_http
+from exporter.gateway.client import GatewayClient, HttpClient, open_http
 from exporter.gateway.readings import Endpoint
 from exporter.ledger.ledger import Ledger, Rules
 from exporter.ledger.store import Store
@@ -59,7 +59,7 @@ def intervals(config: Config) -> dict[Endpoint, float]:
     return enabled
 
 
-def connect(config: Config) -> Http:
+def connect(config: Config) -> HttpClient:
     """The HTTP client for the gateway. Raises ConfigError where the environment spoils it."""
     urls = [account.base_url for account in config.accounts]
     secure = any(url.lower().startswith("https:") for url in urls)

@@ -26,6 +26,7 @@ class Generated(NamedTuple):
 GENERATED = (
     Generated("docs/metrics.md", ("exporter", "metrics")),
     Generated("docs/configuration.md", ("exporter.config.reference",)),
+    Generated("docs/config.schema.json", ("exporter.config.reference", "--schema")),
     Generated("docs/reliability-table.md", ("scripts.reliability",)),
     Generated("deploy/alerts/rules.yaml", ("scripts.alerts",)),
     Generated("deploy/helm/bytespike-exporter/files/rules.yaml", ("scripts.alerts", "--helm")),

@@ -2,96 +2,68 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from exporter.config import values
+from exporter.config.kinds import is_loopback
 from exporter.config.problems import printable
 from exporter.config.types import Config, Protocol
-from exporter.config.values import is_loopback
-
-_GRPC_PORT = 4317
-_HTTP_PORT = 4318
 
 
 def caveats(config: Config) -> tuple[str, ...]:
     """Every caveat, each beginning with its key path."""
-    parts = (_accounts, _budget, _otlp, _tap, _webhook)
-    lines = (line for part in parts for line in part(config))
+    lines = (*_accounts(config), *_budget(config), *_otlp(config), *_tap(config))
     return tuple(printable(line) for line in lines)
 
 
 def _clear(url: str) -> bool:
-    return url.startswith("http:") and not is_loopback(url)
+    return url.startswith("http:") and not is_loopback(urlsplit(url).hostname or "")
 
 
-def _accounts(config: Config) -> list[str]:
-    lines = []
+def _accounts(config: Config) -> Iterator[str]:
     if _clear(config.gateway.base_url):
-        lines.append("gateway.base_url: is not https, so keys cross the network in clear")
+        yield "gateway.base_url: is not https, so keys cross the network in clear"
     for index, account in enumerate(config.accounts):
-        path = f"accounts[{index}]"
+        path, file = f"accounts[{index}]", account.api_key_file
         if account.base_url != config.gateway.base_url and _clear(account.base_url):
-            lines.append(f"{path}.base_url: is not https, so the key crosses the network in clear")
-        if account.api_key_file is not None and not account.api_key_file.is_file():
-            lines.append(
-                f"{path}.api_key_file: {account.api_key_file} is not there yet; polls of "
-                f"{account.name} fail until it is"
-            )
-    return lines
+            yield f"{path}.base_url: is not https, so the key crosses the network in clear"
+        if file is not None and not file.is_file():
+            name = account.name
+            yield f"{path}.api_key_file: {file} is not there yet; polls of {name} fail until it is"
 
 
-def _tap(config: Config) -> list[str]:
-    tap, lines = config.tap, []
-    if tap.enabled and tap.account is None and len(config.accounts) > 1:
-        lines.append(
-            "tap.account: is not set, so keys that are none of the accounts' own are not shown"
+def _budget(config: Config) -> Iterator[str]:
+    per_minute = 60 / config.poll.account
+    per_minute += 60 / config.poll.usage if config.usage.enabled else 0
+    per_minute += 60 / config.poll.transactions if config.transactions.enabled else 0
+    if per_minute > config.gateway.max_requests_per_minute:
+        yield (
+            f"poll: asks for {per_minute:.0f} requests a minute, more than "
+            "gateway.max_requests_per_minute allows; polls will come later than configured"
         )
-    urls = {account.base_url for account in config.accounts}
-    if tap.proxy.listen is not None and tap.account is None and len(urls) > 1:
-        lines.append(
-            "tap.proxy: the accounts' gateways differ and tap.account is not set, so all calls go "
-            "to gateway.base_url"
-        )
-    for path, listen in (("tap.listen", tap.listen), ("tap.proxy.listen", tap.proxy.listen)):
-        if listen is not None and not is_loopback(f"http://{values.show_listen(listen)}"):
-            lines.append(f"{path}: is open to the network, and asks nobody who they are")
-    return lines
 
 
-def _webhook(config: Config) -> list[str]:
-    secret = config.webhook.secret_file
-    if secret is None or secret.is_file():
-        return []
-    return [
-        f"webhook.secret_file: {secret} is not there yet; deliveries are answered 503 until it is"
-    ]
-
-
-def _budget(config: Config) -> list[str]:
-    poll = config.poll
-    per_minute = 60 / poll.account
-    per_minute += 60 / poll.usage if config.usage.enabled else 0
-    per_minute += 60 / poll.transactions if config.transactions.enabled else 0
-    if per_minute <= config.gateway.max_requests_per_minute:
-        return []
-    return [
-        f"poll: asks for {per_minute:.0f} requests a minute, more than "
-        "gateway.max_requests_per_minute allows; polls will come later than configured"
-    ]
-
-
-def _otlp(config: Config) -> list[str]:
+def _otlp(config: Config) -> Iterator[str]:
     otlp = config.otlp
-    if not otlp.endpoint:
-        return []
-    lines = []
     if otlp.headers and _clear(otlp.endpoint):
-        lines.append("otlp.endpoint: is not https, so otlp.headers cross the network in clear")
-    wrong_port = _HTTP_PORT if otlp.protocol is Protocol.GRPC else _GRPC_PORT
-    if urlsplit(otlp.endpoint).port == wrong_port:
-        other = "http/protobuf" if otlp.protocol is Protocol.GRPC else "grpc"
-        lines.append(
+        yield "otlp.endpoint: is not https, so otlp.headers cross the network in clear"
+    grpc = otlp.protocol is Protocol.GRPC
+    wrong_port, other = (4318, Protocol.HTTP) if grpc else (4317, Protocol.GRPC)
+    if otlp.endpoint and urlsplit(otlp.endpoint).port == wrong_port:
+        yield (
             f"otlp.endpoint: port {wrong_port} is usually for {other}, and otlp.protocol is "
             f"{otlp.protocol}"
         )
-    return lines
+
+
+def _tap(config: Config) -> Iterator[str]:
+    tap, secret = config.tap, config.webhook.secret_file
+    if tap.enabled and tap.account is None and len(config.accounts) > 1:
+        yield "tap.account: is not set, so keys that are none of the accounts' own are not shown"
+    if tap.listen is not None and not is_loopback(tap.listen.host):
+        yield "tap.listen: is open to the network, and asks nobody who they are"
+    if secret is not None and not secret.is_file():
+        yield (
+            f"webhook.secret_file: {secret} is not there yet; deliveries are answered 503 until "
+            "it is"
+        )

@@ -1,169 +1,355 @@
-"""What may be written for a setting, and how it is shown again."""
+"""What may be written for a setting, how it is read, and how it is shown again.
+
+Every value is written as a text that a pattern describes. The pattern is also what the schema
+for editors says.
+"""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
 from enum import StrEnum
-from functools import partial
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from exporter.config import values
-from exporter.config.problems import quoted
-from exporter.config.types import Config
+from msgspec import Struct
+from msgspec.structs import replace
+
+from exporter.config.problems import Mistake, quoted
 from exporter.secrets import Secret
 
-DEFAULTS = Config(accounts=())
-_MAX_TEXT = 1000
-_HEADER_VALUE = re.compile(r"[!-~]([ -~]{0,8190}[!-~])?")
-_FRAMING = frozenset(("content-type", "content-encoding", "content-length", "transfer-encoding"))
-_SIMPLE = re.compile(r"(?![Nn]ull$|NULL$)-?[A-Za-z0-9_./]([A-Za-z0-9_./:-]*[A-Za-z0-9_./-])?")
-
-HIDDEN = "(hidden)"
-"""Stands for a secret."""
-
-
-def quote(text: str) -> str:
-    """`text` as a YAML scalar, in quotes where YAML may want them."""
-    return text if _SIMPLE.fullmatch(text) else json.dumps(text, ensure_ascii=False)
+_MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_SHOWN_FROM = {"d": 2, "h": 1, "m": 2, "s": 1, "ms": 0}
+_DURATION = "[0-9]{1,12}(ms|s|m|h|d)"
+_TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9:.]+(Z|[+-][0-9:]+)?)?"
+_WHOLE = r"(0|[1-9][0-9_]{0,14})(\.0+)?([eE]\+?[0-9]{1,2})?"
+_LABEL = "[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_NAME = rf"{_LABEL}(\.{_LABEL})*\.?"
+_V6 = r"\[[0-9A-Fa-f:.]+\]"
+_FRAMING = "(?i:content-(type|encoding|length)|transfer-encoding)"
+_HEADER_NAME = "[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}"
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """What may be written. `parse` raises ValueError; `bare` values lose their sense in quotes."""
+class Kind(Struct, frozen=True):
+    """A value that is one text.
+
+    `convert` is given what matches `pattern`, and raises ValueError where that is still no
+    `name`, or Mistake to say more. `hints` are patterns of frequent mistakes, and what to say
+    of them. A value that may hold a credential is never `quote`d. `bare` values are numbers and
+    switches, which quotes would make a text. `empty` is what is written for None.
+    """
 
     name: str
-    parse: Callable[[str], object]
-    show: Callable[[Any], str] = str
+    pattern: str
+    convert: Callable[[str], Any] = str
+    show: Callable[[Any], Any] = str
+    hints: tuple[tuple[str, str], ...] = ()
+    quote: bool = True
     bare: bool = False
+    empty: str | None = None
+    words: tuple[str, ...] = ()
+    bounds: tuple[float, float] | None = None
+
+    def read(self, text: str) -> Any:
+        """The value of a text. Raises Mistake."""
+        shown = f"{quoted(text)} " if self.quote else ""
+        for pattern, hint in self.hints:
+            if re.fullmatch(pattern, text):
+                raise Mistake(shown + hint.format(text))
+        try:
+            if re.fullmatch(self.pattern, text):
+                return self.convert(text)
+        except Mistake:
+            raise
+        except ValueError:
+            pass
+        raise Mistake(f"{shown}is not {self.name}")
+
+    def shown(self, value: Any) -> Any:
+        """The value as a file holds it; None where it is left out."""
+        return self.empty if value is None else self.show(value)
 
 
-@dataclass(frozen=True, slots=True)
-class Pairs:
-    """A mapping from names to texts. `entry` makes one pair of a name and a text."""
-
-    name: str
-    entry: Callable[[str, str], tuple[str, object]]
-    secret: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """A list of texts, each of which `item` reads."""
+class ListOf(Struct, frozen=True):
+    """A list of values."""
 
     name: str
     item: Kind
 
+    def shown(self, value: tuple[Any, ...]) -> list[Any]:
+        """The list as a file holds it."""
+        return [self.item.shown(item) for item in value]
 
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One setting. `field_name` is its place in `Config` where that differs from its path."""
 
-    path: str
-    kind: Kind | Pairs | Words
-    about: str
-    field_name: str = ""
-    default: object = field(init=False)
+class MappingOf(Struct, frozen=True):
+    """A mapping from names to values."""
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "default", self.of(DEFAULTS))
+    name: str
+    key: Kind
+    item: Kind
 
-    @property
-    def section(self) -> str:
-        """What stands before the last dot; "" for a setting at the top."""
-        return self.path.rpartition(".")[0]
+    def shown(self, value: dict[str, Any]) -> dict[str, Any]:
+        """The mapping as a file holds it."""
+        return {key: self.item.shown(item) for key, item in value.items()}
 
-    @property
-    def key(self) -> str:
-        """What stands after the last dot."""
-        return self.path.rpartition(".")[2]
 
-    @property
-    def place(self) -> str:
-        """The dotted place of the value in `Config`."""
-        return self.field_name or self.path
+AnyKind = Kind | ListOf | MappingOf
 
-    def of(self, config: Config) -> object:
-        """The value of this setting."""
-        value: object = config
-        for name in self.place.split("."):
-            value = getattr(value, name)
+
+class Listen(Struct, frozen=True):
+    """An address to listen on. Port 0 takes a free one."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class UsageStart(Struct, frozen=True):
+    """Where counting begins on the first start: `at` (Unix s), or `back` seconds before it."""
+
+    at: float | None = None
+    back: float = 0.0
+
+    def __str__(self) -> str:
+        if self.at is not None:
+            return datetime.fromtimestamp(self.at, UTC).isoformat().replace("+00:00", "Z")
+        return f"-{show_duration(self.back)}" if self.back else "now"
+
+    def instant(self, now: float) -> float:
+        """The start in Unix s on a first start at `now`: never later than `now`."""
+        return min(now, self.at if self.at is not None else now - self.back)
+
+
+def _seconds(text: str) -> float:
+    number, unit = re.split("(?<=[0-9])(?=[a-z])", text)
+    return int(number) * _MILLISECONDS[unit] / 1000
+
+
+def show_duration(seconds: float) -> str:
+    """A duration in the largest unit that reads well: `60s`, `5m`, `1h`, `24h`, `2d`."""
+    milliseconds = round(seconds * 1000)
+    for unit, least in _SHOWN_FROM.items():
+        count, rest = divmod(milliseconds, _MILLISECONDS[unit])
+        if count >= least and not rest:
+            return f"{count}{unit}"
+    return f"{milliseconds}ms"
+
+
+def _within(convert: Callable[[str], Any], least: float, most: float) -> Callable[[str], Any]:
+    def read(text: str) -> Any:
+        value = convert(text)
+        if not least <= value <= most:
+            raise ValueError
         return value
 
-    def text(self, config: Config) -> str | None:
-        """That value as it stands in a file, secrets hidden; None where no text says it."""
-        value = self.of(config)
-        if isinstance(self.kind, Pairs):
-            assert isinstance(value, dict)
-            hide = self.kind.secret
-            pairs = (f"{quote(k)}: {HIDDEN if hide else quote(str(v))}" for k, v in value.items())
-            return f"{{{', '.join(pairs)}}}"
-        if isinstance(self.kind, Words):
-            assert isinstance(value, tuple)
-            return f"[{', '.join(quote(word) for word in value)}]"
-        if value is None and self.default is None and self.kind.show is str:
-            return None
-        text = self.kind.show(value)
-        return text if self.kind.bare or text == '""' else quote(text)
+    return read
 
 
-def bounded(shortest: float, longest: float) -> Kind:
-    """A duration between two bounds, in seconds."""
-    bounds = f"{values.show_duration(shortest)} to {values.show_duration(longest)}"
-    read = partial(values.bounded_duration, shortest=shortest, longest=longest)
-    return Kind(f"duration, {bounds}", read, values.show_duration)
+def duration(shortest: str, longest: str) -> Kind:
+    """A duration between two others, in seconds."""
+    bounds = f"from {shortest} to {longest}"
+    return Kind(
+        f"a duration {bounds}",
+        _DURATION,
+        _within(_seconds, _seconds(shortest), _seconds(longest)),
+        show_duration,
+        hints=(
+            ("[0-9]{1,12}", "has no unit; write {0}s, or one of 250ms, 30s, 5m, 6h or 2d"),
+            (rf"(?!{_DURATION}$)[\s\S]*", "is not a duration; write 250ms, 30s, 5m, 6h or 2d"),
+        ),
+    )
 
 
 def whole(least: int, most: int) -> Kind:
-    """A whole number between two bounds."""
-    read = partial(values.whole, least=least, most=most)
-    return Kind(f"whole number, {least} to {most}", read, bare=True)
+    """A whole number. `1e+06`, which template engines make of 1000000, is one too."""
+    return Kind(
+        f"a whole number from {least} to {most}",
+        _WHOLE,
+        _within(lambda text: int(Decimal(text.replace("_", ""))), least, most),
+        int,
+        bare=True,
+        bounds=(least, most),
+    )
 
 
-def one_of(words: tuple[str, ...], make: Callable[[str], object]) -> Kind:
-    """One of `words`, which `make` turns into a value."""
+def number(least: float, most: float) -> Kind:
+    """A number that may have a fraction."""
+    return Kind(
+        f"a number from {least:g} to {most:g}",
+        r"[0-9]{0,9}(\.[0-9]{1,9})?([eE][+-]?[0-9]{1,2})?",
+        _within(float, least, most),
+        lambda value: int(value) if value == int(value) else value,
+        bare=True,
+        bounds=(least, most),
+    )
 
-    def read(text: str) -> object:
-        if text not in words:
-            raise ValueError(f"{quoted(text)} is not one of {', '.join(words)}")
-        return make(text)
 
-    return Kind(" or ".join(f"`{word}`" for word in words), read)
+def one_of(*words: str, convert: Callable[[str], Any] = str) -> Kind:
+    """One of a few words."""
+    return Kind(f"one of {', '.join(words)}", "|".join(words), convert, words=words)
 
 
 def enum(kind: type[StrEnum]) -> Kind:
     """One of the words of an enumeration."""
-    return one_of(tuple(kind), kind)
+    return one_of(*(str(word) for word in kind), convert=kind)
 
 
-def endpoint(text: str) -> str:
-    """A URL, or "" for none."""
-    return values.url(text) if text else ""
+def _or_none(kind: Kind, none: object = None) -> Kind:
+    """The same, or "" for none of it."""
+    return replace(
+        kind,
+        name=f'{kind.name}, or "" for none',
+        pattern=f"({kind.pattern})?",
+        convert=lambda text: kind.convert(text) if text else none,
+        empty="",
+    )
 
 
-def header(name: str, value: str) -> tuple[str, Secret]:
-    """One header of the OTLP requests: its name in lower case, and its value, kept secret."""
-    if not values.HEADER_NAME.fullmatch(name) or name.lower() in _FRAMING:
-        raise ValueError("is not the name of a header that may be added")
-    if not _HEADER_VALUE.fullmatch(value):
-        raise ValueError("is not a header's value: printable ASCII without space around it")
-    return name.lower(), Secret(value)
+def _start(text: str) -> UsageStart:
+    if text == "now":
+        return UsageStart()
+    if text.startswith("-"):
+        return UsageStart(back=_within(_seconds, 0, 90 * 86_400)(text[1:]))
+    at = datetime.fromisoformat(text)
+    if not 2020 <= at.year < 9999:
+        raise ValueError
+    return UsageStart(at=(at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp())
 
 
-def attribute(name: str, value: str) -> tuple[str, str]:
-    """One attribute of the OTLP resource."""
-    if not name.strip() or not value:
-        raise ValueError("needs a name and a value")
-    if max(len(name), len(value)) > _MAX_TEXT:
-        raise ValueError(f"is longer than {_MAX_TEXT} characters")
-    return name, value
+def _host(text: str) -> str:
+    """A name, or an address without its brackets. Raises ValueError for an impossible one."""
+    if text.startswith("["):
+        return str(IPv6Address(text[1:-1]))
+    if re.fullmatch("[0-9.]+", text):
+        return str(IPv4Address(text))
+    if len(text) > 253:
+        raise ValueError
+    return text.lower()
 
 
-URL = Kind("http or https URL", values.url)
-FLAG = Kind("`true` or `false`", values.flag, lambda value: str(value).lower(), bare=True)
-PEM = Kind("path of a PEM file", values.pem_file)
-INTERVAL = bounded(0.1, 7 * values.DAY)
-TIMEOUT = bounded(0.1, 600.0)
-LISTEN = Kind('`HOST:PORT`, or `""`', values.listen, values.show_listen)
+def _listen(text: str) -> Listen:
+    host, _, port = text.rpartition(":")
+    _host(host)
+    return Listen(host.strip("[]"), _within(int, 0, 65_535)(port))
+
+
+def _url(text: str) -> str:
+    parts = urlsplit(text)
+    _host(re.sub(":[0-9]*$", "", parts.netloc))
+    if parts.port == 0:
+        raise ValueError
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host's name or address is this machine."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _pem(text: str) -> Path:
+    """The path of a PEM file that can be read now."""
+    path = Path(text)
+    # Asked first, because opening a named pipe waits for its writer.
+    if not path.is_file():
+        raise Mistake(f"{quoted(text)} is not a file")
+    try:
+        with path.open("rb") as file:
+            content = file.read(1 << 20)
+    except OSError as error:
+        raise Mistake(f"{quoted(text)} cannot be read: {error.strerror}") from None
+    if b"-----BEGIN " not in content:
+        raise Mistake(f"{quoted(text)} is not a PEM file")
+    return path
+
+
+_URL = rf"[Hh][Tt][Tt][Pp][Ss]?://({_NAME}|{_V6})(:[0-9]{{1,5}})?(/[A-Za-z0-9_.~!$&'()*+,;=:%/-]*)?"
+_FLAGS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+_FLAG = "|".join(f"{word}|{word.upper()}|{word.capitalize()}" for word in _FLAGS)
+
+FLAG = Kind("true or false", _FLAG, lambda text: _FLAGS[text.lower()], bool, bare=True)
+URL = Kind(
+    "an http or https URL, such as https://gateway.example:8443",
+    _URL,
+    _url,
+    hints=(
+        (r"[a-zA-Z]+://[^/]*@[\s\S]*", "holds a user name or password; leave it out"),
+        (
+            r"https?://[^?#]*[?#][\s\S]*",
+            "has a query or fragment, which logs would show; leave it out",
+        ),
+    ),
+    quote=False,
+)
+ENDPOINT = _or_none(URL, "")
+LISTEN = _or_none(
+    Kind(
+        "an address such as 127.0.0.1:9464, or 0.0.0.0:9464 for every network",
+        f"({_NAME}|{_V6}):[0-9]{{1,5}}",
+        _listen,
+    )
+)
+HOST = Kind("the name or address of a host, without a port", f"{_NAME}|{_V6}", _host)
+START = Kind(
+    "a start: now, a duration back such as -24h (at most -90d), or a time since 2020 such as "
+    "2026-05-01T00:00:00Z",
+    f"now|-{_DURATION}|{_TIME}",
+    _start,
+)
+FILE = Kind("the path of a file", r"[\s\S]*[^/]", Path)
+PEM = Kind(
+    "the path of a PEM file",
+    r"[\s\S]*[^/]",
+    _pem,
+    hints=(
+        (r"[\s\S]*-----BEGIN[\s\S]*", "holds PEM text; write the path of a file that holds it"),
+    ),
+    quote=False,
+)
+VARIABLE = Kind(
+    "the name of an environment variable, such as BYTESPIKE_API_KEY",
+    "[A-Za-z_][A-Za-z0-9_]*",
+    quote=False,
+)
+ACCOUNT_NAME = Kind("a name of 1 to 100 characters without space around it", r"\S(.{0,98}\S)?")
+ACCOUNT_OR_NONE = _or_none(ACCOUNT_NAME)
+HOSTS = ListOf("a list of host names", HOST)
+HEADER_NAME = Kind("the name of a header", _HEADER_NAME)
+PAGE_PATHS = ("/metrics", "/livez", "/readyz")
+URL_PATH = Kind(
+    "a path such as /hooks/bytespike",
+    "(/[A-Za-z0-9._~-]+){1,20}",
+    hints=(("|".join(PAGE_PATHS), "is a path of the status page; take another one"),),
+)
+HEADERS = MappingOf(
+    "a mapping of names to texts",
+    Kind(
+        "the name of a header that may be added",
+        _HEADER_NAME,
+        str.lower,
+        hints=((_FRAMING, "is not the name of a header that may be added"),),
+        quote=False,
+    ),
+    Kind(
+        "a header's value: printable ASCII without space around it",
+        "[!-~]([ -~]{0,8190}[!-~])?",
+        Secret,
+        lambda _: "(hidden)",
+        quote=False,
+    ),
+)
+ATTRIBUTES = MappingOf(
+    "a mapping of names to texts",
+    Kind("a name of 1 to 1000 characters without space around it", r"\S([\s\S]{0,998}\S)?"),
+    Kind("a text of 1 to 1000 characters", r"[\s\S]{1,1000}", quote=False),
+)

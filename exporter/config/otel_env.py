@@ -8,223 +8,176 @@ Variable Specification"). A variable that cannot be used is a problem under its 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from exporter.config import values
-from exporter.config.kinds import (
-    DEFAULTS,
-    FLAG,
-    INTERVAL,
-    PEM,
-    TIMEOUT,
-    Kind,
-    attribute,
-    header,
-)
-from exporter.config.problems import Problems, quoted
-from exporter.config.tree import unwanted
-from exporter.config.types import Compression, Protocol
-from exporter.config.walk import Values
+from msgspec import Struct
+
+from exporter.config.kinds import ATTRIBUTES, FLAG, HEADERS, URL, Kind, MappingOf
+from exporter.config.nodes import unwanted
+from exporter.config.problems import Mistake, Problems, quoted
+from exporter.config.settings import SETTINGS, Given
+from exporter.config.types import Otlp, Protocol
 
 METRICS_PATH = "/v1/metrics"
 _GRPC_DEFAULT = "http://localhost:4317"
 
 
-@dataclass(frozen=True, slots=True)
-class Variable:
+class Variable(Struct, frozen=True):
     """A variable, the most specific of its names first, and the setting that it stands in for.
 
-    `parse` is None where more than one text of one setting is involved.
+    `convert` makes the text of the setting of the variable's, and may raise Mistake.
     """
 
     names: tuple[str, ...]
-    place: str
+    setting: str
     about: str
-    parse: Callable[[str], object] | None = None
+    convert: Callable[[str], str] = str
 
 
-def _names(rest: str) -> tuple[str, str]:
-    return f"OTEL_EXPORTER_OTLP_METRICS_{rest}", f"OTEL_EXPORTER_OTLP_{rest}"
+def _otlp(name: str, setting: str, about: str, convert: Callable[[str], str] = str) -> Variable:
+    names = (f"OTEL_EXPORTER_OTLP_METRICS_{name}", f"OTEL_EXPORTER_OTLP_{name}")
+    return Variable(names, f"otlp.{setting}", about, convert)
 
 
-def _milliseconds(kind: Kind) -> Callable[[str], object]:
-    def read(text: str) -> object:
-        if not re.fullmatch(r"[0-9]{1,12}", text):
-            raise ValueError(f"{quoted(text)} is not a whole number of milliseconds")
-        return kind.parse(f"{text}ms")
-
-    return read
+def _milliseconds(text: str) -> str:
+    if not re.fullmatch("[0-9]{1,12}", text):
+        raise Mistake(f"{quoted(text)} is not a whole number of milliseconds")
+    return f"{text}ms"
 
 
-def _word(kind: type[Protocol] | type[Compression]) -> Callable[[str], object]:
-    def read(text: str) -> object:
-        if text.lower() not in tuple(kind):
-            raise ValueError(f"{quoted(text)} is not one of {', '.join(kind)}")
-        return kind(text.lower())
-
-    return read
-
-
-PROTOCOL = Variable(
-    _names("PROTOCOL"), "otlp.protocol", "`http/protobuf` or `grpc`.", _word(Protocol)
-)
-ENDPOINT = Variable(
-    _names("ENDPOINT"),
-    "otlp.endpoint",
+ENDPOINT = _otlp(
+    "ENDPOINT",
+    "endpoint",
     "For HTTP, `/v1/metrics` is added to the general one; the one for metrics is used as it is.",
 )
-INSECURE = Variable(
-    _names("INSECURE"),
-    "otlp.endpoint",
+INSECURE = _otlp(
+    "INSECURE",
+    "endpoint",
     "`true` or `false`: whether a gRPC endpoint without `http://` or `https://` is plain text.",
 )
-HEADERS = Variable(
-    _names("HEADERS"),
-    "otlp.headers",
+HEADERS_VARIABLE = _otlp(
+    "HEADERS",
+    "headers",
     "`name=value,name=value`, percent-encoded. Headers of the same name in the file win.",
 )
 SERVICE_NAME = Variable(
     ("OTEL_SERVICE_NAME",), "resource_attributes", "The attribute `service.name`."
 )
-ATTRIBUTES = Variable(
+ATTRIBUTES_VARIABLE = Variable(
     ("OTEL_RESOURCE_ATTRIBUTES",),
     "resource_attributes",
     "`name=value,name=value`, percent-encoded. `OTEL_SERVICE_NAME` and the file win.",
 )
 _SIMPLE = (
-    PROTOCOL,
-    Variable(_names("COMPRESSION"), "otlp.compression", "`gzip` or `none`.", _word(Compression)),
-    Variable(
-        _names("TIMEOUT"),
-        "otlp.timeout",
-        "Milliseconds.",
-        _milliseconds(TIMEOUT),
-    ),
-    Variable(
-        ("OTEL_METRIC_EXPORT_INTERVAL",),
-        "otlp.interval",
-        "Milliseconds.",
-        _milliseconds(INTERVAL),
-    ),
-    Variable(_names("CERTIFICATE"), "otlp.certificate", "Path of a PEM file.", PEM.parse),
-    Variable(
-        _names("CLIENT_CERTIFICATE"), "otlp.client_certificate", "Path of a PEM file.", PEM.parse
-    ),
-    Variable(_names("CLIENT_KEY"), "otlp.client_key", "Path of a PEM file.", PEM.parse),
+    _otlp("PROTOCOL", "protocol", "`http/protobuf` or `grpc`.", str.lower),
+    _otlp("COMPRESSION", "compression", "`gzip` or `none`.", str.lower),
+    _otlp("TIMEOUT", "timeout", "Milliseconds.", _milliseconds),
+    Variable(("OTEL_METRIC_EXPORT_INTERVAL",), "otlp.interval", "Milliseconds.", _milliseconds),
+    _otlp("CERTIFICATE", "certificate", "Path of a PEM file."),
+    _otlp("CLIENT_CERTIFICATE", "client_certificate", "Path of a PEM file."),
+    _otlp("CLIENT_KEY", "client_key", "Path of a PEM file."),
 )
-VARIABLES = (ENDPOINT, INSECURE, HEADERS, *_SIMPLE, SERVICE_NAME, ATTRIBUTES)
+VARIABLES = (ENDPOINT, INSECURE, HEADERS_VARIABLE, *_SIMPLE, SERVICE_NAME, ATTRIBUTES_VARIABLE)
 
 
-class Environment:
+def complete(given: Given, environ: Mapping[str, str], problems: Problems) -> None:
+    """Fill what the file leaves out of `given`, and make the endpoint the URL that is used.
+
+    An exporter that sends nothing does not care for the variables of the OTLP exporter.
+    """
+    environment = _Environment(environ, problems)
+    attributes = environment.pairs(ATTRIBUTES_VARIABLE, ATTRIBUTES)
+    _, service = environment.find(SERVICE_NAME)
+    if service:
+        attributes["service.name"] = service
+    top, otlp = given[""], given.setdefault("otlp", {})
+    top["resource_attributes"] = attributes | top.get("resource_attributes", {})
+    if otlp.get("endpoint") == "":
+        return
+    for variable in _SIMPLE:
+        setting = SETTINGS["otlp"][variable.setting.removeprefix("otlp.")]
+        if setting.key not in otlp and isinstance(setting.kind, Kind):
+            value = environment.read(variable, setting.kind)
+            if value is not None:
+                otlp[setting.key] = value
+    otlp["headers"] = environment.pairs(HEADERS_VARIABLE, HEADERS) | otlp.get("headers", {})
+    grpc = otlp.get("protocol") is Protocol.GRPC
+    if "endpoint" not in otlp:
+        otlp["endpoint"] = environment.endpoint(grpc)
+    elif not grpc:
+        otlp["endpoint"] = metrics_url(otlp["endpoint"])
+    elif urlsplit(otlp["endpoint"]).path:
+        problems.add("otlp.endpoint", "has a path, which gRPC does not use; leave it out")
+
+
+def metrics_url(url: str) -> str:
+    """Where OTLP over HTTP sends metrics, for a URL as `URL` reads it."""
+    return url if url.endswith(METRICS_PATH) else url + METRICS_PATH
+
+
+class _Environment:
     """The variables of one process, read with the problems noted."""
 
     def __init__(self, environ: Mapping[str, str], problems: Problems) -> None:
         self._environ = environ
         self._problems = problems
 
-    def find(self, variable: Variable) -> tuple[str, str] | None:
-        """The name that is set, and its text; None where none of them is."""
+    def find(self, variable: Variable) -> tuple[str, str]:
+        """The name that is set, and its text; both "" where none is or it is useless."""
         for name in variable.names:
             text = self._environ.get(name, "").strip()
             if unwanted(text):
                 self._problems.add(name, "holds a control character or is not UTF-8")
-                return None
+                break
             if text:
                 return name, text
-        return None
+        return "", ""
 
-    def read(self, variable: Variable, parse: Callable[[str], object]) -> object:
+    def read(self, variable: Variable, kind: Kind) -> Any:
         """The value of a variable; None where it is unset or useless."""
-        found = self.find(variable)
-        if found is None:
+        name, text = self.find(variable)
+        if not name:
             return None
         try:
-            return parse(found[1])
-        except ValueError as error:
-            self._problems.add(found[0], str(error))
+            return kind.read(variable.convert(text))
+        except Mistake as mistake:
+            self._problems.add(name, str(mistake))
             return None
 
-    def pairs(
-        self, variable: Variable, entry: Callable[[str, str], tuple[str, object]]
-    ) -> Iterator[tuple[str, object]]:
+    def pairs(self, variable: Variable, kind: MappingOf) -> dict[str, Any]:
         """The members of `name=value,name=value`, percent-decoded, values never quoted back."""
-        name, text = self.find(variable) or ("", "")
+        pairs = {}
+        name, text = self.find(variable)
         for number, member in enumerate(text.split(","), 1):
             key, equals, value = (unquote(part.strip()) for part in member.partition("="))
             if not member.strip():
                 continue
             try:
                 if not equals or unwanted(key + value):
-                    raise ValueError("is not name=value")
-                yield entry(key, value)
-            except ValueError as error:
-                self._problems.add(name, f"member {number} {error}")
+                    raise Mistake("is not name=value")
+                pairs[kind.key.read(key)] = kind.item.read(value)
+            except Mistake as mistake:
+                self._problems.add(name, f"member {number} {mistake}")
+        return pairs
 
-
-def complete(given: Values, environ: Mapping[str, str], problems: Problems) -> None:
-    """Fill what the file leaves out of `given`, and make the endpoint the URL that is used.
-
-    An exporter that sends nothing does not care for the variables of the OTLP exporter.
-    """
-    environment = Environment(environ, problems)
-    if given.get(ENDPOINT.place) != "":
-        _complete_otlp(given, environment, problems)
-    attributes = dict(environment.pairs(ATTRIBUTES, attribute))
-    service = environment.find(SERVICE_NAME)
-    if service:
-        attributes["service.name"] = service[1]
-    _add(given, ATTRIBUTES.place, attributes)
-
-
-def _complete_otlp(given: Values, environment: Environment, problems: Problems) -> None:
-    for variable in _SIMPLE:
-        if variable.place not in given and variable.parse is not None:
-            value = environment.read(variable, variable.parse)
-            if value is not None:
-                given[variable.place] = value
-    protocol = given.get(PROTOCOL.place, DEFAULTS.otlp.protocol)
-    given[ENDPOINT.place] = _endpoint(given, protocol is Protocol.GRPC, environment, problems)
-    _add(given, HEADERS.place, dict(environment.pairs(HEADERS, header)))
-
-
-def _add(given: Values, place: str, from_environment: dict[str, object]) -> None:
-    """Put pairs of the environment below those of the file."""
-    from_file = given.get(place)
-    given[place] = from_environment | (from_file if isinstance(from_file, dict) else {})
-
-
-def _endpoint(given: Values, grpc: bool, environment: Environment, problems: Problems) -> str:
-    """The URL of the file, else of the environment, else the protocol's default."""
-    if ENDPOINT.place in given:
-        return _from_file(str(given[ENDPOINT.place]), grpc, problems)
-    default = _GRPC_DEFAULT if grpc else DEFAULTS.otlp.endpoint
-    name, text = environment.find(ENDPOINT) or ("", "")
-    if not name:
-        return default
-    if grpc and "://" not in text:
-        insecure = environment.read(INSECURE, FLAG.parse)
-        text = f"{'http' if insecure else 'https'}://{text}"
-    try:
-        address = values.url(text)
-    except ValueError as error:
-        problems.add(name, str(error))
-        return default
-    if grpc:
-        return _without_path(address)
-    if name == ENDPOINT.names[0]:
-        return text if urlsplit(text).path else f"{text}/"
-    return address + METRICS_PATH
-
-
-def _from_file(address: str, grpc: bool, problems: Problems) -> str:
-    path = urlsplit(address).path
-    if grpc and path:
-        problems.add(ENDPOINT.place, "has a path, which gRPC does not use; leave it out")
-    return address if grpc or path else address + METRICS_PATH
-
-
-def _without_path(address: str) -> str:
-    parts = urlsplit(address)
-    return f"{parts.scheme}://{parts.netloc}"
+    def endpoint(self, grpc: bool) -> str:
+        """The URL that the variables give, else the protocol's default."""
+        default = _GRPC_DEFAULT if grpc else Otlp().endpoint
+        name, text = self.find(ENDPOINT)
+        if not name:
+            return default
+        if grpc and "://" not in text:
+            text = f"{'http' if self.read(INSECURE, FLAG) else 'https'}://{text}"
+        try:
+            url: str = URL.read(text)
+        except Mistake as mistake:
+            self._problems.add(name, str(mistake))
+            return default
+        parts = urlsplit(url)
+        if grpc:
+            return f"{parts.scheme}://{parts.netloc}"
+        if name == ENDPOINT.names[0]:
+            return text if urlsplit(text).path else f"{text}/"
+        return metrics_url(url)

@@ -7,12 +7,14 @@ import re
 from exporter.errors import ConfigError
 from exporter.secrets import redact
 
-FILE = "configuration"
-"""Stands for the key path in problems of the file as a whole."""
-
 _LIMIT = 100
 _LONGEST_QUOTE = 40
+_LONGEST_SEARCHED = 400  # the pattern below takes the square of a text's length
 _OPAQUE = re.compile(r"(?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{20,}")
+
+
+class Mistake(ValueError):
+    """A text that cannot be used. Its message is what follows the key path."""
 
 
 def printable(text: str) -> str:
@@ -27,18 +29,15 @@ def quoted(text: str) -> str:
 
     A long word with digits in it may be a credential that was put in the wrong place.
     """
-    shown = _OPAQUE.sub("…", printable(text))
+    shown = _OPAQUE.sub("…", printable(text)[:_LONGEST_SEARCHED])
     return f'"{shown if len(shown) <= _LONGEST_QUOTE else shown[:_LONGEST_QUOTE] + "…"}"'
 
 
 class Problems:
-    """Collects problems while the configuration is read.
-
-    Only the first hundred are kept: past those, more of them help nobody.
-    """
+    """Collects problems. The first hundred are kept, further ones only counted."""
 
     def __init__(self) -> None:
-        self._found: list[tuple[int, str]] = []
+        self._found: list[tuple[float, str]] = []
         self._more = 0
 
     def __bool__(self) -> bool:
@@ -50,17 +49,20 @@ class Problems:
         return len(self._found) >= _LIMIT
 
     def add(self, path: str, message: str, line: int = 0) -> None:
-        """One more problem. `line` counts from 1; 0 where there is none (the environment)."""
+        """Note a problem of a key path, or of the file as a whole where that is "".
+
+        `line` counts from 1; 0 where there is none, as in the environment.
+        """
         if self.full:
             self._more += 1
             return
         where = f" (line {line})" if line else ""
-        self._found.append((line, printable(f"{path}: {message}{where}")))
+        text = printable(f"{path or 'configuration'}: {message}{where}")
+        self._found.append((line or float("inf"), text))
 
     def error(self) -> ConfigError:
         """All of them, in the order of the file, those of the environment last."""
-        ordered = sorted(self._found, key=lambda found: found[0] or float("inf"))
-        lines = list(dict.fromkeys(message for _, message in ordered))
+        lines = [text for _, text in sorted(self._found, key=lambda found: found[0])]
         if self._more:
-            lines.append(f"{FILE}: {self._more} further problems")
-        return ConfigError(tuple(lines))
+            lines.append(f"configuration: {self._more} further problems")
+        return ConfigError(tuple(dict.fromkeys(lines)))

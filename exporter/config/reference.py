@@ -1,115 +1,62 @@
-"""The configuration reference, from the table of settings: `docs/configuration.md`.
+"""The settings as a document and as a schema for editors.
 
-`python -m exporter.config.reference` prints it.
+`python -m exporter.config.reference` prints `docs/configuration.md`, whose text above the tables is
+written by hand; with `--schema` it prints `docs/config.schema.json`.
 """
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
 
-from exporter.config.kinds import DEFAULTS, Setting
+import msgspec
+
+from exporter.config.kinds import AnyKind, ListOf, MappingOf
 from exporter.config.otel_env import VARIABLES
-from exporter.config.settings import ACCOUNT_KEYS, SETTINGS
-from exporter.config.tree import MAX_BYTES
-from exporter.config.types import Config
-from exporter.config.values import DURATIONS
+from exporter.config.settings import ACCOUNT, SECTIONS, SETTINGS, Setting
+from exporter.config.types import Account
 
-_INTRODUCTION = f"""\
-# Configuration
+Schema = dict[str, Any]
 
-The exporter reads one YAML file, `run --config FILE`. Everything has a default except `accounts`,
-so that this is a whole configuration:
-
-```yaml
-accounts:
-  - name: prod
-    api_key_env: BYTESPIKE_API_KEY
-```
-
-`config.yaml` at the top of the repository shows every setting with its default.
-`bytespike-exporter check --config FILE` reports every mistake at once, each with its key path and
-line, and then tries the configuration out.
-
-- **Durations** are a whole number and a unit: {DURATIONS}.
-- **Unknown keys and keys given twice** are errors, and so are YAML anchors, aliases and tags.
-- **Texts** need no quotes unless YAML demands them: `name: no` and `name: 123` are names.
-- **Size**: at most {MAX_BYTES >> 20} MiB of UTF-8.
-
-## How keys are given
-
-The value of an API key is never accepted in the file itself: it would be readable by whoever can
-read the file, in version control and in every backup. A file that holds something that looks like
-a key, even in a comment, is refused, and the message does not repeat it. Each account names
-either
-
-- `api_key_env`, an environment variable, which must be set when the exporter starts, or
-- `api_key_file`, a file with the key and nothing else, such as a mounted secret. It is read again
-  when it changes, so that a key can be replaced without a restart. A file that is not there yet is
-  a warning.
-
-## Reload
-
-On SIGHUP the file is read again. A file with a mistake changes nothing, and the mistakes are
-logged. The environment of a running process cannot change, so new variables need a restart.
-"""
-
-_ACCOUNTS = """\
-## accounts
-
-A list with one entry for each account.
-
-"""
-
-_OTEL = """\
-## `OTEL_*` variables
-
-What the file leaves out is taken from the standard OpenTelemetry variables. Where two names are
-given, the first, which is for metrics only, wins. An empty variable counts as unset. A variable
-that cannot be used is an error under its own name, as `http/json` is, which is not supported.
-
-"""
-
-_SECTIONS = {
-    "gateway": "How the gateway is asked.",
-    "poll": "How often. More frequent polls than the request budget allows come late.",
-    "usage": "How usage is read and counted.",
-    "transactions": "",
-    "runway": "",
-    "otlp": "Where metrics are sent.",
-    "state": "",
-    "http": "",
-    "tap": "What is read off the applications' own traffic; off by default: [tap.md](tap.md).",
-    "tap.proxy": "",
-    "webhook": "Events that the gateway pushes: [tap.md](tap.md).",
-    "log": "",
-    "": "At the top of the file.",
-}
+DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.md"
+_BELOW = "<!-- All below is generated: make generate. -->\n"
 
 
 def markdown() -> str:
-    """The reference as Markdown."""
-    rows = ([f"`{k.key}`", k.kind.name, k.default, k.about] for k in ACCOUNT_KEYS)
-    parts = [_INTRODUCTION, _ACCOUNTS + _table(("key", "value", "default", "meaning"), rows)]
-    parts += [_section(section, about) for section, about in _SECTIONS.items()]
+    """The reference: the text that is written by hand, and tables of all settings."""
+    written, _, _ = DOCUMENT.read_text(encoding="utf-8").partition(_BELOW)
+    parts = [written + _BELOW, _section("accounts", Account, ACCOUNT)]
+    parts += [_section(name, SECTIONS[name], SETTINGS[name]) for name in SECTIONS]
+    parts.append("## At the top of the file\n\n" + _settings(SETTINGS[""]))
     variables = (
-        ["<br>".join(f"`{name}`" for name in v.names), f"`{v.place}`", v.about] for v in VARIABLES
+        ["<br>".join(f"`{name}`" for name in v.names), f"`{v.setting}`", v.about] for v in VARIABLES
     )
-    parts.append(_OTEL + _table(("variable", "stands in for", "meaning"), variables))
+    parts.append("## `OTEL_*` variables\n\n")
+    parts[-1] += _table(("variable", "stands in for", "meaning"), variables)
     return "\n".join(parts)
 
 
-def _section(section: str, about: str) -> str:
-    settings = [setting for setting in SETTINGS if setting.section == section]
-    rows = ([f"`{s.key}`", s.kind.name, default(s), s.about] for s in settings)
-    heading = f"## {section or settings[0].key}\n\n" + (f"{about}\n\n" if about else "")
-    return heading + _table(("key", "value", "default", "meaning"), rows)
+def _section(name: str, struct: type[msgspec.Struct], settings: dict[str, Setting]) -> str:
+    about = (struct.__doc__ or "").partition("\n\n")[0]
+    return f"## {name}\n\n{about}\n\n{_settings(settings)}"
 
 
-def default(setting: Setting, config: Config = DEFAULTS) -> str:
-    """What the document says of a default: the text of the value in `config`, or that none is."""
-    text = setting.text(config)
-    return "none" if text is None else f"`{text}`"
+def _settings(settings: dict[str, Setting]) -> str:
+    rows = ([f"`{key}`", one.kind.name, _default(one), one.about] for key, one in settings.items())
+    return _table(("key", "value", "default", "meaning"), rows)
+
+
+def _default(setting: Setting) -> str:
+    if setting.default is msgspec.NODEFAULT:
+        return "required" if setting.key == "name" else "`gateway.base_url`"
+    shown = setting.kind.shown(setting.default)
+    if shown is None:
+        return "none"
+    return f"`{shown}`" if isinstance(shown, str) and shown else f"`{json.dumps(shown)}`"
 
 
 def _table(titles: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -118,5 +65,65 @@ def _table(titles: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
+def schema() -> str:
+    """The JSON Schema of the file. It accepts all that the exporter does, and a little more."""
+    account = _struct(ACCOUNT, ("name",)) | {
+        "oneOf": [{"required": ["api_key_env"]}, {"required": ["api_key_file"]}]
+    }
+    sections: Schema = {name: _struct(SETTINGS[name]) for name in SECTIONS}
+    whole = _struct(SETTINGS[""], ("accounts",))
+    whole["properties"] |= sections | {
+        "accounts": {"type": "array", "minItems": 1, "items": account}
+    }
+    head = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "ByteSpike exporter",
+    }
+    return json.dumps(head | whole, indent=1, ensure_ascii=False) + "\n"
+
+
+def _struct(settings: dict[str, Setting], required: tuple[str, ...] = ()) -> Schema:
+    return {
+        "type": "object" if required else ["object", "null"],
+        "properties": {key: _property(setting) for key, setting in settings.items()},
+        "additionalProperties": False,
+        "required": list(required),
+    }
+
+
+def _property(setting: Setting) -> Schema:
+    described = schema_of(setting.kind) | {"description": setting.about}
+    if setting.default is msgspec.NODEFAULT:
+        return described
+    default = setting.kind.shown(setting.default)
+    return described if default is None else described | {"default": default}
+
+
+def schema_of(kind: AnyKind) -> Schema:
+    """What an editor accepts for a value: texts may look like numbers or switches."""
+    if isinstance(kind, ListOf):
+        return {"type": ["array", "null"], "items": schema_of(kind.item)}
+    if isinstance(kind, MappingOf):
+        names = {"pattern": f"^({kind.key.pattern})$"}
+        values = schema_of(kind.item)
+        return {"type": ["object", "null"], "propertyNames": names, "additionalProperties": values}
+    if kind.words:
+        return {"enum": list(kind.words)}
+    if kind.bounds and isinstance(kind.bounds[0], int):
+        least, most = kind.bounds
+        grouped = "^[1-9][0-9]*(_[0-9]+)+$"  # 1_000_000 is a text in the YAML of editors
+        return {
+            "type": ["integer", "string"],
+            "minimum": least,
+            "maximum": most,
+            "pattern": grouped,
+        }
+    if kind.bounds:
+        return {"type": ["number"], "minimum": kind.bounds[0], "maximum": kind.bounds[1]}
+    other = {"number": "7", "boolean": "true"}
+    types = [name for name, example in other.items() if re.fullmatch(kind.pattern, example)]
+    return {"type": ["string", *types], "pattern": f"^({kind.pattern})$"}
+
+
 if __name__ == "__main__":
-    sys.stdout.write(markdown())
+    sys.stdout.write(schema() if "--schema" in sys.argv else markdown())

@@ -1,19 +1,32 @@
-"""The typed configuration: every setting once, with its default and what it means.
+"""The typed configuration: every setting once, with what may be written, default and meaning.
 
-`exporter.config.load` reads it from YAML and the environment, by the table in
-`exporter.config.settings`, from which `docs/configuration.md` is made too. Durations are in
-seconds.
+`exporter.config.load` reads it from YAML and the environment; `exporter.config.reference` makes
+the document and the schema of it. A field is `Annotated` with the kind of its value and what it
+means; a field that is not cannot be set in the file. Durations are in seconds.
 """
-
-from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
+from typing import Annotated
 
-import msgspec
-from msgspec import field
+from msgspec import Struct, field
 
+from exporter.config import kinds
+from exporter.config.kinds import Listen, UsageStart, duration, enum, number, one_of, whole
 from exporter.secrets import Secret
+
+__all__ = ["Listen", "UsageStart"]
+
+Interval = Annotated[float, duration("100ms", "7d")]
+Timeout = Annotated[float, duration("100ms", "10m")]
+Flag = Annotated[bool, kinds.FLAG]
+Url = Annotated[str, kinds.URL]
+FilePath = Annotated[Path | None, kinds.FILE]
+PemPath = Annotated[Path | None, kinds.PEM]
+Address = Annotated[Listen | None, kinds.LISTEN]
+Amount = Annotated[float, number(0.0, 100_000.0)]
+Ratio = Annotated[float, number(0.001, 1.0)]
+Minutes = Annotated[int, whole(1, 10_000)]
 
 
 class UsageMode(StrEnum):
@@ -38,153 +51,211 @@ class Compression(StrEnum):
     NONE = "none"
 
 
-class Listen(msgspec.Struct, frozen=True):
-    """An address to listen on. Port 0 takes a free one."""
+class Account(Struct, frozen=True):
+    """A list with one entry for each account. Exactly one of the two sources of the key is set."""
 
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        """As it is written in the configuration: `host:port`, `[::1]:port`."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-class Account(msgspec.Struct, frozen=True):
-    """One account: exactly one of `api_key_env` and `api_key_file` is set."""
-
-    name: str
-    base_url: str
-    api_key_env: str | None = None
-    api_key_file: Path | None = None
+    name: Annotated[
+        str, kinds.ACCOUNT_NAME, "Becomes `bytespike.account.name`; no two accounts share one."
+    ]
+    base_url: Annotated[Url, "Another gateway for this account; `gateway.base_url` where left out."]
+    api_key_env: Annotated[
+        str | None, kinds.VARIABLE, "The variable that holds the account's key."
+    ] = None
+    api_key_file: Annotated[
+        FilePath, "The file that holds the account's key; read again when it changes."
+    ] = None
 
 
-class Gateway(msgspec.Struct, frozen=True):
-    """How requests are made. `timeout` bounds one request, the budget counts per account.
+class Gateway(Struct, frozen=True):
+    """How the gateway is asked."""
 
-    `base_url` is what accounts without one of their own have in `Account.base_url`.
-    """
-
-    timeout: float = 10.0
-    max_requests_per_minute: int = 300
-    base_url: str = "https://llm.bytespike.ai"
-
-
-class Poll(msgspec.Struct, frozen=True):
-    """Poll intervals, each with ±10 % jitter. `account_relaxed` while the tap is fresh."""
-
-    account: float = 60.0
-    usage: float = 60.0
-    transactions: float = 300.0
-    account_relaxed: float = 600.0
+    timeout: Annotated[Timeout, "The longest that one request may take."] = 10.0
+    max_requests_per_minute: Annotated[
+        int, whole(1, 100_000), "Request budget of each account; the gateway allows about 600."
+    ] = 300
+    base_url: Annotated[
+        Url,
+        "The gateway, without `/api/v1/me`. Plain http to another machine sends keys in clear and "
+        "is warned about.",
+    ] = "https://llm.bytespike.ai"
 
 
-class UsageStart(msgspec.Struct, frozen=True):
-    """Where counting begins on the first start: `at` (Unix s), or `back` seconds before it."""
+class Poll(Struct, frozen=True):
+    """How often, each with ±10 % jitter. More polls than the request budget allows come late."""
 
-    at: float | None = None
-    back: float = 0.0
-
-    def instant(self, now: float) -> float:
-        """The start in Unix s on a first start at `now`: never later than `now`."""
-        return min(now, self.at if self.at is not None else now - self.back)
+    account: Annotated[Interval, "Between two polls of `/me/account`."] = 60.0
+    usage: Annotated[Interval, "Between two polls of `/me/usage`."] = 60.0
+    transactions: Annotated[Interval, "Between two polls of `/me/billing/transactions`."] = 300.0
 
 
-class Usage(msgspec.Struct, frozen=True):
-    """How usage is counted."""
+class Usage(Struct, frozen=True):
+    """How usage is read and counted."""
 
-    enabled: bool = True
-    mode: UsageMode = UsageMode.AUTO
-    start: UsageStart = field(default_factory=UsageStart)
-    settle_window: float = 172_800.0
-    credits_per_usd: int = 1_000_000
-    max_series: int = 2000
-
-
-class Otlp(msgspec.Struct, frozen=True):
-    """Where metrics go.
-
-    `endpoint` is the URL that is used, path included for HTTP, no path for gRPC; "" sends
-    nothing. Names of `headers` are in lower case.
-    """
-
-    protocol: Protocol = Protocol.HTTP
-    endpoint: str = "http://localhost:4318/v1/metrics"
-    headers: dict[str, Secret] = field(default_factory=dict)
-    compression: Compression = Compression.GZIP
-    interval: float = 30.0
-    timeout: float = 10.0
-    certificate: Path | None = None
-    client_certificate: Path | None = None
-    client_key: Path | None = None
-
-
-class Transactions(msgspec.Struct, frozen=True):
-    """Whether wallet movements are polled."""
-
-    enabled: bool = True
+    enabled: Annotated[Flag, "Whether usage is polled."] = True
+    mode: Annotated[
+        UsageMode,
+        enum(UsageMode),
+        "Which of the two documented shapes of usage to ask for; `auto` follows the answers.",
+    ] = UsageMode.AUTO
+    start: Annotated[
+        UsageStart,
+        kinds.START,
+        "Where counting begins on the first start, transactions too; a time is UTC unless it says "
+        "otherwise. Later starts continue where the state file says.",
+    ] = field(default_factory=UsageStart)
+    settle_window: Annotated[
+        float, duration("1h", "90d"), "How long a row or bucket may still change or appear late."
+    ] = 172_800.0
+    credits_per_usd: Annotated[
+        int,
+        whole(1, 1_000_000_000),
+        "Credits that make one USD in usage rows; 1 where the rows carry USD.",
+    ] = 1_000_000
+    max_series: Annotated[
+        int,
+        whole(1, 1_000_000),
+        "Pairs of key and model kept apart for each account; further ones count under `other`.",
+    ] = 2000
 
 
-class Runway(msgspec.Struct, frozen=True):
-    """The spend of `window` seconds makes the rate from which the runway is computed."""
+class Transactions(Struct, frozen=True):
+    """How wallet movements are read."""
 
-    window: float = 21_600.0
-
-
-class State(msgspec.Struct, frozen=True):
-    """Where totals and cursors are kept."""
-
-    path: Path = Path("state/bytespike.db")
+    enabled: Annotated[Flag, "Whether transactions are polled."] = True
 
 
-class Http(msgspec.Struct, frozen=True):
-    """The status page, health and `/metrics`; None turns them off."""
+class Runway(Struct, frozen=True):
+    """How long the balance lasts."""
 
-    listen: Listen | None = field(default_factory=lambda: Listen("127.0.0.1", 9464))
-
-
-class TapProxy(msgspec.Struct, frozen=True):
-    """The proxy in front of the gateway. `allow_hosts`: further names by which it may be called."""
-
-    listen: Listen | None = None
-    allow_hosts: tuple[str, ...] = ()
+    window: Annotated[
+        float,
+        duration("1s", "90d"),
+        "The spend of this long makes the rate from which the runway is computed.",
+    ] = 21_600.0
 
 
-class Tap(msgspec.Struct, frozen=True):
-    """What is read off the applications' own traffic; everything is off by default.
+class Otlp(Struct, frozen=True):
+    """Where metrics are sent."""
 
-    `account` owns the keys that are no account's own; None where there is only one account.
-    """
+    protocol: Annotated[Protocol, enum(Protocol), "How metrics are sent."] = Protocol.HTTP
+    endpoint: Annotated[
+        str,
+        kinds.ENDPOINT,
+        "The receiver. For HTTP, `/v1/metrics` is added to a path that does not end in it; gRPC "
+        'takes no path and defaults to `http://localhost:4317`. `""` sends nothing, for those who '
+        "only collect from `/metrics`.",
+    ] = "http://localhost:4318/v1/metrics"
+    headers: Annotated[
+        dict[str, Secret],
+        kinds.HEADERS,
+        "Sent with each request; the values are treated as secrets. Better given by "
+        "`OTEL_EXPORTER_OTLP_HEADERS`, from which headers that are not here are taken.",
+    ] = field(default_factory=dict)
+    compression: Annotated[Compression, enum(Compression), "How requests are compressed."] = (
+        Compression.GZIP
+    )
+    interval: Annotated[Interval, "Between two exports."] = 30.0
+    timeout: Annotated[Timeout, "The longest that one export may take."] = 10.0
+    certificate: Annotated[PemPath, "Trusted to sign the receiver's certificate."] = None
+    client_certificate: Annotated[PemPath, "Shown to the receiver; needs `client_key`."] = None
+    client_key: Annotated[PemPath, "The key of `client_certificate`."] = None
 
-    listen: Listen | None = None
-    account: str | None = None
-    proxy: TapProxy = field(default_factory=TapProxy)
+
+class State(Struct, frozen=True):
+    """What has been counted."""
+
+    path: Annotated[
+        Path, kinds.FILE, "Where totals and cursors are kept. It must survive a restart."
+    ] = Path("state/bytespike.db")
+
+
+class Http(Struct, frozen=True):
+    """The status page, `/livez`, `/readyz` and `/metrics`."""
+
+    listen: Annotated[Address, 'Where they are served; `""` turns them off.'] = field(
+        default_factory=lambda: Listen("127.0.0.1", 9464)
+    )
+    allow_hosts: Annotated[
+        tuple[str, ...],
+        kinds.HOSTS,
+        "Further names by which the page and `/metrics` may be called, such as a Service's; other "
+        "names are answered 421. IP addresses and this machine's loopback names always pass; "
+        "webhook, `/livez` and `/readyz` ask nobody.",
+    ] = ()
+
+
+class Tap(Struct, frozen=True):
+    """What is read off the applications' own traffic; off by default: [tap.md](tap.md)."""
+
+    listen: Annotated[
+        Address, "Where observations come in as datagrams (UDP), from the hook and from proxies."
+    ] = None
+    account: Annotated[
+        str | None,
+        kinds.ACCOUNT_OR_NONE,
+        "Whose keys are those that are no account's own. With one account it is that one; with "
+        "several, observations of such keys are rejected where this is not set.",
+    ] = None
 
     @property
     def enabled(self) -> bool:
         """Whether anything can be observed."""
-        return self.listen is not None or self.proxy.listen is not None
+        return self.listen is not None
 
 
-class Webhook(msgspec.Struct, frozen=True):
-    """Where the gateway may push events; off without `secret_file`."""
+class Webhook(Struct, frozen=True):
+    """Events that the gateway pushes: [tap.md](tap.md)."""
 
-    path: str = "/hooks/bytespike"
-    secret_file: Path | None = None
-    signature_header: str = "X-ByteSpike-Signature"
+    path: Annotated[str, kinds.URL_PATH, "Where `http.listen` takes the gateway's events."] = (
+        "/hooks/bytespike"
+    )
+    secret_file: Annotated[
+        FilePath,
+        "The secret that signs deliveries, alone on one line; read again when it changes. "
+        "Without it there is no webhook.",
+    ] = None
+    signature_header: Annotated[
+        str,
+        kinds.HEADER_NAME,
+        "The header that carries the signature, in hex, with or without `sha256=` before it.",
+    ] = "X-ByteSpike-Signature"
 
     def takes(self, path: str) -> bool:
         """Whether deliveries come to this path."""
         return self.secret_file is not None and path == self.path
 
 
-class Log(msgspec.Struct, frozen=True):
-    """How the log is written. `format` is `text` or `json`."""
+class Thresholds(Struct, frozen=True, rename="camel"):
+    """What the page calls low, with the names and defaults of the alerts' thresholds.yaml."""
 
-    level: str = "info"
-    format: str = "text"
+    balance_floor_usd: Annotated[Amount, "A balance under it pages, always."] = 10.0
+    runway_warning_hours: Annotated[Amount, "How long the balance lasts at this spend."] = 24.0
+    runway_critical_hours: Annotated[Amount, "The same, to be woken for."] = 4.0
+    spend_spike_factor: Annotated[Amount, "Spend of the last hour over its mean of a day."] = 4.0
+    spend_spike_minimum_usd_per_hour: Annotated[Amount, "Less is no spike."] = 1.0
+    organization_balance_usd: Annotated[Amount, "Left in the organization's wallet."] = 50.0
+    rate_limit_remaining_ratio: Annotated[Ratio, "Left of a key's spend window, 1 = all."] = 0.1
+    key_quota_remaining_usd: Annotated[Amount, "Left of a key's lifetime cap."] = 5.0
+    model_quota_utilization_ratio: Annotated[Ratio, "Spent of a model's cap, 1 = all."] = 0.9
+    refused_calls_ratio: Annotated[Ratio, "Refused share of a key's calls, 1 = all."] = 0.05
+    observations_rejected_ratio: Annotated[Ratio, "Unusable share of observations, 1 = all."] = 0.1
+    webhook_unverified: Annotated[Amount, "Deliveries of 6 h, none of them verified."] = 2.0
+    ledger_drift_usd: Annotated[Amount, "Wallet and counted usage apart, either way."] = 1.0
+    stale_minutes: Annotated[Minutes, "Since an endpoint's last success."] = 20
+    silent_minutes: Annotated[Minutes, "Nothing heard of an account, or of any exporter."] = 15
+    export_failure_ratio: Annotated[Ratio, "Share of failed OTLP exports, 1 = all."] = 0.5
 
 
-class Config(msgspec.Struct, frozen=True):
+class Log(Struct, frozen=True):
+    """How the log is written."""
+
+    level: Annotated[
+        str, one_of("debug", "info", "warning", "error"), "The least serious lines to write."
+    ] = "info"
+    format: Annotated[str, one_of("text", "json"), "Lines for people or for machines."] = "text"
+
+
+class Config(Struct, frozen=True):
     """Everything that `run` needs.
 
     `resource_attributes` are the file's and the environment's together. `warnings` are lines
@@ -202,6 +273,11 @@ class Config(msgspec.Struct, frozen=True):
     http: Http = field(default_factory=Http)
     tap: Tap = field(default_factory=Tap)
     webhook: Webhook = field(default_factory=Webhook)
+    thresholds: Thresholds = field(default_factory=Thresholds)
     log: Log = field(default_factory=Log)
-    resource_attributes: dict[str, str] = field(default_factory=dict)
+    resource_attributes: Annotated[
+        dict[str, str],
+        kinds.ATTRIBUTES,
+        "Added to the OTLP resource. `OTEL_RESOURCE_ATTRIBUTES` adds those that are not here.",
+    ] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()

@@ -21,7 +21,7 @@ from exporter.errors import (
 )
 from exporter.gateway.budget import RequestBudget
 from exporter.gateway.envelope import read_envelope, retry_after, wait_for_window
-from exporter.gateway.exchange import Answer, ConnectionLostError, Http, exchange
+from exporter.gateway.exchange import Answer, ConnectionLostError, HttpClient, exchange
 from exporter.gateway.jsontext import parse
 from exporter.gateway.keys import KeySource
 from exporter.gateway.readings import Envelope
@@ -89,7 +89,7 @@ class Requester:
 
     def __init__(
         self,
-        http: Http,
+        http: HttpClient,
         account: Account,
         gateway: Gateway,
         clock: Clock,

@@ -13,7 +13,7 @@ from exporter.errors import AuthError, BadRequestError, BadResponseError
 from exporter.gateway.account import read_account
 from exporter.gateway.attempts import RefusedParameterError, Requester
 from exporter.gateway.dialects import DIALECTS, Dialect
-from exporter.gateway.exchange import Http, open_http
+from exporter.gateway.exchange import HttpClient, open_http
 from exporter.gateway.fields import range_params
 from exporter.gateway.keys import KeySource
 from exporter.gateway.paging import PAGE_SIZE, Pager
@@ -28,7 +28,7 @@ from exporter.gateway.readings import (
 from exporter.gateway.transactions import read_transactions
 from exporter.gateway.usage_answer import HOUR, DayBucketsError, LogAnswer, read_usage
 
-__all__ = ["GatewayClient", "Http", "open_http"]
+__all__ = ["GatewayClient", "HttpClient", "open_http"]
 
 ACCOUNT_PATH: Final = "/api/v1/me/account"
 USAGE_PATH: Final = "/api/v1/me/usage"
@@ -42,7 +42,7 @@ class GatewayClient:
 
     def __init__(
         self,
-        http: Http,
+        http: HttpClient,
         account: Account,
         gateway: Gateway,
         usage: Usage,

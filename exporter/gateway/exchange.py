@@ -55,7 +55,7 @@ _LOGGERS: Final = (
 )
 
 
-class Http(httpx.AsyncClient):
+class HttpClient(httpx.AsyncClient):
     """What `open_http` gives; one is shared by all accounts. Close it with `await http.aclose()`.
 
     Requests wait here and not in httpx's pool, which looks at every waiting request and every
@@ -133,7 +133,9 @@ def quiet_http_logs() -> None:
         logger.addFilter(_is_warning)
 
 
-def open_http(timeout: float = 10.0, transport: _Transport = None, *, secure: bool = False) -> Http:
+def open_http(
+    timeout: float = 10.0, transport: _Transport = None, *, secure: bool = False
+) -> HttpClient:
     """The HTTP client that all accounts share: HTTP/1.1, at most `MAX_REQUESTS` connections.
 
     Proxies and certificates come from the usual environment variables. Redirects are never
@@ -142,10 +144,10 @@ def open_http(timeout: float = 10.0, transport: _Transport = None, *, secure: bo
     `secure`: whether any URL that it will be asked for begins with https.
     """
     quiet_http_logs()
-    return Http(timeout, secure, transport)
+    return HttpClient(timeout, secure, transport)
 
 
-async def exchange(http: Http, url: str, key: Secret, seconds: float) -> Answer:
+async def exchange(http: HttpClient, url: str, key: Secret, seconds: float) -> Answer:
     """GET `url` and read the whole answer, of any status, within so many `seconds` of its turn.
 
     Raises GatewayTimeoutError, NetworkError (ConnectionLostError where trying again at once may

@@ -166,9 +166,10 @@ def _rfc3339(millis: int) -> str:
 
 def masked_text(value: str) -> str:
     """A key's masked form as the gateway gave it; masked here if it is a whole key."""
+    if not value.startswith("sk-") or len(value) < _SHORTEST_KEY:
+        return value
     is_masked = any(sign in value for sign in ("…", "...", "*"))
-    is_key = value.startswith("sk-") and len(value) >= _SHORTEST_KEY and not is_masked
-    return Secret(value).masked() if is_key else value
+    return value if is_masked else Secret(value).masked()
 
 
 def key_ref(value: Json, own: KeyRef) -> KeyRef:

@@ -79,7 +79,9 @@ def _count_rows(cells: Cells, rows: Iterable[tuple[str, UsageRow]], marks: dict[
             place = (hour, row.key, row.model)
             cell = places.get(place)
             if cell is None:
-                cell = places[place] = _cell_for(cells, hour, row).id
+                # Of the same shape as the others of its hour.
+                rolled = cells.is_rolled(hour)
+                cell = places[place] = cells.cell(hour, row.key, row.model, rolled).id
             cost, input_tokens, output_tokens, new = 0, 0, 0, 1
         else:  # a row that was corrected stays where it was counted first
             _, cell, hour, cost, input_tokens, output_tokens = mark
@@ -98,11 +100,6 @@ def _count_rows(cells: Cells, rows: Iterable[tuple[str, UsageRow]], marks: dict[
         if not known.rolled:
             cells.count(known, known.counted.plus(Amounts(*move)))
     return len(written)
-
-
-def _cell_for(cells: Cells, hour: int, row: UsageRow) -> Cell:
-    """The cell of a new row, of the same shape as the others of its hour."""
-    return cells.cell(hour, row.key, row.model, cells.is_rolled(hour))
 
 
 def settle_log(cells: Cells, since: float, until: float) -> None:

@@ -9,27 +9,7 @@ from enum import StrEnum
 
 import msgspec
 
-from exporter.metrics.attributes import (
-    ACCOUNT,
-    DIRECTION,
-    ENDPOINT,
-    KEY_ID,
-    KEY_NAME,
-    KIND,
-    MODEL,
-    ORGANIZATION_ID,
-    ORGANIZATION_NAME,
-    ORGANIZATION_ROLE,
-    OUTCOME,
-    PYTHON,
-    RESPONSE_MODEL,
-    SOURCE,
-    STATUS_CLASS,
-    STATUS_CODE,
-    TIER,
-    TOKEN_TYPE,
-    VERSION,
-)
+from exporter.metrics import attributes as a
 
 
 class Kind(StrEnum):
@@ -59,20 +39,28 @@ class Metric(msgspec.Struct, frozen=True):
     attributes: tuple[str, ...]
 
 
-_KEY = (ACCOUNT, KEY_ID)
-_MODEL = (ACCOUNT, MODEL)
-_KIND = (ACCOUNT, KIND)
-_USAGE = (ACCOUNT, KEY_ID, KEY_NAME, MODEL)
+_KEY = (a.ACCOUNT, a.KEY_ID)
+_MODEL = (a.ACCOUNT, a.MODEL)
+_KIND = (a.ACCOUNT, a.KIND)
+_USAGE = (a.ACCOUNT, a.KEY_ID, a.KEY_NAME, a.MODEL)
 
 
 def _gauge(
-    name: str, unit: str, description: str, origin: Origin, attributes: tuple[str, ...] = (ACCOUNT,)
+    name: str,
+    unit: str,
+    description: str,
+    origin: Origin,
+    attributes: tuple[str, ...] = (a.ACCOUNT,),
 ) -> Metric:
     return Metric(f"bytespike.{name}", Kind.GAUGE, unit, description, origin, attributes)
 
 
 def _counter(
-    name: str, unit: str, description: str, origin: Origin, attributes: tuple[str, ...] = (ACCOUNT,)
+    name: str,
+    unit: str,
+    description: str,
+    origin: Origin,
+    attributes: tuple[str, ...] = (a.ACCOUNT,),
 ) -> Metric:
     return Metric(f"bytespike.{name}", Kind.COUNTER, unit, description, origin, attributes)
 
@@ -107,7 +95,7 @@ ACCOUNT_INFO = _gauge(
     "",
     "Always 1; its attributes say whose account it is.",
     Origin.ACCOUNT,
-    (ACCOUNT, TIER, ORGANIZATION_ID, ORGANIZATION_NAME, ORGANIZATION_ROLE),
+    (a.ACCOUNT, a.TIER, a.ORGANIZATION_ID, a.ORGANIZATION_NAME, a.ORGANIZATION_ROLE),
 )
 QUOTA_USAGE = _gauge("quota.usage", "USD", "Spent on the model so far.", Origin.ACCOUNT, _MODEL)
 QUOTA_LIMIT = _gauge(
@@ -155,7 +143,7 @@ USAGE_COST = _counter(
     "usage.cost", "USD", "Billed for API calls since counting began.", Origin.USAGE, _USAGE
 )
 USAGE_TOKENS = _counter(
-    "usage.tokens", "{token}", "Tokens billed.", Origin.USAGE, (*_USAGE, TOKEN_TYPE)
+    "usage.tokens", "{token}", "Tokens billed.", Origin.USAGE, (*_USAGE, a.TOKEN_TYPE)
 )
 USAGE_REQUESTS = _counter("usage.requests", "{request}", "API calls billed.", Origin.USAGE, _USAGE)
 USAGE_OVERCOUNT = _gauge(
@@ -176,7 +164,7 @@ BILLING_AMOUNT = _counter(
     "USD",
     "Sum of those movements, without sign, by direction.",
     Origin.TRANSACTIONS,
-    (ACCOUNT, KIND, DIRECTION),
+    (a.ACCOUNT, a.KIND, a.DIRECTION),
 )
 BILLING_LAST = _gauge(
     "billing.last_transaction.timestamp",
@@ -197,7 +185,7 @@ TAP_RESPONSES = _counter(
     "{response}",
     "Responses that applications got, as far as the tap saw them.",
     Origin.TRAFFIC,
-    (*_KEY, STATUS_CLASS, RESPONSE_MODEL),
+    (*_KEY, a.STATUS_CLASS, a.RESPONSE_MODEL),
 )
 TAP_REFUSALS = _counter(
     "tap.refusals",
@@ -205,34 +193,34 @@ TAP_REFUSALS = _counter(
     "Responses with which the gateway refused an application: 402, wallet or cap empty; "
     "429, a spend window used up or too many calls in flight.",
     Origin.TRAFFIC,
-    (*_KEY, STATUS_CODE),
+    (*_KEY, a.STATUS_CODE),
 )
 TAP_LAST = _gauge(
     "tap.last_observation.timestamp",
     "s",
     "Unix time of the newest response seen; the time since is `time()` less this.",
     Origin.TRAFFIC,
-    (*_KEY, SOURCE),
+    (*_KEY, a.SOURCE),
 )
 TAP_OBSERVATIONS = _counter(
     "tap.observations",
     "{observation}",
     "Observations by what became of them; without a source where a datagram could not be read.",
     Origin.SELF,
-    (SOURCE, OUTCOME),
+    (a.SOURCE, a.OUTCOME),
 )
 WEBHOOK_DELIVERIES = _counter(
-    "webhook.deliveries", "{delivery}", "Webhook deliveries by outcome.", Origin.SELF, (OUTCOME,)
+    "webhook.deliveries", "{delivery}", "Webhook deliveries by outcome.", Origin.SELF, (a.OUTCOME,)
 )
 GATEWAY_UP = _gauge(
     "gateway.up",
     "",
     "1 if the last poll of the endpoint succeeded, 0 if it failed.",
     Origin.SELF,
-    (ACCOUNT, ENDPOINT),
+    (a.ACCOUNT, a.ENDPOINT),
 )
 POLLS = _counter(
-    "exporter.polls", "{poll}", "Polls by outcome.", Origin.SELF, (ACCOUNT, ENDPOINT, OUTCOME)
+    "exporter.polls", "{poll}", "Polls by outcome.", Origin.SELF, (a.ACCOUNT, a.ENDPOINT, a.OUTCOME)
 )
 POLL_DURATION = Metric(
     "bytespike.exporter.poll.duration",
@@ -240,28 +228,28 @@ POLL_DURATION = Metric(
     "s",
     "Duration of polls, waits between attempts included.",
     Origin.SELF,
-    (ACCOUNT, ENDPOINT),
+    (a.ACCOUNT, a.ENDPOINT),
 )
 LAST_SUCCESS = _gauge(
     "exporter.last_success.timestamp",
     "s",
     "Unix time of the endpoint's last successful poll.",
     Origin.SELF,
-    (ACCOUNT, ENDPOINT),
+    (a.ACCOUNT, a.ENDPOINT),
 )
 EXPORTS = _counter(
     "exporter.exports",
     "{export}",
     "OTLP exports by outcome; `partial` where the receiver rejected points.",
     Origin.SELF,
-    (OUTCOME,),
+    (a.OUTCOME,),
 )
 USAGE_ROWS = _counter(
     "exporter.usage.rows",
     "{row}",
     "Usage rows and buckets read, by what became of them; `rejected` ones could not be understood.",
     Origin.SELF,
-    (ACCOUNT, OUTCOME),
+    (a.ACCOUNT, a.OUTCOME),
 )
 SERIES_FOLDED = _gauge(
     "exporter.series.folded",
@@ -270,7 +258,11 @@ SERIES_FOLDED = _gauge(
     Origin.SELF,
 )
 BUILD_INFO = _gauge(
-    "exporter.build.info", "", "Always 1; which exporter this is.", Origin.SELF, (VERSION, PYTHON)
+    "exporter.build.info",
+    "",
+    "Always 1; which exporter this is.",
+    Origin.SELF,
+    (a.VERSION, a.PYTHON),
 )
 
 CATALOGUE: tuple[Metric, ...] = tuple(

@@ -7,7 +7,6 @@ import sys
 from exporter import __version__
 from exporter.errors import Outcome
 from exporter.gateway.readings import Endpoint
-from exporter.ledger.totals import AccountTotals
 from exporter.live import EndpointStatus, Live, LiveAccount
 from exporter.metrics import catalogue as c
 from exporter.metrics.points import Draft, Stream, to_ns
@@ -15,19 +14,14 @@ from exporter.metrics.points import Draft, Stream, to_ns
 _PYTHON = ".".join(str(part) for part in sys.version_info[:3])
 
 
-def add_account(
-    draft: Draft, account: LiveAccount, totals: AccountTotals, started_at: float
-) -> None:
+def add_account(draft: Draft, account: LiveAccount, started_at: float) -> None:
     """Add how the polls of one account went; the process started at `started_at` (Unix s)."""
     stream = draft.stream(to_ns(started_at))
     for endpoint, status in account.endpoints.items():
         _endpoint(draft, (account.name, endpoint.value), status, stream)
-    if Endpoint.USAGE not in account.endpoints:
-        return
-    if stream is not None:
+    if Endpoint.USAGE in account.endpoints and stream is not None:
         for outcome, count in account.rows.items():
             draft.counter(c.USAGE_ROWS, (account.name, outcome.value), count, stream)
-    draft.gauge(c.SERIES_FOLDED, (account.name,), totals.folded)
 
 
 def _endpoint(

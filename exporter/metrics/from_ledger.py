@@ -27,6 +27,8 @@ def add(draft: Draft, account: LiveAccount, totals: AccountTotals) -> None:
     _wallet(draft, account, totals)
     _usage(draft, account.name, totals.usage)
     draft.money(c.USAGE_OVERCOUNT, (account.name,), totals.overcount)
+    if Endpoint.USAGE in account.endpoints:
+        draft.gauge(c.SERIES_FOLDED, (account.name,), totals.folded)
     _billing(draft, account.name, totals.billing)
     if _fresh(account, Endpoint.TRANSACTIONS, draft.now):
         for kind, newest in dict(totals.last_transactions).items():

@@ -6,7 +6,7 @@ A number shows for three poll intervals after it was read, and not a moment long
 from __future__ import annotations
 
 from exporter.gateway.readings import AccountReading, Endpoint, ModelQuota
-from exporter.live import KeyReadings, LiveAccount, Reading, is_stale
+from exporter.live import KeyReadings, LiveAccount, Sample, is_stale
 from exporter.metrics import catalogue as c
 from exporter.metrics.points import Draft
 
@@ -95,11 +95,11 @@ def _key(draft: Draft, attributes: tuple[str, str], key: KeyReadings, interval: 
     draft.money(c.KEY_REMAINING, attributes, _nanos(quota))
 
 
-def _known(reading: Reading | None, interval: float, now: float) -> Reading | None:
+def _known(reading: Sample | None, interval: float, now: float) -> Sample | None:
     if reading is None or is_stale(reading.observed_at, interval, now):
         return None
     return reading
 
 
-def _nanos(reading: Reading | None) -> int | None:
+def _nanos(reading: Sample | None) -> int | None:
     return None if reading is None else int(reading.value)

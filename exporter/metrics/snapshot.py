@@ -17,19 +17,21 @@ from exporter.metrics.points import Draft, Point, Snapshot
 __all__ = ("Point", "Snapshot", "take")
 
 
-def take(live: Live, totals: Mapping[str, AccountTotals], now: float) -> Snapshot:
+def take(live: Live, totals: Mapping[str, AccountTotals] | None, now: float) -> Snapshot:
     """All points at `now` (Unix s). `totals` by account name; an account without any has none.
+
+    None where the state cannot be read: then what was counted is missing.
 
     To be called where the live is written: it must not change meanwhile. The snapshot shares
     nothing with it that changes later.
     """
     draft = Draft(now)
     for account in live.accounts.values():
-        counts = totals.get(account.name, AccountTotals())
         from_readings.add(draft, account)
-        from_ledger.add(draft, account, counts)
+        if totals is not None:
+            from_ledger.add(draft, account, totals.get(account.name, AccountTotals()))
         from_traffic.add_account(draft, account)
-        from_exporter.add_account(draft, account, counts, live.started_at)
+        from_exporter.add_account(draft, account, live.started_at)
     from_traffic.add_process(draft, live)
     from_exporter.add_process(draft, live)
     return draft.done()

@@ -1,25 +1,36 @@
-"""Routes → answers. Everything is read only, but that a webhook takes deliveries if configured."""
+"""The site. Everything is read only, but that a webhook takes deliveries if it is configured."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 
 import msgspec
+from starlette.applications import Starlette
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import Message, Receive, Scope, Send
 
 from exporter import __version__
 from exporter.clock import Clock
 from exporter.errors import StateError
 from exporter.ledger.totals import AccountTotals
+from exporter.metrics import snapshot
 from exporter.web.health import Liveness, Readiness
-from exporter.web.messages import HTML, JSON, NOT_FOUND, TEXT, Request, Response, only
+from exporter.web.hosts import HostCheck
 from exporter.web.style import STYLE_HASH
 from exporter.web.view import Totals, Views
 
 if TYPE_CHECKING:
+    from exporter.web.exposition import Exposition
     from exporter.web.webhook import Webhook
 
 log = logging.getLogger(__name__)
@@ -27,16 +38,15 @@ log = logging.getLogger(__name__)
 TOTALS_SECONDS = 5.0
 """How long the state may take to be read before an answer does without it."""
 
-_POLICY = (
-    f"default-src 'none'; style-src '{STYLE_HASH}'; img-src data:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-_SECURITY = (
-    (b"cache-control", b"no-store"),
-    (b"content-security-policy", _POLICY.encode()),
-    (b"referrer-policy", b"no-referrer"),
-    (b"x-content-type-options", b"nosniff"),
-)
+_HEADERS = {
+    "cache-control": "no-store",
+    "content-security-policy": (
+        f"default-src 'none'; style-src '{STYLE_HASH}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+}
 
 
 class App:
@@ -48,35 +58,62 @@ class App:
         self._totals = totals
         self._clock = clock
         self._readiness = Readiness()
+        self._exposition: Exposition | None = None
         self._webhook: Webhook | None = None
-        self._routes: dict[str, Callable[[Request], Awaitable[Response]]] = {
-            "/": self._page,
-            "/livez": self._livez,
-            "/readyz": self._readyz,
-            "/metrics": self._metrics,
-        }
+        hosts = Middleware(HostCheck, views)
+        self._site = Starlette(
+            routes=[
+                Route("/", self._page, middleware=[hosts, Middleware(GZipMiddleware)]),
+                Route("/metrics", self._metrics, middleware=[hosts]),
+                Route("/livez", self._livez),
+                Route("/readyz", self._readyz),
+            ],
+            exception_handlers={HTTPException: _refuse, Exception: _defect},
+        )
+        self._site.router.redirect_slashes = False
+        self._site.router.default = self._elsewhere
 
-    async def serve(self, request: Request) -> Response:
-        """The answer to one request, with all its headers."""
-        response = await self.answer(request)
-        headers = _headers(request, response, self._clock.now())
-        return msgspec.structs.replace(response, headers=headers)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; a defect of ours costs this answer only."""
 
-    async def answer(self, request: Request) -> Response:
-        """The answer to one request; a defect of ours costs this answer only."""
-        route = self._routes.get(request.path)
-        methods: tuple[str, ...] = ("GET", "HEAD")
-        if self._views().config.webhook.takes(request.path):
-            route, methods = self._deliver, ("POST",)
-        if route is None:
-            return NOT_FOUND
-        if request.method not in methods:
-            return only(*methods)
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update({"date": formatdate(self._clock.now(), usegmt=True), **_HEADERS})
+            await send(message)
+
         try:
-            return await route(request)
+            await self._site(scope, receive, send_with_headers)
         except Exception:
-            log.exception("%s could not be answered: this is a defect", request.path)
-            return Response(500, TEXT, b"internal error: see the exporter's log\n")
+            # Starlette has answered it with `_defect`.
+            log.exception("%s could not be answered: this is a defect", scope["path"])
+
+    async def _page(self, request: Request) -> Response:
+        # Few exporters are ever looked at, and Jinja2 takes memory once it is loaded.
+        from exporter.web.page import render  # noqa: PLC0415
+
+        totals = await self._read_totals()
+        status, page = render(self._views(), totals, self._clock.now(), request.query_params)
+        return HTMLResponse(page, status)
+
+    async def _metrics(self, request: Request) -> Response:
+        # Loaded when it is first asked for: who exports by OTLP is seldom scraped too.
+        from prometheus_client.exposition import gzip_accepted  # noqa: PLC0415
+
+        from exporter.metrics import prometheus  # noqa: PLC0415
+        from exporter.web.exposition import Exposition  # noqa: PLC0415
+
+        if self._exposition is None:
+            self._exposition = Exposition(self._take)
+        openmetrics = prometheus.negotiate(request.headers.get("accept", ""))
+        compressed = gzip_accepted(request.headers.get("accept-encoding", ""))
+        headers = {
+            "content-type": prometheus.OPENMETRICS if openmetrics else prometheus.TEXT,
+            "vary": "Accept, Accept-Encoding",
+        }
+        if compressed:
+            headers["content-encoding"] = "gzip"
+        return Response(await self._exposition.body(openmetrics, compressed), headers=headers)
 
     async def _livez(self, request: Request) -> Response:
         uptime = max(0.0, self._clock.now() - self._views().live.started_at)
@@ -86,33 +123,24 @@ class App:
         body = self._readiness.check(self._views().live)
         return _json(200 if body.ready else 503, body)
 
-    async def _metrics(self, request: Request) -> Response:
-        totals = await self._read_totals()
-        if isinstance(totals, str):
-            return Response(503, TEXT, f"{totals}\n".encode("utf-8", "replace"))
-        # Loaded when it is first asked for: who exports by OTLP is seldom scraped too.
-        from exporter.web.exposition import expose  # noqa: PLC0415
-
-        content_type, body = expose(
-            self._views().live, totals, self._clock.now(), request.headers.get("accept", "")
-        )
-        return Response(200, content_type, body)
-
-    async def _page(self, request: Request) -> Response:
-        # Few exporters are ever looked at, and the page takes about 1 MiB once it is loaded.
-        from exporter.web.display import display  # noqa: PLC0415
-
-        totals = await self._read_totals()
-        status, body = display(self._views(), totals, self._clock.now(), request.query)
-        return Response(status, HTML, body)
-
-    async def _deliver(self, request: Request) -> Response:
+    async def _elsewhere(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The webhook, wherever a reload of the configuration has put it."""
+        if not self._views().config.webhook.takes(scope["path"]):
+            raise HTTPException(404)
+        if scope["method"] != "POST":
+            raise HTTPException(405, headers={"allow": "POST"})
         if self._webhook is None:
             # Loaded with the first delivery, which most exporters never get.
             from exporter.web.webhook import Webhook  # noqa: PLC0415
 
             self._webhook = Webhook(self._views, self._clock)
-        return await self._webhook.answer(request)
+        response = await self._webhook.answer(Request(scope, receive))
+        await response(scope, receive, send)
+
+    async def _take(self) -> snapshot.Snapshot:
+        totals = await self._read_totals()
+        known = None if isinstance(totals, str) else totals
+        return snapshot.take(self._views().live, known, self._clock.now())
 
     async def _read_totals(self) -> Mapping[str, AccountTotals] | str:
         """The totals, or in words why they are not to be had."""
@@ -125,15 +153,18 @@ class App:
             return str(error)
 
 
-def _headers(request: Request, response: Response, now: float) -> tuple[tuple[bytes, bytes], ...]:
-    headers = ((b"date", formatdate(now, usegmt=True).encode()), *_SECURITY, *response.headers)
-    if response.status != 204:
-        length = str(len(response.body)).encode()
-        content_type = response.content_type.encode()
-        headers += ((b"content-type", content_type), (b"content-length", length))
-    # A body that nobody reads would be taken for the next request.
-    return (*headers, (b"connection", b"close")) if request.has_body else headers
-
-
 def _json(status: int, body: msgspec.Struct) -> Response:
-    return Response(status, JSON, msgspec.json.format(msgspec.json.encode(body)) + b"\n")
+    text = msgspec.json.format(msgspec.json.encode(body)) + b"\n"
+    return Response(text, status, media_type="application/json")
+
+
+def _refuse(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code != 405:
+        return PlainTextResponse("not found: try /, /metrics, /livez or /readyz\n", 404)
+    allowed = ", ".join(sorted(Headers(error.headers or {})["allow"].split(", ")))
+    return PlainTextResponse(f"only {allowed}\n", 405, {"allow": allowed})
+
+
+def _defect(request: Request, error: Exception) -> Response:
+    return PlainTextResponse("internal error: see the exporter's log\n", 500)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import msgspec
 
 from exporter.gateway.readings import Endpoint
-from exporter.live import EndpointStatus, Live, LiveAccount
+from exporter.live import Live, LiveAccount
 
 MAX_LISTED = 20
 """Accounts that the body of `/readyz` lists: a probe's answer stays small."""
@@ -68,8 +68,9 @@ class Readiness:
     def check(self, live: Live) -> ReadinessBody:
         """How things stand now."""
         accounts = tuple(live.accounts.values())
-        self._answered = self._answered or any(map(_complete, accounts))
-        waiting = [] if self._answered else _missing(accounts)
+        missing = min(map(_missing, accounts), key=len, default=["an account"])
+        self._answered = self._answered or not missing
+        waiting = [] if self._answered else missing
         if not live.state_writable:
             waiting.insert(0, f"the state to be writable: {live.state_error or 'no reason known'}")
         return ReadinessBody(
@@ -77,35 +78,22 @@ class Readiness:
             waiting_for=tuple(waiting),
             state=StateHealth(live.state_writable, live.state_error),
             accounts_total=len(accounts),
-            accounts={account.name: _endpoints(account) for account in accounts[:MAX_LISTED]},
+            accounts={
+                account.name: {
+                    endpoint: EndpointHealth(
+                        status.last_success is not None, status.last_success, status.last_error
+                    )
+                    for endpoint, status in account.endpoints.items()
+                }
+                for account in accounts[:MAX_LISTED]
+            },
         )
 
 
-def _complete(account: LiveAccount) -> bool:
-    return all(status.last_success is not None for status in account.endpoints.values())
-
-
-def _endpoints(account: LiveAccount) -> dict[Endpoint, EndpointHealth]:
-    return {
-        endpoint: EndpointHealth(
-            status.last_success is not None, status.last_success, status.last_error
-        )
+def _missing(account: LiveAccount) -> list[str]:
+    """What an account still waits for."""
+    return [
+        f"{account.name}: a first answer of {endpoint}: {status.last_error or 'not polled yet'}"
         for endpoint, status in account.endpoints.items()
-    }
-
-
-def _missing(accounts: tuple[LiveAccount, ...]) -> list[str]:
-    """What the account that is closest to complete still waits for."""
-    if not accounts:
-        return ["an account"]
-    open_endpoints = [
-        (account.name, [(e, s) for e, s in account.endpoints.items() if s.last_success is None])
-        for account in accounts
+        if status.last_success is None
     ]
-    name, missing = min(open_endpoints, key=lambda item: len(item[1]))
-    return [_line(name, endpoint, status) for endpoint, status in missing]
-
-
-def _line(account: str, endpoint: Endpoint, status: EndpointStatus) -> str:
-    outcome = status.last_error or "not polled yet"
-    return f"{account}: a first answer of {endpoint}: {outcome}"

@@ -2,134 +2,201 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote, urlencode
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import quote, urlencode, urlsplit
 
-from exporter.web.detail_page import detail_page
-from exporter.web.markup import Html, join, name, tag
-from exporter.web.model import About, Choice, Exports, Page, Problem, Tone
-from exporter.web.overview_page import overview_page
-from exporter.web.parts import account_link, badge, panel, reported
+import msgspec
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from msgspec.structs import replace
+
+from exporter import __version__
+from exporter.config.types import Otlp
+from exporter.ledger.totals import AccountTotals
+from exporter.live import Live
+from exporter.metrics import catalogue, snapshot
+from exporter.web import formats
+from exporter.web.figures import Points, Subject, Tone, by_account, worst
+from exporter.web.limits import key_limits, model_limits
+from exporter.web.overview import summarize, survey
+from exporter.web.problems import (
+    Problem,
+    account_problems,
+    endpoint_state,
+    exporter_problems,
+    exports_state,
+    grouped,
+)
+from exporter.web.spend import spend, traffic
 from exporter.web.style import STYLE
-from exporter.web.words import count
+from exporter.web.view import View
 
 REFRESH_SECONDS = 10
 
-NAMED = 5
-"""Accounts that a problem names; the others are counted."""
+_WORDS = {Tone.BAD: "Broken", Tone.WARN: "To look at", Tone.WAIT: "Waiting", Tone.OK: "Fine"}
+"""What a tone is called where colour alone would have to say it."""
 
 _BOLT = "M9 1 2 9.2h4.6L6 15l7.4-8.6H8.6z"
 _COLOURS = {Tone.BAD: "#c8322b", Tone.WARN: "#b7710a", Tone.WAIT: "#66727f", Tone.OK: "#0b7a5c"}
 
 
-def render(page: Page) -> str:
-    """The document."""
-    return "<!doctype html>\n" + tag("html", _head(page), _body(page), lang="en")
+class Choice(msgspec.Struct, frozen=True):
+    """What the visitor asked for: one account, a page of the overview, the page standing still."""
+
+    account: str | None = None
+    page: int = 1
+    refresh: bool = True
+
+    @property
+    def switch_url(self) -> str:
+        """The same page standing still, or renewing itself again."""
+        query = {"account": self.account} if self.account is not None else {}
+        if self.page > 1:
+            query["page"] = str(self.page)
+        if self.refresh:
+            query["refresh"] = "off"
+        return "/?" + urlencode(query, errors="replace") if query else "/"
 
 
-def _head(page: Page) -> Html:
-    refresh = None
-    if page.choice.refresh:
-        refresh = tag("meta", http_equiv="refresh", content=str(REFRESH_SECONDS))
-    warning = "⚠ " if page.tone in {Tone.BAD, Tone.WARN} else ""
-    return tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="color-scheme", content="light dark"),
-        refresh,
-        tag("title", f"{warning}{page.title} · ByteSpike exporter"),
-        tag("link", rel="icon", href=_icon(page.tone)),
-        tag("style", Html(STYLE)),
+def render(
+    view: View, totals: Mapping[str, AccountTotals] | str, now: float, query: Mapping[str, str]
+) -> tuple[int, str]:
+    """Status and document at `now` (Unix s). `totals` may be the reason why there are none."""
+    choice = Choice(
+        account=query.get("account"),
+        page=_whole(query.get("page", "")),
+        refresh=query.get("refresh") != "off",
+    )
+    wanted = choice.account
+    if wanted is None and len(view.live.accounts) == 1:
+        wanted = next(iter(view.live.accounts))
+    own = exporter_problems(view, totals if isinstance(totals, str) else None, now)
+    if wanted is not None and wanted not in view.live.accounts:
+        return 404, _write("missing.html", view, own, choice, now, missing=wanted)
+    subjects = _subjects(view, totals, now, wanted)
+    problems = [account_problems(subject) for subject in subjects]
+    everything = (*own, *(problem for found in problems for problem in found))
+    rows = [summarize(*pair) for pair in zip(subjects, problems, strict=True)]
+    if wanted is not None:
+        shown = {"summary": rows[0], "subject": subjects[0]}
+        return 200, _write("account.html", view, everything, choice, now, **shown)
+    overview = survey(rows, choice.page)
+    return 200, _write("overview.html", view, everything, choice, now, overview=overview)
+
+
+def _subjects(
+    view: View, totals: Mapping[str, AccountTotals] | str, now: float, only: str | None = None
+) -> tuple[Subject, ...]:
+    """Every account as the snapshot shows it, without its usage series; or one alone, with them."""
+    live, known = view.live, None if isinstance(totals, str) else totals
+    if only is not None:
+        live = Live(view.live.started_at)
+        live.accounts[only] = view.live.accounts[only]
+    elif known is not None:
+        known = {name: replace(t, usage=(), billing=()) for name, t in known.items()}
+    points = by_account(snapshot.take(live, known, now))
+    configured = {account.name: account for account in view.config.accounts}
+    return tuple(
+        Subject(
+            live=account,
+            points=points.get(name) or Points(),
+            counted_from=None if known is None else _counted_from(known.get(name)),
+            account=configured.get(name),
+            config=view.config,
+            now=now,
+        )
+        for name, account in live.accounts.items()
+    )
+
+
+def _counted_from(totals: AccountTotals | None) -> float:
+    return totals.counted_from if totals is not None else 0.0
+
+
+def _address(otlp: Otlp) -> str:
+    """The receiver's address without what could be a secret: user, password and query."""
+    if not otlp.endpoint:
+        return 'none: otlp.endpoint is ""'
+    try:
+        parts = urlsplit(otlp.endpoint)
+    except ValueError:
+        return "the configured endpoint"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _whole(digits: str) -> int:
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 6 else 1
+
+
+def _write(
+    template: str,
+    view: View,
+    problems: tuple[Problem, ...],
+    choice: Choice,
+    now: float,
+    **content: object,
+) -> str:
+    """The document: what every page has, around its content."""
+    tone, state = exports_state(view, now)
+    worst_of_all = worst(*(problem.tone for problem in problems), tone)
+    return _TEMPLATES.get_template(template).render(
+        view=view,
+        problems=grouped(problems),
+        tone=worst_of_all,
+        icon=_icon(worst_of_all),
+        exports_tone=tone,
+        exports_state=state,
+        receiver=_address(view.config.otlp),
+        choice=choice,
+        now=now,
+        **content,
     )
 
 
 def _icon(tone: Tone) -> str:
     """A bolt in the colour of the worst problem, for the tab."""
     drawing = (
-        f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'>"
+        "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'>"
         f"<path d='{_BOLT}' fill='{_COLOURS[tone]}'/></svg>"
     )
     return "data:image/svg+xml," + quote(drawing, safe="")
 
 
-def _body(page: Page) -> Html:
-    return tag("body", _top(page), tag("main", _problems(page), _content(page)), _foot(page.about))
+def _finalize(value: object) -> object:
+    """Every text that a template shows, before it is escaped; HTML of a macro is past this."""
+    if isinstance(value, Markup):
+        return value
+    return formats.visible(value) if isinstance(value, str) else value
 
 
-def _content(page: Page) -> Html:
-    exports = _exports(page.exports)
-    if page.detail is not None:
-        return detail_page(page.detail, exports)
-    if page.overview is not None:
-        return overview_page(page.overview, exports)
-    gone = tag("p", "No such account: ", name(page.missing or ""), ".", class_="hint")
-    return join([tag("div", tag("h1", "Not found"), class_="heading"), gone])
-
-
-def _top(page: Page) -> Html:
-    bolt = tag("svg", tag("path", d=_BOLT), class_="bolt", viewBox="0 0 16 16", aria_hidden="true")
-    every = f"renewed every {REFRESH_SECONDS} s" if page.choice.refresh else "not renewed"
-    up = tag("a", "All accounts", href="/") if page.many and page.overview is None else None
-    return tag(
-        "header",
-        tag("a", bolt, "ByteSpike exporter", href="/", class_="brand"),
-        up,
-        tag("span", f"{page.about.made_at} · {every} · ", _switch(page.choice), class_="clock"),
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).with_name("templates")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
     )
-
-
-def _switch(choice: Choice) -> Html:
-    """A link to the same page standing still, or renewing itself again."""
-    query = {"account": choice.account} if choice.account is not None else {}
-    if choice.page > 1:
-        query["page"] = str(choice.page)
-    if choice.refresh:
-        query["refresh"] = "off"
-    words = "pause" if choice.refresh else "resume"
-    return tag("a", words, href="/?" + urlencode(query, errors="replace") if query else "/")
-
-
-def _problems(page: Page) -> Html | None:
-    if not page.problems:
-        return None
-    items = [_problem(problem, page.many) for problem in page.problems]
-    return tag("section", tag("h2", "What is wrong", class_="aside"), items, class_="problems")
-
-
-def _problem(problem: Problem, many: bool) -> Html:
-    whose = _whose(problem.accounts) if many and problem.accounts else None
-    return tag(
-        "article",
-        tag("h3", problem.title),
-        whose,
-        tag("p", problem.advice),
-        reported(problem.detail, "detail") if problem.detail else None,
-        class_=f"problem {problem.tone}",
+    names = ("about", "ago", "ahead", "count", "instant", "money", "percent", "plural", "short")
+    more = ("account_url", "seconds", "span", "time_of_day")
+    environment.filters.update({name: getattr(formats, name) for name in (*names, *more)})
+    environment.globals.update(
+        bolt=_BOLT,
+        endpoint_state=endpoint_state,
+        key_limits=key_limits,
+        metrics=catalogue,
+        model_limits=model_limits,
+        refresh_seconds=REFRESH_SECONDS,
+        spend_of=spend,
+        traffic_of=traffic,
+        style=Markup(STYLE),  # noqa: S704 - our own file
+        version=__version__,
+        words=_WORDS,
     )
+    return environment
 
 
-def _whose(accounts: tuple[str, ...]) -> Html:
-    names = [[account_link(account), " "] for account in accounts[:NAMED]]
-    more = len(accounts) - NAMED
-    return tag("p", names, f"and {count(more)} more" if more > 0 else None, class_="whose")
-
-
-def _exports(exports: Exports) -> Html:
-    counts = ", ".join(f"{count(number)} {outcome}" for outcome, number in exports.outcomes)
-    facts = [
-        [tag("dt", "Receiver"), tag("dd", exports.endpoint, class_="address")],
-        [tag("dt", "Last success"), tag("dd", exports.last_success)],
-        [tag("dt", "Exports"), tag("dd", counts)],
-    ]
-    error = reported(exports.error, "error") if exports.error else None
-    return panel("OTLP export", badge(exports.tone, exports.state), tag("dl", facts), error)
-
-
-def _foot(about: About) -> Html:
-    links = [[tag("a", path, href=path), " "] for path in ("/metrics", "/readyz", "/livez")]
-    facts = f"version {about.version} · up {about.uptime} · instance "
-    return tag(
-        "footer",
-        tag("nav", links, aria_label="Further pages"),
-        tag("p", facts, name(about.instance_id)),
-    )
+_TEMPLATES = _environment()

@@ -6,16 +6,24 @@ from collections.abc import Iterable
 
 import msgspec
 
-from exporter.config.types import Config
 from exporter.errors import Outcome
-from exporter.gateway.readings import AccountReading, Endpoint, ModelQuota
-from exporter.live import STALE_INTERVALS, EndpointStatus, Live
-from exporter.web.model import TONES, Problem, Tone
-from exporter.web.summary import Subject
-from exporter.web.words import about, span
+from exporter.gateway.readings import Endpoint
+from exporter.live import STALE_INTERVALS, EndpointStatus
+from exporter.metrics import catalogue as c
+from exporter.web.figures import TONES, Subject, Tone, worst
+from exporter.web.formats import about, money, span
+from exporter.web.view import View
 
-RUNWAY_ALARM = 4 * 3600.0
-"""A shorter runway (s) is a problem in itself."""
+
+class Problem(msgspec.Struct, frozen=True):
+    """Something is wrong: what, what to do, in what words it was reported, for which accounts."""
+
+    tone: Tone
+    title: str
+    advice: str
+    detail: str | None = None
+    accounts: tuple[str, ...] = ()
+
 
 _ADVICE = {
     Outcome.TIMEOUT: (
@@ -39,21 +47,29 @@ _ADVICE = {
         "The gateway does not know what it is asked",
         "Check base_url, and whether usage.mode fits this gateway.",
     ),
+    Outcome.RATE_LIMITED: (
+        "The gateway limits the rate of requests",
+        "It is asked again when the window resets. If this stays, lower "
+        "gateway.max_requests_per_minute or look who else uses the key.",
+    ),
 }
+_OUT_OF_MONEY = (
+    "The wallet or the key's cap is empty",
+    "Top up the wallet or raise the key's cap.",
+)
 
 
 def account_problems(subject: Subject) -> tuple[Problem, ...]:
     """What is wrong with one account, worst first."""
-    found = [*_endpoint_problems(subject), *_money_problems(subject), *_cap_problems(subject)]
+    found = [*_endpoint_problems(subject), *_wallet_problems(subject), *_limit_problems(subject)]
     name = (subject.live.name,)
     named = (msgspec.structs.replace(problem, accounts=name) for problem in found)
-    return tuple(sorted(named, key=_order))
+    return tuple(sorted(named, key=lambda problem: TONES.index(problem.tone)))
 
 
-def exporter_problems(
-    live: Live, config: Config, totals_error: str | None, now: float
-) -> tuple[Problem, ...]:
-    """What is wrong with the exporter itself."""
+def exporter_problems(view: View, totals_error: str | None, now: float) -> tuple[Problem, ...]:
+    """What is wrong with the exporter itself. `totals_error`: why the state cannot be read."""
+    live = view.live
     found: list[Problem] = []
     if not live.state_writable:
         advice = "Free or repair the disk below state.path. Nothing is counted until then."
@@ -61,7 +77,7 @@ def exporter_problems(
     if totals_error is not None:
         advice = "Check the disk below state.path, and the exporter's log."
         found.append(Problem(Tone.BAD, "The state cannot be read", advice, totals_error))
-    found.extend(export_problems(live, config, now))
+    found.extend(_export_problems(view, now))
     return tuple(found)
 
 
@@ -70,7 +86,9 @@ def grouped(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     groups: dict[tuple[Tone, str, str], list[Problem]] = {}
     for problem in problems:
         groups.setdefault((problem.tone, problem.title, problem.advice), []).append(problem)
-    return tuple(sorted(map(_merged, groups.values()), key=_order))
+    return tuple(
+        sorted(map(_merged, groups.values()), key=lambda problem: TONES.index(problem.tone))
+    )
 
 
 def _merged(same: list[Problem]) -> Problem:
@@ -80,10 +98,6 @@ def _merged(same: list[Problem]) -> Problem:
     if detail is not None and len(accounts) > 1:
         detail = f"for example {first.accounts[0]}: {detail}"
     return msgspec.structs.replace(first, accounts=tuple(accounts), detail=detail)
-
-
-def _order(problem: Problem) -> int:
-    return TONES.index(problem.tone)
 
 
 def _endpoint_problems(subject: Subject) -> list[Problem]:
@@ -105,12 +119,10 @@ def _endpoint_problem(
     detail = f"{endpoint}: {status.last_error}"
     if status.last_outcome is Outcome.AUTH:
         return Problem(Tone.BAD, "The gateway refuses the key", _key_advice(subject), detail)
-    if status.last_outcome is Outcome.RATE_LIMITED:
-        title, advice = _limited(status)
-    else:
-        title, advice = _ADVICE.get(
-            status.last_outcome or Outcome.BAD_RESPONSE, _ADVICE[Outcome.BAD_RESPONSE]
-        )
+    outcome = status.last_outcome or Outcome.BAD_RESPONSE
+    title, advice = _ADVICE.get(outcome, _ADVICE[Outcome.BAD_RESPONSE])
+    if status.up:  # the gateway works and answers 402
+        title, advice = _OUT_OF_MONEY
     return Problem(Tone.BAD if old else Tone.WARN, title, advice, detail)
 
 
@@ -127,16 +139,6 @@ def _silent(endpoint: Endpoint, status: EndpointStatus) -> Problem:
     return Problem(Tone.BAD, "An endpoint is not polled", advice, detail)
 
 
-def _limited(status: EndpointStatus) -> tuple[str, str]:
-    if status.up:
-        return "The wallet or the key's cap is empty", "Top up the wallet or raise the key's cap."
-    return (
-        "The gateway limits the rate of requests",
-        "It is asked again when the window resets. If this stays, lower "
-        "gateway.max_requests_per_minute or look who else uses the key.",
-    )
-
-
 def _key_advice(subject: Subject) -> str:
     account = subject.account
     where, then = "its configuration", "restart the exporter"
@@ -150,63 +152,111 @@ def _key_advice(subject: Subject) -> str:
     )
 
 
-def _money_problems(subject: Subject) -> list[Problem]:
-    reading, stale = subject.reading, subject.stale
-    if reading is None or stale is not None:
-        return []
-    if reading.available is not None and reading.available <= 0:
-        return [
-            Problem(Tone.BAD, "The wallet is empty", "Calls are refused until it is topped up.")
-        ]
+def _wallet_problems(subject: Subject) -> list[Problem]:
+    """What the balance, its runway and the organization's wallet say, by the alerts' thresholds."""
+    limits = subject.config.thresholds
+    found = _balance_problems(subject) if subject.has_wallet else []
+    organization = subject.points.value(c.ORGANIZATION_BALANCE)
+    if organization is not None and organization < limits.organization_balance_usd:
+        advice = "Top it up: every key that the organization owns stops when it is empty."
+        detail = f"{money(organization)} are left"
+        found.append(Problem(Tone.BAD, "The organization's wallet is low", advice, detail))
+    drift = subject.points.value(c.LEDGER_DRIFT)
+    if drift is not None and abs(drift) > limits.ledger_drift_usd:
+        advice = "Find out with `bytespike-exporter reconcile`, or see BytespikeLedgerDrift."
+        detail = f"{money(drift)} apart"
+        found.append(Problem(Tone.WARN, "Wallet and counted usage part", advice, detail))
+    return found
+
+
+def _balance_problems(subject: Subject) -> list[Problem]:
+    limits = subject.config.thresholds
+    balance = subject.points.value(c.WALLET_BALANCE)
+    if balance is not None and balance <= 0:
+        advice = "Calls are refused until it is topped up."
+        return [Problem(Tone.BAD, "The wallet is empty", advice)]
     found: list[Problem] = []
-    if _low(reading):
-        advice = "Top up before calls are refused."
-        found.append(Problem(Tone.WARN, "The balance is low", advice))
-    runway = subject.totals.runway if subject.totals else None
-    if runway is not None and runway < RUNWAY_ALARM:
+    under = balance is not None and balance < limits.balance_floor_usd
+    if under or subject.low:
+        tone = Tone.BAD if under else Tone.WARN
+        detail = f"under {money(limits.balance_floor_usd)}" if under else None
+        found.append(
+            Problem(tone, "The balance is low", "Top up before calls are refused.", detail)
+        )
+    runway = subject.points.value(c.WALLET_RUNWAY)
+    if runway is not None and runway < limits.runway_warning_hours * 3600:
+        tone = Tone.BAD if runway < limits.runway_critical_hours * 3600 else Tone.WARN
         advice = "Top up, or find out which key or model spends so much."
         detail = f"{about(runway)} at the present rate"
-        found.append(Problem(Tone.WARN, "The balance will not last long", advice, detail))
+        found.append(Problem(tone, "The balance will not last long", advice, detail))
     return found
 
 
-def _low(reading: AccountReading) -> bool:
-    if reading.low_balance_flagged is not None:
-        return reading.low_balance_flagged
-    known = reading.available is not None and reading.low_balance_threshold is not None
-    return known and (reading.available or 0) <= (reading.low_balance_threshold or 0)
-
-
-def _cap_problems(subject: Subject) -> list[Problem]:
+def _limit_problems(subject: Subject) -> list[Problem]:
+    limits, points = subject.config.thresholds, subject.points
     found: list[Problem] = []
-    for key_id, key in subject.live.keys.items():
-        cap, left, reset = key.key_quota_remaining, key.remaining, key.reset_at
-        if cap is not None and cap.value <= 0 and not subject.envelope_stale(cap):
-            found.append(
-                Problem(Tone.BAD, "A key's lifetime cap is reached", "Raise the cap.", key_id)
-            )
-        window_open = reset is not None and reset.value > subject.now
-        if left is not None and left.value <= 0 and window_open:
-            advice = "Calls with it are refused until the window resets."
-            found.append(Problem(Tone.WARN, "A key's spend window is used up", advice, key_id))
-    full = [m.model for m in _models(subject) if m.used is not None and m.cap and m.used >= m.cap]
+    for (key,), left in points.of(c.KEY_REMAINING).items():
+        if left <= 0:
+            title = "A key's lifetime cap is reached"
+            found.append(Problem(Tone.BAD, title, "Raise the cap.", key))
+        elif left < limits.key_quota_remaining_usd:
+            title, detail = "A key's lifetime cap is nearly reached", f"{key}: {money(left)} left"
+            found.append(Problem(Tone.WARN, title, "Raise the cap.", detail))
+    for (key,), left in points.of(c.RATE_REMAINING).items():
+        advice = "Calls with it are refused until the window resets."
+        cap = points.value(c.RATE_LIMIT, key) or 0.0
+        if left <= 0:
+            found.append(Problem(Tone.WARN, "A key's spend window is used up", advice, key))
+        elif left < limits.rate_limit_remaining_ratio * cap:
+            title, detail = "A key's spend window is nearly used up", f"{key}: {money(left)} left"
+            found.append(Problem(Tone.WARN, title, "Calls are refused once it is.", detail))
+    shares = points.of(c.QUOTA_UTILIZATION)
+    full = [model for (model,), share in shares.items() if share >= 1]
     if full:
-        names = ", ".join(full[:3]) + (f" and {len(full) - 3} more" if len(full) > 3 else "")
-        found.append(Problem(Tone.WARN, "A model's cap is reached", "Raise the cap.", names))
+        found.append(Problem(Tone.WARN, "A model's cap is reached", "Raise the cap.", _some(full)))
+    least = limits.model_quota_utilization_ratio
+    nearly = [model for (model,), share in shares.items() if least < share < 1]
+    if nearly:
+        title = "A model's cap is nearly reached"
+        found.append(Problem(Tone.WARN, title, "Raise the cap.", _some(nearly)))
     return found
 
 
-def _models(subject: Subject) -> tuple[ModelQuota, ...]:
-    return subject.reading.models if subject.reading and subject.stale is None else ()
+def _some(names: list[str | None]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(filter(None, names[:3])) + more
 
 
-def export_problems(live: Live, config: Config, now: float) -> list[Problem]:
-    """What is wrong with the OTLP exports at `now` (Unix s). Nothing where they are turned off."""
-    if not config.otlp.endpoint:
+def endpoint_state(status: EndpointStatus, now: float) -> tuple[Tone, str]:
+    """How an endpoint's polls go, in a word."""
+    if status.behind is not None and status.last_error is None:
+        return (Tone.WAIT, "catching up")
+    if status.up is None:
+        return (Tone.WAIT, "not polled yet")
+    if status.last_success is None:
+        return (Tone.BAD, "never answered")
+    if status.stale(now):
+        return (Tone.BAD, "stale")
+    return (Tone.WARN, "failing") if status.last_error is not None else (Tone.OK, "fine")
+
+
+def exports_state(view: View, now: float) -> tuple[Tone, str]:
+    """How the OTLP exports go, in a word."""
+    if not view.config.otlp.endpoint:
+        return (Tone.OK, "turned off")
+    if problems := _export_problems(view, now):
+        return (worst(*(problem.tone for problem in problems)), "failing")
+    if view.live.exports.last_success is None:
+        return (Tone.WAIT, "waiting for the first export")
+    return (Tone.OK, "fine")
+
+
+def _export_problems(view: View, now: float) -> list[Problem]:
+    otlp, exports = view.config.otlp, view.live.exports
+    if not otlp.endpoint:
         return []
-    exports = live.exports
-    patience = STALE_INTERVALS * config.otlp.interval + config.otlp.timeout
-    old = now - (exports.last_success or live.started_at) > patience
+    patience = STALE_INTERVALS * otlp.interval + otlp.timeout
+    old = now - (exports.last_success or view.live.started_at) > patience
     if exports.last_error is not None:
         advice = (
             "Check otlp.endpoint, its credentials and the receiver's log. Nothing is lost: "

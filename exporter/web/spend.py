@@ -1,89 +1,122 @@
-"""What the ledger has counted of one account: by key, by model, in all."""
+"""What was counted of one account: spend by key and by model, and traffic."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
-from exporter.ledger.totals import AccountTotals, BillingTotal, UsageTotal
-from exporter.web.model import MovementRow, Spend, SpendRow, SpendTable
-from exporter.web.words import ago, count, instant, money
+import msgspec
+
+from exporter.metrics import catalogue as c
+from exporter.web.figures import Bar, Subject
+from exporter.web.formats import count, percent
 
 SHOWN = 8
 """Rows of a spend table; what is cheaper is summed up in one more."""
 
 
-class _Sum:
-    """A running sum of usage series."""
+class SpendRow(msgspec.Struct):
+    """One key or model, or several. `cost` in USD, `share` of the account's whole spend."""
 
-    __slots__ = ("cost", "input_tokens", "output_tokens", "requests")
+    name: str
+    key_id: str | None = None
+    cost: float = 0.0
+    requests: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    share: float = 0.0
 
-    def __init__(self) -> None:
-        self.cost = self.requests = self.input_tokens = self.output_tokens = 0
+    @property
+    def bar(self) -> Bar:
+        """The share as a bar."""
+        return Bar(max(0.0, min(1.0, self.share)), f"{percent(self.share)} of the spend")
 
-    def add(self, series: UsageTotal | _Sum) -> None:
-        self.cost += series.cost
-        self.requests += series.requests
-        self.input_tokens += series.input_tokens
-        self.output_tokens += series.output_tokens
-
-    def row(self, name: str, key_id: str | None, whole: int) -> SpendRow:
-        share = self.cost / whole if whole > 0 else 0.0
-        return SpendRow(
-            name, key_id, self.cost, self.requests, self.input_tokens, self.output_tokens, share
-        )
+    def add(self, other: SpendRow) -> None:
+        """Count what the other one spent here too."""
+        self.cost += other.cost
+        self.requests += other.requests
+        self.input_tokens += other.input_tokens
+        self.output_tokens += other.output_tokens
+        self.share += other.share
 
 
-Named = tuple[str, str | None]
-"""What a row is called, and the masked key where that is something else."""
+class SpendTable(msgspec.Struct, frozen=True):
+    """The most expensive keys or models, and last what is left of them in one row."""
+
+    title: str
+    rows: tuple[SpendRow, ...]
 
 
-def spend(totals: AccountTotals) -> Spend | None:
+class Spend(msgspec.Struct, frozen=True):
+    """What the ledger has counted."""
+
+    total: SpendRow
+    tables: tuple[SpendTable, ...]
+
+
+def spend(subject: Subject) -> Spend | None:
     """Totals and tables; None while nothing has been counted."""
-    if not totals.usage:
+    points = subject.points
+    costs, calls = points.of(c.USAGE_COST), points.of(c.USAGE_REQUESTS)
+    if not costs:
         return None
-    whole = _total(totals.usage)
-    return Spend(
-        total=whole.row("Total", None, whole.cost),
-        since=instant(totals.counted_from),
-        tables=(
-            _table("Key", totals.usage, _key, whole.cost),
-            _table("Model", totals.usage, lambda series: (series.model, None), whole.cost),
-        ),
-    )
+    total = SpendRow("Total")
+    keys: dict[tuple[str, str], SpendRow] = {}
+    models: dict[str, SpendRow] = {}
+    tokens: dict[tuple[str | None, ...], int] = {}
+    answered: dict[tuple[str | None, ...], int] = {}
+    for (*series, kind), number in points.of(c.USAGE_TOKENS).items():
+        side = answered if kind == "output" else tokens
+        side[tuple(series)] = side.get(tuple(series), 0) + int(number)
+    whole = sum(costs.values())
+    for series_of, cost in costs.items():
+        key_id, key_name, model = (part or "" for part in series_of)
+        part = SpendRow(
+            key_name,
+            None if key_name == key_id else key_id,
+            cost,
+            int(calls.get(series_of, 0)),
+            tokens.get(series_of, 0),
+            answered.get(series_of, 0),
+            cost / whole if whole > 0 else 0.0,
+        )
+        total.add(part)
+        keys.setdefault((key_name, key_id), SpendRow(key_name, part.key_id)).add(part)
+        models.setdefault(model, SpendRow(model)).add(part)
+    tables = (_table("Key", keys.values()), _table("Model", models.values()))
+    return Spend(total, tables)
 
 
-def _key(series: UsageTotal) -> Named:
-    return (series.key_name, None if series.key_name == series.key_id else series.key_id)
+def _table(title: str, rows: Iterable[SpendRow]) -> SpendTable:
+    ranked = sorted(rows, key=lambda row: -row.cost)
+    shown, hidden = ranked[:SHOWN], ranked[SHOWN:]
+    if hidden:
+        rest = SpendRow(f"{count(len(hidden))} more")
+        for row in hidden:
+            rest.add(row)
+        shown.append(rest)
+    return SpendTable(title, tuple(shown))
 
 
-def _total(parts: Iterable[UsageTotal | _Sum]) -> _Sum:
-    whole = _Sum()
-    for part in parts:
-        whole.add(part)
-    return whole
+class TrafficRow(msgspec.Struct, frozen=True):
+    """What the tap saw of one key; `seen` has the Unix time of each source, the newest first."""
+
+    key_id: str
+    seen: list[tuple[str, float]]
+    responses: int
+    refused: int
 
 
-def _table(
-    title: str, usage: Iterable[UsageTotal], by: Callable[[UsageTotal], Named], whole: int
-) -> SpendTable:
-    sums: dict[Named, _Sum] = {}
-    for series in usage:
-        sums.setdefault(by(series), _Sum()).add(series)
-    ranked = sorted(sums.items(), key=lambda item: -item[1].cost)
-    rows = tuple(part.row(*named, whole) for named, part in ranked[:SHOWN])
-    hidden = [part for _, part in ranked[SHOWN:]]
-    rest = _total(hidden).row(f"{count(len(hidden))} more", None, whole) if hidden else None
-    return SpendTable(title, rows, len(hidden), rest)
-
-
-def movements(totals: AccountTotals, now: float) -> tuple[MovementRow, ...]:
-    """Wallet movements that were not API calls, largest first."""
-    last = dict(totals.last_transactions)
-    ranked = sorted(totals.billing, key=lambda total: -total.amount)
-    return tuple(_movement(total, last.get(total.kind), now) for total in ranked)
-
-
-def _movement(total: BillingTotal, last: float | None, now: float) -> MovementRow:
-    sign = "−" if total.direction == "debit" and total.amount else ""
-    when = "unknown" if last is None else ago(last, now)
-    return MovementRow(total.kind, count(total.count), sign + money(total.amount), when)
+def traffic(subject: Subject) -> list[TrafficRow]:
+    """Every key that the tap has seen, the one seen last first."""
+    rows: dict[str, dict[str, float]] = {}
+    for (key_id, source), at in subject.points.of(c.TAP_LAST).items():
+        rows.setdefault(key_id or "", {})[source or ""] = at
+    found: list[TrafficRow] = []
+    for key_id, sources in sorted(rows.items(), key=lambda row: -max(row[1].values())):
+        seen = sorted(sources.items(), key=lambda item: -item[1])
+        counts = (
+            int(sum(n for of, n in subject.points.of(metric).items() if of[0] == key_id))
+            for metric in (c.TAP_RESPONSES, c.TAP_REFUSALS)
+        )
+        found.append(TrafficRow(key_id, seen, *counts))
+    return found

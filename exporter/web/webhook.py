@@ -15,6 +15,9 @@ import re
 from pathlib import Path
 from typing import Final
 
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response
+
 from exporter.clock import Clock
 from exporter.gateway.readings import Endpoint
 from exporter.secrets import Secret, SecretFile
@@ -22,7 +25,6 @@ from exporter.throttle import Throttle
 from exporter.traffic import DeliveryOutcome
 from exporter.web.bounds import Bucket, Seen
 from exporter.web.event import Event, read_event
-from exporter.web.messages import TEXT, Request, Response
 from exporter.web.view import Views
 
 MAX_BODY: Final = 65_536
@@ -37,20 +39,15 @@ REMEMBERED_SECONDS: Final = 86_400.0
 """How many events are remembered, and how long, so that a second delivery asks for nothing."""
 
 _SIGNATURE = re.compile(r"(?:sha256=)?([0-9a-f]{64})", re.ASCII | re.IGNORECASE)
-_FULL_AGAIN = str(BURST * 60 // PER_MINUTE).encode()
-_DONE = Response(204, TEXT, b"")
-_ANSWERS = {
-    DeliveryOutcome.ACCEPTED: _DONE,
-    DeliveryOutcome.IGNORED: _DONE,
-    DeliveryOutcome.DUPLICATE: _DONE,
-    DeliveryOutcome.UNSIGNED: Response(401, TEXT, b"the signature is missing or wrong\n"),
-    DeliveryOutcome.UNCONFIGURED: Response(503, TEXT, b"no secret yet: try again later\n"),
-    DeliveryOutcome.MALFORMED: Response(400, TEXT, b"this is no event\n"),
-    DeliveryOutcome.TOO_LARGE: Response(413, TEXT, b"at most 64 KiB\n"),
-    DeliveryOutcome.TOO_MANY: Response(
-        429, TEXT, b"too many events\n", ((b"retry-after", _FULL_AGAIN),)
-    ),
+_FULL_AGAIN = str(BURST * 60 // PER_MINUTE)
+_REFUSALS = {
+    DeliveryOutcome.UNSIGNED: (401, "the signature is missing or wrong"),
+    DeliveryOutcome.UNCONFIGURED: (503, "no secret yet: try again later"),
+    DeliveryOutcome.MALFORMED: (400, "this is no event"),
+    DeliveryOutcome.TOO_LARGE: (413, "at most 64 KiB"),
+    DeliveryOutcome.TOO_MANY: (429, "too many events"),
 }
+"""Status and text of the answer to a delivery that is not taken; every other is answered 204."""
 
 logger = logging.getLogger(__name__)
 
@@ -76,16 +73,22 @@ class Webhook:
 
     async def answer(self, request: Request) -> Response:
         """Take one delivery, and count what became of it."""
+        deliveries = self._views().live.tap.deliveries
         try:
             outcome = await self._take(request)
         except _RefusedError as refused:
-            outcome = refused.outcome
-            status = _ANSWERS[outcome].status
-            self._throttle.say(
-                str(refused), "A delivery to the webhook was answered %d: %s", status, refused
-            )
-        self._views().live.tap.deliveries[outcome] += 1
-        return _ANSWERS[outcome]
+            deliveries[refused.outcome] += 1
+            return self._refuse(refused)
+        deliveries[outcome] += 1
+        return Response(status_code=204)
+
+    def _refuse(self, refused: _RefusedError) -> Response:
+        status, text = _REFUSALS[refused.outcome]
+        self._throttle.say(
+            str(refused), "A delivery to the webhook was answered %d: %s", status, refused
+        )
+        again = {"retry-after": _FULL_AGAIN} if status == 429 else None
+        return PlainTextResponse(f"{text}\n", status, again)
 
     async def _take(self, request: Request) -> DeliveryOutcome:
         event = read_event(await self._signed_body(request))
@@ -112,7 +115,7 @@ class Webhook:
         """The body, which the secret has signed. Without a signature it is not even read."""
         hook = self._views().config.webhook
         secret = self._secret(hook.secret_file)
-        header = request.headers.get(hook.signature_header.lower(), "")
+        header = request.headers.get(hook.signature_header, "")
         signature = _SIGNATURE.fullmatch(header.strip())
         if signature is None:
             raise _RefusedError(
@@ -120,18 +123,7 @@ class Webhook:
                 f"its header {hook.signature_header} is missing or no SHA-256 in hex; if the "
                 "gateway sent it, set webhook.signature_header to the header that it signs with",
             )
-        body = await request.body(MAX_BODY)
-        if body is None:
-            raise _RefusedError(
-                DeliveryOutcome.MALFORMED,
-                "it broke off before its end; check what is between the gateway and http.listen",
-            )
-        if len(body) > MAX_BODY:
-            raise _RefusedError(
-                DeliveryOutcome.TOO_LARGE,
-                f"it has more than {MAX_BODY} bytes; have only the gateway's events sent to "
-                "webhook.path",
-            )
+        body = await _read(request)
         digest = hmac.digest(secret.reveal().encode(), body, "sha256")
         if not hmac.compare_digest(digest, bytes.fromhex(signature[1])):
             raise _RefusedError(
@@ -171,3 +163,23 @@ class Webhook:
                 status = account.endpoints.get(endpoint)
                 if status is not None:
                     status.asked.set()
+
+
+async def _read(request: Request) -> bytes:
+    """The whole body, but no more of it than can be taken, whatever was announced."""
+    body = bytearray()
+    try:
+        async for piece in request.stream():
+            body += piece
+            if len(body) > MAX_BODY:
+                raise _RefusedError(
+                    DeliveryOutcome.TOO_LARGE,
+                    f"it has more than {MAX_BODY} bytes; have only the gateway's events sent to "
+                    "webhook.path",
+                )
+    except ClientDisconnect:
+        raise _RefusedError(
+            DeliveryOutcome.MALFORMED,
+            "it broke off before its end; check what is between the gateway and http.listen",
+        ) from None
+    return bytes(body)

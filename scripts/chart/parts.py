@@ -19,6 +19,13 @@ def struct(properties: Schema, *required: str, **more: object) -> Schema:
     }
 
 
+def properties(schema: Schema, *path: str) -> Schema:
+    """The properties of an object, or of one further in."""
+    found = schema["properties"]
+    assert isinstance(found, dict)
+    return properties(found[path[0]], *path[1:]) if path else found
+
+
 def items(item: Schema, **more: object) -> Schema:
     """An array of such items."""
     return {"type": "array", "items": item, **more}
@@ -57,6 +64,7 @@ def monitor() -> Schema:
 TEXT: Schema = {"type": "string"}
 SOME_TEXT: Schema = {"type": "string", "minLength": 1}
 FLAG: Schema = {"type": "boolean"}
+REMOVED: Schema = {"description": "Removed: the templates refuse it and say what to do."}
 URL = matching("^https?://[^ ]+$")
 TEXTS: Schema = {"type": "object", "additionalProperties": TEXT}
 OPEN: Schema = {"type": "object"}

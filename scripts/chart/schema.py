@@ -6,13 +6,12 @@ What belongs to the exporter's configuration comes from the exporter's own table
 from __future__ import annotations
 
 import json
-import re
 import sys
 
-from exporter.config.kinds import FLAG as SETTING_FLAG
-from exporter.config.kinds import PEM, Pairs, Setting
-from exporter.config.kinds import URL as SETTING_URL
-from exporter.config.settings import SETTINGS
+from exporter.config.kinds import FLAG as SWITCH
+from exporter.config.kinds import PEM, Kind, MappingOf
+from exporter.config.reference import schema_of
+from exporter.config.settings import SETTINGS, Setting
 from scripts.alerts import read
 from scripts.chart.parts import (
     ACCOUNT_NAME,
@@ -26,6 +25,7 @@ from scripts.chart.parts import (
     PORT,
     PROBE,
     QUANTITY,
+    REMOVED,
     RESOURCES,
     SECRET_KEY,
     SOME_TEXT,
@@ -37,6 +37,7 @@ from scripts.chart.parts import (
     matching,
     monitor,
     one_of,
+    properties,
     struct,
     whole,
 )
@@ -44,51 +45,39 @@ from scripts.chart.parts import (
 _OURS = ("state", "http", "otlp.headers", "tap", "webhook")
 """What the chart sets itself, and what is secret."""
 
-_REMOVED: Schema = {"description": "Removed: the templates refuse it and say what to do."}
-
-_KINDS = {SETTING_FLAG: FLAG, SETTING_URL: URL, PEM: matching("^/")}
-
-
-def _or_null(schema: Schema) -> Schema:
-    """What may also be null: that takes a default of values.yaml out again."""
-    if "enum" in schema:
-        words = schema["enum"]
-        assert isinstance(words, list)
-        return {"enum": [*words, None]}
-    return schema | {"type": [schema["type"], "null"]}
-
 
 def _setting(setting: Setting) -> Schema:
-    """What a setting may be, as far as a schema can say; the exporter says the rest."""
+    """What a setting may be, as far as a schema can say; the exporter says the rest.
+
+    Null takes a default of values.yaml out again.
+    """
     kind = setting.kind
-    if isinstance(kind, Pairs):
+    if isinstance(kind, MappingOf):
         return TEXTS
-    if kind in _KINDS:
-        return _or_null(_KINDS[kind])
-    if kind.name.startswith("duration"):
-        return _or_null(matching("^[0-9]+(ms|s|m|h|d)$"))
-    if bounds := re.match(r"whole number, (\d+) to (\d+)", kind.name):
-        return _or_null(whole(int(bounds[1]), int(bounds[2])))
-    if kind.name.startswith("`") and "ISO" not in kind.name:
-        return _or_null(one_of(*re.findall("`([^`]+)`", kind.name)))
-    if setting.path == "otlp.endpoint":
-        return _or_null(matching("^(https?://[^ ]+)?$"))
-    return _or_null(TEXT)
+    if kind == SWITCH:
+        return {"type": ["boolean", "null"]}
+    schema = schema_of(kind)
+    if "enum" in schema:
+        return {"enum": [*schema["enum"], None]}
+    if kind == PEM:
+        schema["pattern"] = "^/"
+    if isinstance(kind, Kind) and kind.bare:
+        schema.pop("pattern", None)
+    first, *_ = schema["type"]
+    return schema | {"type": [first, "null"]}
 
 
 def configuration() -> Schema:
     """The `config` value of both charts."""
     sections: dict[str, dict[str, object]] = {}
-    top: Schema = {}
-    for setting in SETTINGS:
-        if setting.path in _OURS or setting.section.partition(".")[0] in _OURS:
-            continue
-        if setting.section:
-            sections.setdefault(setting.section, {})[setting.key] = _setting(setting)
-        else:
-            top[setting.key] = _setting(setting)
-    sections["poll"]["account_relaxed"] = _REMOVED
-    return struct({name: struct(settings) for name, settings in sections.items()} | top)
+    for name, settings in SETTINGS.items():
+        sections[name] = {
+            key: _setting(setting)
+            for key, setting in settings.items()
+            if not {name, f"{name}.{key}"} & set(_OURS)
+        }
+    top = sections.pop("")
+    return struct({name: struct(given) for name, given in sections.items() if given} | top)
 
 
 def _accounts() -> Schema:
@@ -140,7 +129,7 @@ def _alerts() -> Schema:
 
 def _tap(more: Schema) -> Schema:
     nginx = struct({"enabled": FLAG, "port": PORT, "image": IMAGE, "resources": RESOURCES})
-    removed: Schema = dict.fromkeys(("proxy", "proxyPort"), _REMOVED)
+    removed: Schema = dict.fromkeys(("proxy", "proxyPort"), REMOVED)
     return struct({"enabled": FLAG, "port": PORT, "nginx": nginx} | removed | more)
 
 
@@ -164,9 +153,11 @@ def _dashboards() -> Schema:
 
 
 def _shared() -> Schema:
+    config = configuration()
+    properties(config, "poll")["account_relaxed"] = REMOVED
     return {
         "image": IMAGE,
-        "config": configuration(),
+        "config": config,
         "port": PORT,
         "listenAddress": SOME_TEXT,
         "resources": RESOURCES,
@@ -188,7 +179,7 @@ def exporter_values() -> Schema:
         "imagePullSecrets": items(struct({"name": NAME}, "name")),
         "accounts": _accounts(),
         "otlpHeaders": struct({"existingSecret": NAME_OR_EMPTY, "key": SECRET_KEY}),
-        "tap": _tap({"account": TEXT, "allowHosts": _REMOVED}),
+        "tap": _tap({"account": TEXT, "allowHosts": REMOVED}),
         "webhook": _webhook(),
         "replicaCount": whole(0),
         "strategy": one_of("Recreate", "RollingUpdate"),
@@ -196,7 +187,7 @@ def exporter_values() -> Schema:
         "podSecurityContext": OPEN,
         "securityContext": OPEN,
         "serviceAccount": struct({"create": FLAG, "name": NAME_OR_EMPTY, "annotations": TEXTS}),
-        "service": struct({"enabled": FLAG, "annotations": TEXTS}),
+        "service": struct({"enabled": FLAG, "annotations": TEXTS, "allowHosts": items(SOME_TEXT)}),
         "terminationGracePeriodSeconds": whole(11),  # the exporter may take 10 to end
         "readinessProbe": PROBE,
         "networkPolicy": _network_policy(),

@@ -9,150 +9,133 @@ from scripts.dashboards import common as q
 from scripts.dashboards import limits, traffic
 from scripts.dashboards.annotations import movements
 from scripts.dashboards.books import books
-from scripts.dashboards.frame import IN_DEPTH, Page, Section, Tile
-from scripts.dashboards.panels import (
-    STACKED,
-    Column,
-    Field,
-    Look,
-    Query,
-    Text,
-    bars,
-    lines,
-    rows,
-    single,
-)
-from scripts.dashboards.promql import (
-    RANGE,
-    gauge,
-    growth,
-    matcher,
-    rate,
-    top,
-)
+from scripts.dashboards.frame import IN_DEPTH, Page, Section
+from scripts.dashboards.panels import STACKED, Column, Field, Look, Tile, bars, lines, rows, single
+from scripts.dashboards.promql import RANGE, gauge, growth, matcher, rate, top
 
 _PER_SERIES = (a.KEY_NAME, a.KEY_ID, a.MODEL)
-_KEYS = (a.KEY_NAME, a.KEY_ID)
 _MODELS = (a.MODEL,)
 _MINUTE = 60
 _HOUR = "Billed in the hour before each instant. Calls that settle late show when they settle."
 
 
 def _numbers() -> list[Tile]:
-    worst = f"max({gauge(c.QUOTA_UTILIZATION)})"
-    resets = f"{gauge(c.RATE_RESET)} * 1000"
     low = Field("short", 0)
-    balance = Field("currencyUSD", 2, limits.BALANCE)
+    key_left = Field("currencyUSD", 2, limits.KEY_LEFT, nothing="no cap is known")
     organization = Field("currencyUSD", 2, limits.ORGANIZATION, nothing="not in the headers")
-    drift = Field("currencyUSD", 2, limits.DRIFT)
-    key = Field("currencyUSD", 2, limits.KEY_LEFT, nothing="no cap is known")
-    tiles = (
+    return [
         single(
-            Text("Balance", "What is left to spend, net of holds. Red under the alert's floor."),
-            Query(q.BALANCE, ""),
-            balance,
+            "Balance",
+            "What is left to spend, net of holds. Red under the alert's floor.",
+            q.BALANCE,
+            Field("currencyUSD", 2, limits.BALANCE),
             sparkline=True,
         ),
         single(
-            Text("Runway", "How long the balance lasts at the present rate of spending."),
-            Query(q.RUNWAY_LEFT, ""),
+            "Runway",
+            "How long the balance lasts at the present rate of spending.",
+            q.RUNWAY_LEFT,
             q.RUNWAY,
         ),
         single(
-            Text("Spent in the last hour", "Billed for API calls."),
-            Query(q.spent("1h"), ""),
+            "Spent in the last hour",
+            "Billed for API calls.",
+            q.spent("1h"),
             q.SPENT,
             sparkline=True,
         ),
+        single("Spent in the last 24 h", "Billed for API calls.", q.spent("24h"), q.SPENT),
         single(
-            Text("Spent in the last 24 h", "Billed for API calls."),
-            Query(q.spent("24h"), ""),
-            q.SPENT,
-        ),
-        single(
-            Text("Balance is low", "Whether the gateway calls it low: at or under the threshold."),
-            Query(q.LOW, ""),
+            "Balance is low",
+            "Whether the gateway calls it low: at or under the threshold.",
+            q.LOW,
             low,
             values=q.YES_NO,
         ),
         single(
-            Text("Organization's wallet", "What is left there; all keys it owns spend from it."),
-            Query(q.ORGANIZATION, ""),
+            "Organization's wallet",
+            "What is left there; all keys it owns spend from it.",
+            q.ORGANIZATION,
             organization,
         ),
         single(
-            Text("Window left", "Share of the tightest rolling spend window that is left."),
-            Query(f"min({q.RATE_LEFT})", ""),
+            "Window left",
+            "Share of the tightest rolling spend window that is left.",
+            f"min({q.RATE_LEFT})",
             q.WINDOW_LEFT,
         ),
         single(
-            Text("Window resets", "When the tightest rolling spend window resets."),
-            Query(f"min({resets})", ""),
+            "Window resets",
+            "When the tightest rolling spend window resets.",
+            f"min({gauge(c.RATE_RESET)} * 1000)",
             Field("dateTimeFromNow", nothing="no window is known"),
         ),
         single(
-            Text("Key's cap left", "What is left of the lifetime cap of the key in use."),
-            Query(f"min({q.KEY_LEFT})", ""),
-            key,
+            "Key's cap left",
+            "What is left of the lifetime cap of the key in use.",
+            f"min({q.KEY_LEFT})",
+            key_left,
         ),
         single(
-            Text("Fullest model cap", "Share that is spent of the model cap closest to its end."),
-            Query(worst, ""),
+            "Fullest model cap",
+            "Share that is spent of the model cap closest to its end.",
+            f"max({gauge(c.QUOTA_UTILIZATION)})",
             q.MODEL_SPENT,
         ),
         single(
-            Text("Ledger drift", "How far wallet and counted usage are apart. Green: they agree."),
-            Query(gauge(c.LEDGER_DRIFT), ""),
-            drift,
+            "Ledger drift",
+            "How far wallet and counted usage are apart. Green: they agree.",
+            gauge(c.LEDGER_DRIFT),
+            Field("currencyUSD", 2, limits.DRIFT),
         ),
         single(
-            Text("Gateway", "Whether the last poll of every endpoint succeeded."),
-            Query(q.ANSWERS, ""),
+            "Gateway",
+            "Whether the last poll of every endpoint succeeded.",
+            q.ANSWERS,
             low,
             values=q.ALL_UP,
         ),
-    )
-    return [Tile(tile, 4, 3) for tile in tiles]
+    ]
 
 
 def _money() -> list[Tile]:
-    balance = Text(
-        "Balance and threshold",
-        "What is left to spend, and where the gateway calls it low. Marks: top-ups.",
-    )
-    runway = Text("Runway over time", "How long the balance lasts. Dashed: where the alerts begin.")
-    queries = [Query(q.BALANCE, "balance"), Query(q.THRESHOLD, "low at")]
     return [
-        *_numbers(),
-        Tile(lines(balance, queries, Field("currencyUSD"), Look(limit="low at")), 14, 8),
-        Tile(lines(runway, [Query(q.RUNWAY_LEFT, "runway")], q.RUNWAY), 10, 8),
+        *(tile._replace(height=3) for tile in _numbers()),
+        lines(
+            "Balance and threshold",
+            "What is left to spend, and where the gateway calls it low. Marks: top-ups.",
+            {"balance": q.BALANCE, "low at": q.THRESHOLD},
+            Field("currencyUSD"),
+            (14, 8),
+            Look(limit="low at"),
+        ),
+        lines(
+            "Runway over time",
+            "How long the balance lasts. Dashed: where the alerts begin.",
+            {"runway": q.RUNWAY_LEFT},
+            q.RUNWAY,
+            (10, 8),
+        ),
     ]
 
 
 def _spend() -> list[Tile]:
-    key = Text("Spend by key, hour by hour", _HOUR)
-    model = Text("Spend by model, hour by hour", _HOUR)
-    by_key = Query(growth(c.USAGE_COST, _KEYS, "1h"), q.legend(a.KEY_NAME))
-    by_model = Query(growth(c.USAGE_COST, _MODELS, "1h"), q.legend(a.MODEL))
+    by_key = {q.legend(a.KEY_NAME): growth(c.USAGE_COST, (a.KEY_NAME, a.KEY_ID), "1h")}
+    by_model = {q.legend(a.MODEL): growth(c.USAGE_COST, _MODELS, "1h")}
     return [
-        Tile(lines(key, [by_key], q.SPENT, STACKED), 12, 8),
-        Tile(lines(model, [by_model], q.SPENT, STACKED), 12, 8),
+        lines("Spend by key, hour by hour", _HOUR, by_key, q.SPENT, (12, 8), STACKED),
+        lines("Spend by model, hour by hour", _HOUR, by_model, q.SPENT, (12, 8), STACKED),
         _table(),
     ]
 
 
 def _table() -> Tile:
-    text = Text(
-        "Keys and models",
-        "What was billed in the chosen range, dearest first. One key can have had several names.",
-    )
     cost = growth(c.USAGE_COST, _PER_SERIES, RANGE)
     calls = growth(c.USAGE_REQUESTS, _PER_SERIES, RANGE)
     tokens = [
         f"round({growth(c.USAGE_TOKENS, _PER_SERIES, RANGE, matcher(a.TOKEN_TYPE, kind))})"
         for kind in a.TOKEN_TYPES
     ]
-    queries = (f"sort_desc({cost} > 0)", f"round({calls})", *tokens, f"{cost} / ({calls} > 0)")
     columns = {
         label_name(a.KEY_NAME): Column("Key"),
         label_name(a.KEY_ID): Column("Masked key", width=150),
@@ -163,66 +146,89 @@ def _table() -> Tile:
         "Value #D": Column("Output tokens", Field("short"), 120),
         "Value #E": Column("Per request", Field("currencyUSD", 4), 120),
     }
-    return Tile(rows(text, queries, columns), 24, 8)
+    return rows(
+        "Keys and models",
+        "What was billed in the chosen range, dearest first. One key can have had several names.",
+        (f"sort_desc({cost} > 0)", f"round({calls})", *tokens, f"{cost} / ({calls} > 0)"),
+        columns,
+        (24, 8),
+    )
 
 
 def _tokens() -> list[Tile]:
-    per_minute = Field("short", 0)
-    kind = (a.TOKEN_TYPE,)
-    panels = (
-        (
-            Text("Tokens by type, per minute", "Tokens billed: of prompts and of answers."),
-            Query(rate(c.USAGE_TOKENS, kind, per=_MINUTE), q.legend(a.TOKEN_TYPE)),
-        ),
-        (
-            Text("Tokens by model, per minute", "Tokens billed, prompts and answers together."),
-            Query(rate(c.USAGE_TOKENS, _MODELS, per=_MINUTE), q.legend(a.MODEL)),
-        ),
-        (
-            Text("Requests by model, per minute", "API calls billed."),
-            Query(rate(c.USAGE_REQUESTS, _MODELS, per=_MINUTE), q.legend(a.MODEL)),
-        ),
-    )
-    fields = (per_minute, per_minute, Field("short", 1))
+    tokens = Field("short", 0)
+    by_model = q.legend(a.MODEL)
+    by_type = rate(c.USAGE_TOKENS, (a.TOKEN_TYPE,), per=_MINUTE)
     return [
-        Tile(lines(text, [query], field, STACKED), 8, 7)
-        for (text, query), field in zip(panels, fields, strict=True)
+        lines(
+            "Tokens by type, per minute",
+            "Tokens billed: of prompts and of answers.",
+            {q.legend(a.TOKEN_TYPE): by_type},
+            tokens,
+            (8, 7),
+            STACKED,
+        ),
+        lines(
+            "Tokens by model, per minute",
+            "Tokens billed, prompts and answers together.",
+            {by_model: rate(c.USAGE_TOKENS, _MODELS, per=_MINUTE)},
+            tokens,
+            (8, 7),
+            STACKED,
+        ),
+        lines(
+            "Requests by model, per minute",
+            "API calls billed.",
+            {by_model: rate(c.USAGE_REQUESTS, _MODELS, per=_MINUTE)},
+            Field("short", 1),
+            (8, 7),
+            STACKED,
+        ),
     ]
 
 
 def _limits() -> list[Tile]:
-    window = Text(
-        "Rolling spend window",
-        "What is left in the window that is closest to constraining the key, and its cap. The "
-        "gateway shows one of three windows (5 h, 1 d, 7 d); which one can change.",
-    )
-    model = Text("Model caps", "What each model has used, and its cap. No cap: uncapped.")
-    fullest = Text("Model caps: what is spent", "Share of each cap, 100 % is all. Uncapped: none.")
-    queries = (f"sort_desc({gauge(c.QUOTA_USAGE)})", gauge(c.QUOTA_LIMIT))
+    left = {
+        f"left · {q.legend(a.KEY_ID)}": gauge(c.RATE_REMAINING, of="min"),
+        "cap": f"max({gauge(c.RATE_LIMIT)})",
+    }
     columns = {
         label_name(a.MODEL): Column("Model"),
         "Value #A": Column("Used", q.USD, 105),
         "Value #B": Column("Cap", Field("currencyUSD", 2, nothing="uncapped"), 105),
     }
-    left = [
-        Query(gauge(c.RATE_REMAINING, of="min"), f"left · {q.legend(a.KEY_ID)}"),
-        Query(f"max({gauge(c.RATE_LIMIT)})", "cap"),
-    ]
-    utilization = Query(top(10, gauge(c.QUOTA_UTILIZATION)), q.legend(a.MODEL))
-    usd = Field("currencyUSD", nothing="no window is known")
     return [
-        Tile(lines(window, left, usd, Look(limit="cap")), 8, 7),
-        Tile(bars(fullest, utilization, q.MODEL_SPENT, most=1), 8, 7),
-        Tile(rows(model, queries, columns, hidden=q.ACCOUNT_COLUMN), 8, 7),
+        lines(
+            "Rolling spend window",
+            "What is left in the window that is closest to constraining the key, and its cap. The "
+            "gateway shows one of three windows (5 h, 1 d, 7 d); which one can change.",
+            left,
+            Field("currencyUSD", nothing="no window is known"),
+            (8, 7),
+            Look(limit="cap"),
+        ),
+        bars(
+            "Model caps: what is spent",
+            "Share of each cap, 100 % is all. Uncapped: none.",
+            {q.legend(a.MODEL): top(10, gauge(c.QUOTA_UTILIZATION))},
+            q.MODEL_SPENT,
+            (8, 7),
+            most=1,
+        ),
+        rows(
+            "Model caps",
+            "What each model has used, and its cap. No cap: uncapped.",
+            (f"sort_desc({gauge(c.QUOTA_USAGE)})", gauge(c.QUOTA_LIMIT)),
+            columns,
+            (8, 7),
+            hidden=q.ACCOUNT_COLUMN,
+        ),
     ]
-
-
-def _traffic() -> list[Tile]:
-    return [traffic.newest(8, many=False), traffic.responses(), traffic.refusals(many=False)]
 
 
 def page() -> Page:
     """One account in depth."""
+    calls = [traffic.newest(8, many=False), traffic.responses(), traffic.refusals(many=False)]
     return Page(
         uid=IN_DEPTH,
         title="ByteSpike / Account",
@@ -232,7 +238,7 @@ def page() -> Page:
             Section("Spend", _spend()),
             Section("Tokens and requests", _tokens()),
             Section("Limits", _limits()),
-            Section(traffic.TITLE, _traffic()),
+            Section(traffic.TITLE, calls),
             Section("Books", books()),
         ),
         many=False,

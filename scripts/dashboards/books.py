@@ -7,57 +7,50 @@ from exporter.metrics import catalogue as c
 from exporter.metrics.prometheus import label_name
 from scripts.dashboards import common as q
 from scripts.dashboards import limits
-from scripts.dashboards.frame import Tile
-from scripts.dashboards.panels import Column, Field, Look, Query, Text, lines, rows
+from scripts.dashboards.panels import Column, Field, Look, Tile, lines, rows
 from scripts.dashboards.promql import RANGE, gauge, growth, matcher
 
 
 def books() -> list[Tile]:
     """Whether wallet and usage agree, what moved the wallet otherwise, and whose it is."""
-    apart = Text(
-        "Drift and overcount",
-        "Drift: growth of the wallet's lifetime spend less the usage counted; the dashed lines are "
-        "where its alert begins. Overcount: what later corrections took back from cost counters.",
-    )
-    both = Text(
-        "Wallet and usage, hour by hour",
-        "Spent in the hour before, as the wallet's lifetime counter and as usage tell it. What "
-        "settles late shows in the wallet first.",
-    )
-    lifetime = Text(
-        "Paid in and spent since creation", "The gateway's own lifetime numbers of the wallet."
-    )
-    drift = Field("currencyUSD", 2, limits.DRIFT)
-    compared = [
-        Query(growth(c.WALLET_SPEND, (), "1h"), "wallet"),
-        Query(growth(c.USAGE_COST, (), "1h"), "usage"),
-    ]
-    paid = [Query(gauge(c.WALLET_TOPUP), "paid in"), Query(gauge(c.WALLET_SPEND), "spent")]
-    differences = [
-        Query(gauge(c.LEDGER_DRIFT), "drift"),
-        Query(gauge(c.USAGE_OVERCOUNT), "overcount"),
-    ]
     return [
-        Tile(lines(apart, differences, drift, Look(signed=True)), 8, 7),
-        Tile(lines(both, compared, q.USD), 8, 7),
-        Tile(lines(lifetime, paid, Field("currencyUSD")), 8, 7),
+        lines(
+            "Drift and overcount",
+            "Drift: growth of the wallet's lifetime spend less the usage counted; the dashed lines "
+            "are where its alert begins. Overcount: what later corrections took back from cost "
+            "counters.",
+            {"drift": gauge(c.LEDGER_DRIFT), "overcount": gauge(c.USAGE_OVERCOUNT)},
+            Field("currencyUSD", 2, limits.DRIFT),
+            (8, 7),
+            Look(signed=True),
+        ),
+        lines(
+            "Wallet and usage, hour by hour",
+            "Spent in the hour before, as the wallet's lifetime counter and as usage tell it. What "
+            "settles late shows in the wallet first.",
+            {"wallet": growth(c.WALLET_SPEND, (), "1h"), "usage": growth(c.USAGE_COST, (), "1h")},
+            q.USD,
+            (8, 7),
+        ),
+        lines(
+            "Paid in and spent since creation",
+            "The gateway's own lifetime numbers of the wallet.",
+            {"paid in": gauge(c.WALLET_TOPUP), "spent": gauge(c.WALLET_SPEND)},
+            Field("currencyUSD"),
+            (8, 7),
+        ),
         _movements(),
         _whose(),
     ]
 
 
 def _movements() -> Tile:
-    text = Text(
-        "Wallet movements",
-        "What was not an API call, by kind: in the chosen range, and when it last happened. The "
-        "last time may lie before the range.",
-    )
-    by = (a.KIND,)
+    by = (a.ACCOUNT, a.KIND)
     queries = (
         f"sort_desc({gauge(c.BILLING_LAST)} * 1000)",
-        f"round({growth(c.BILLING_TRANSACTIONS, (a.ACCOUNT, *by), RANGE)})",
+        f"round({growth(c.BILLING_TRANSACTIONS, by, RANGE)})",
         *(
-            growth(c.BILLING_AMOUNT, (a.ACCOUNT, *by), RANGE, matcher(a.DIRECTION, direction))
+            growth(c.BILLING_AMOUNT, by, RANGE, matcher(a.DIRECTION, direction))
             for direction in a.DIRECTIONS
         ),
     )
@@ -68,13 +61,18 @@ def _movements() -> Tile:
         "Value #C": Column("Credited", q.USD, 110),
         "Value #D": Column("Debited", q.USD, 110),
     }
-    return Tile(rows(text, queries, columns, hidden=q.ACCOUNT_COLUMN), 12, 7)
+    return rows(
+        "Wallet movements",
+        "What was not an API call, by kind: in the chosen range, and when it last happened. The "
+        "last time may lie before the range.",
+        queries,
+        columns,
+        (12, 7),
+        hidden=q.ACCOUNT_COLUMN,
+    )
 
 
 def _whose() -> Tile:
-    text = Text(
-        "Whose account", "What the gateway says of the user and its organization, if it has one."
-    )
     columns = {
         label_name(a.ACCOUNT): Column("Account"),
         label_name(a.TIER): Column("Tier"),
@@ -82,4 +80,11 @@ def _whose() -> Tile:
         label_name(a.ORGANIZATION_ID): Column("Id", width=70),
         label_name(a.ORGANIZATION_ROLE): Column("Role", width=90),
     }
-    return Tile(rows(text, (gauge(c.ACCOUNT_INFO),), columns, hidden=("Value",)), 12, 7)
+    return rows(
+        "Whose account",
+        "What the gateway says of the user and its organization, if it has one.",
+        (gauge(c.ACCOUNT_INFO),),
+        columns,
+        (12, 7),
+        hidden=("Value",),
+    )

@@ -13,21 +13,13 @@ from grafana_foundation_sdk.models import dashboard as model
 from exporter.metrics.attributes import ACCOUNT
 from exporter.metrics.catalogue import GATEWAY_UP
 from exporter.metrics.prometheus import label_name, prometheus_name
-from scripts.dashboards.panels import DATASOURCE
+from scripts.dashboards.panels import DATASOURCE, Tile
 
 TAG = "bytespike"
 COLUMNS = 24
 
 OVERVIEW, IN_DEPTH, HEALTH = "bytespike-overview", "bytespike-account", "bytespike-exporter"
 """Each dashboard's `uid`, which never changes: links and bookmarks hold it."""
-
-
-class Tile(NamedTuple):
-    """A panel and its size: columns of 24, and rows of 38 pixels."""
-
-    panel: model.Panel
-    width: int
-    height: int
 
 
 class Section(NamedTuple):

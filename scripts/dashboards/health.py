@@ -7,7 +7,7 @@ from exporter.metrics import catalogue as c
 from exporter.metrics.prometheus import label_name, prometheus_name
 from scripts.dashboards import common as q
 from scripts.dashboards import limits, traffic
-from scripts.dashboards.frame import HEALTH, Page, Section, Tile, to_account
+from scripts.dashboards.frame import HEALTH, Page, Section, to_account
 from scripts.dashboards.panels import (
     BLUE,
     GREEN,
@@ -16,8 +16,7 @@ from scripts.dashboards.panels import (
     Column,
     Field,
     Look,
-    Query,
-    Text,
+    Tile,
     bars,
     lines,
     rows,
@@ -36,7 +35,6 @@ from scripts.dashboards.promql import (
     top,
 )
 
-_ENDPOINT = labels((a.ACCOUNT, a.ENDPOINT))
 _OUTCOME = label_name(a.OUTCOME)
 _AGE = f"time() - {gauge(c.LAST_SUCCESS)}"
 _FAILED = f'{_OUTCOME}!="success"'
@@ -68,137 +66,145 @@ def _export_failures(window: str) -> str:
 
 
 def _numbers() -> list[Tile]:
-    running = f"count({prometheus_name(c.BUILD_INFO)})"
-    failing = f"sum(1 - {gauge(c.GATEWAY_UP)})"
     rejected = growth(c.USAGE_ROWS, q.BY_ACCOUNT, "24h", matcher(a.OUTCOME, "rejected"))
-    folded = f"sum({gauge(c.SERIES_FOLDED)})"
-    some = Field("short", 0, limits.ANY)
     usage_off = Field("short", 0, limits.ANY, nothing=_NO_USAGE)
-    failures = Field("percentunit", 0, limits.EXPORT_FAILURES, nothing=_NO_OTLP)
-    tiles = (
+    return [
         single(
-            Text("Exporters", "How many report. One that ends still counts for 5 minutes."),
-            Query(running, ""),
+            "Exporters",
+            "How many report. One that ends still counts for 5 minutes.",
+            f"count({prometheus_name(c.BUILD_INFO)})",
             Field("short", 0),
         ),
         single(
-            Text("Endpoints failing", "Endpoints of accounts whose last poll failed everywhere."),
-            Query(failing, ""),
-            some,
+            "Endpoints failing",
+            "Endpoints of accounts whose last poll failed everywhere.",
+            f"sum(1 - {gauge(c.GATEWAY_UP)})",
+            Field("short", 0, limits.ANY),
         ),
         single(
-            Text(
-                "Oldest endpoint", "Time since the last success of the endpoint that waits longest."
-            ),
-            Query(f"max({_AGE})", ""),
+            "Oldest endpoint",
+            "Time since the last success of the endpoint that waits longest.",
+            f"max({_AGE})",
             Field("s", 0, limits.AGE, nothing="none has answered"),
         ),
         single(
-            Text(
-                "Exports failing",
-                "Share of OTLP exports of the last 15 minutes that failed or lost points, of the "
-                "exporter that is worst off.",
-            ),
-            Query(_export_failures("15m"), ""),
-            failures,
+            "Exports failing",
+            "Share of OTLP exports of the last 15 minutes that failed or lost points, of the "
+            "exporter that is worst off.",
+            _export_failures("15m"),
+            Field("percentunit", 0, limits.EXPORT_FAILURES, nothing=_NO_OTLP),
         ),
         single(
-            Text("Rows rejected in 24 h", "Usage rows that could not be understood or counted."),
-            Query(f"round(sum({rejected}))", ""),
+            "Rows rejected in 24 h",
+            "Usage rows that could not be understood or counted.",
+            f"round(sum({rejected}))",
             usage_off,
         ),
         single(
-            Text(
-                "Series folded",
-                'Keys and models counted as "other": usage.max_series is hit.',
-            ),
-            Query(folded, ""),
+            "Series folded",
+            'Keys and models counted as "other": usage.max_series is hit.',
+            f"sum({gauge(c.SERIES_FOLDED)})",
             usage_off,
         ),
-    )
-    return [Tile(tile, 4, 4) for tile in tiles]
+    ]
 
 
 def _gateway() -> list[Tile]:
-    up = Text("Endpoints", "Whether the last poll of each endpoint succeeded, in any exporter.")
-    age = Text(
-        "Time since the last success",
-        "Of each endpoint, in the exporter that succeeded last. The dashed line: it counts as "
-        "stale, and an alert begins.",
-    )
-    polls = Text("Polls per minute", "Polls by outcome, of one exporter for each account.")
-    duration = Text(
-        "Poll duration", "Half of the polls and 95 % of them took no longer; waits included."
-    )
-    failed = Text("Failed polls", "In the chosen range, by endpoint and reason; most first.")
     each = rate(c.POLLS, (a.ACCOUNT, a.OUTCOME), per=_MINUTE)
-    by_outcome = Query(f"sum by {labels((a.OUTCOME,))} ({each})", q.legend(a.OUTCOME))
-    quantiles = [
-        Query(quantile(c.POLL_DURATION, share, (a.ENDPOINT,)), f"{name} · {q.legend(a.ENDPOINT)}")
-        for share, name in ((0.5, "50 %"), (0.95, "95 %"))
-    ]
     failures = growth(c.POLLS, c.POLLS.attributes, RANGE, _FAILED)
-    reasons = Query(top(12, f"round({failures}) > 0"), q.legend(a.ACCOUNT, a.ENDPOINT, a.OUTCOME))
+    quantiles = {
+        f"{name} · {q.legend(a.ENDPOINT)}": quantile(c.POLL_DURATION, share, (a.ENDPOINT,))
+        for share, name in ((0.5, "50 %"), (0.95, "95 %"))
+    }
     return [
-        Tile(states(up, Query(gauge(c.GATEWAY_UP), _PER_ENDPOINT), q.UP, Field("short")), 12, 8),
-        Tile(
-            lines(
-                age,
-                [Query(_AGE, _PER_ENDPOINT)],
-                Field("s", None, limits.AGE),
-                links=to_account(),
-            ),
-            12,
-            8,
+        states(
+            "Endpoints",
+            "Whether the last poll of each endpoint succeeded, in any exporter.",
+            {_PER_ENDPOINT: gauge(c.GATEWAY_UP)},
+            q.UP,
+            (12, 8),
         ),
-        Tile(lines(polls, [by_outcome], Field("short", 1), _BY_OUTCOME), 8, 8),
-        Tile(lines(duration, quantiles, Field("s", None)), 8, 8),
-        Tile(bars(failed, reasons, Field("short", 0, nothing="no poll failed")), 8, 8),
+        lines(
+            "Time since the last success",
+            "Of each endpoint, in the exporter that succeeded last. The dashed line: it counts as "
+            "stale, and an alert begins.",
+            {_PER_ENDPOINT: _AGE},
+            Field("s", None, limits.AGE),
+            (12, 8),
+            links=to_account(),
+        ),
+        lines(
+            "Polls per minute",
+            "Polls by outcome, of one exporter for each account.",
+            {q.legend(a.OUTCOME): f"sum by {labels((a.OUTCOME,))} ({each})"},
+            Field("short", 1),
+            (8, 8),
+            _BY_OUTCOME,
+        ),
+        lines(
+            "Poll duration",
+            "Half of the polls and 95 % of them took no longer; waits included.",
+            quantiles,
+            Field("s", None),
+            (8, 8),
+        ),
+        bars(
+            "Failed polls",
+            "In the chosen range, by endpoint and reason; most first.",
+            {q.legend(a.ACCOUNT, a.ENDPOINT, a.OUTCOME): top(12, f"round({failures}) > 0")},
+            Field("short", 0, nothing="no poll failed"),
+            (8, 8),
+        ),
     ]
 
 
 def _out() -> list[Tile]:
-    exports = Text(
-        "Exports per minute",
-        "OTLP exports by outcome, of the exporter with most of each. Partial: points were refused.",
-    )
-    rows_read = Text(
-        "Usage rows per minute",
-        "Rows and buckets read, by what became of them. Duplicates are usual: the newest rows are "
-        "read again until they are final.",
-    )
-    builds = Text("Versions", "Which exporters report, by version and Python.")
-    sent = Query(
-        f"max by {labels((a.OUTCOME,))} (rate({prometheus_name(c.EXPORTS)}[{RATE}])) * {_MINUTE}",
-        q.legend(a.OUTCOME),
-    )
-    each = rate(c.USAGE_ROWS, (a.ACCOUNT, a.OUTCOME), per=_MINUTE)
-    read = Query(f"sum by {labels((a.OUTCOME,))} ({each})", q.legend(a.OUTCOME))
-    build = f"count by {labels(c.BUILD_INFO.attributes)} ({prometheus_name(c.BUILD_INFO)})"
+    by_outcome, legend = labels((a.OUTCOME,)), q.legend(a.OUTCOME)
+    sent = f"rate({prometheus_name(c.EXPORTS)}[{RATE}])"
+    read = rate(c.USAGE_ROWS, (a.ACCOUNT, a.OUTCOME), per=_MINUTE)
     columns = {
         "version": Column("Version"),
         "python": Column("Python"),
         "Value": Column("Exporters", Field("short", 0), 110),
     }
     return [
-        Tile(lines(exports, [sent], Field("short", 1, nothing=_NO_OTLP), _BY_OUTCOME), 8, 7),
-        Tile(lines(rows_read, [read], Field("short", 1, nothing=_NO_USAGE), _BY_OUTCOME), 8, 7),
-        Tile(rows(builds, (build,), columns), 8, 7),
+        lines(
+            "Exports per minute",
+            "OTLP exports by outcome, of the exporter with most of each. Partial: points were "
+            "refused.",
+            {legend: f"max by {by_outcome} ({sent}) * {_MINUTE}"},
+            Field("short", 1, nothing=_NO_OTLP),
+            (8, 7),
+            _BY_OUTCOME,
+        ),
+        lines(
+            "Usage rows per minute",
+            "Rows and buckets read, by what became of them. Duplicates are usual: the newest rows "
+            "are read again until they are final.",
+            {legend: f"sum by {by_outcome} ({read})"},
+            Field("short", 1, nothing=_NO_USAGE),
+            (8, 7),
+            _BY_OUTCOME,
+        ),
+        rows(
+            "Versions",
+            "Which exporters report, by version and Python.",
+            (f"count by {labels(c.BUILD_INFO.attributes)} ({prometheus_name(c.BUILD_INFO)})",),
+            columns,
+            (8, 7),
+        ),
     ]
 
 
-def _traffic() -> list[Tile]:
-    return [
+def page() -> Page:
+    """The exporter's own health."""
+    calls = [
         traffic.freshness(),
         traffic.newest(12, many=True),
         traffic.responses(),
         traffic.refusals(many=True),
         *traffic.taps(),
     ]
-
-
-def page() -> Page:
-    """The exporter's own health."""
     return Page(
         uid=HEALTH,
         title="ByteSpike / Exporter",
@@ -207,7 +213,7 @@ def page() -> Page:
             Section("Health", _numbers()),
             Section("Gateway", _gateway()),
             Section("Exports and rows", _out()),
-            Section(traffic.TITLE, _traffic()),
+            Section(traffic.TITLE, calls),
         ),
         many=True,
         since="now-6h",

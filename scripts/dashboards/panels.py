@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from string import ascii_uppercase
 from typing import NamedTuple, TypeVar
 
 from grafana_foundation_sdk.builders import bargauge, prometheus, stat, statetimeline, table
 from grafana_foundation_sdk.builders import common as common_builders
 from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.builders import timeseries as timeseries_builders
+from grafana_foundation_sdk.cog.builder import Builder
+from grafana_foundation_sdk.cog.variants import Dataquery
 from grafana_foundation_sdk.models import common
 from grafana_foundation_sdk.models import dashboard as model
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
@@ -25,18 +28,19 @@ Steps = Sequence[tuple[float | None, str]]
 PLAIN: Steps = ((None, BLUE),)
 
 
-class Query(NamedTuple):
-    """One query of a panel, and what its series are called (`{{label}}` where it has several)."""
+class Tile(NamedTuple):
+    """A panel and its size: columns of 24, and rows of 38 pixels."""
 
-    expr: str
-    legend: str
+    panel: model.Panel
+    width: int
+    height: int
 
 
-class Text(NamedTuple):
-    """What a reader is told about a panel."""
+Query = Mapping[str, str]
+"""Expressions by what their series are called, with `{{label}}` where there are several."""
 
-    title: str
-    description: str
+Size = tuple[int, int]
+"""Width and height of a tile."""
 
 
 class Field(NamedTuple):
@@ -57,6 +61,7 @@ class Column(NamedTuple):
     gauge: bool = False
     values: Mapping[str, tuple[str, str]] | None = None
     """Values that are shown as a word in a colour."""
+    url: str | None = None
 
 
 class Look(NamedTuple):
@@ -80,25 +85,22 @@ LINES = Look()
 STACKED = Look(stacked=True)
 
 B = TypeVar(
-    "B",
-    stat.Panel,
-    bargauge.Panel,
-    timeseries_builders.Panel,
-    table.Panel,
-    statetimeline.Panel,
+    "B", stat.Panel, bargauge.Panel, timeseries_builders.Panel, table.Panel, statetimeline.Panel
 )
 
 
 def single(
-    text: Text,
-    query: Query,
+    title: str,
+    about: str,
+    expr: str,
     field: Field,
     *,
     values: Mapping[str, tuple[str, str]] | None = None,
     sparkline: bool = False,
-) -> model.Panel:
+) -> Tile:
     """One number. With a sparkline it shows the newest value of a range."""
-    panel = _described(stat.Panel(), text, field).targets([_target("A", query, sparkline)])
+    panel = _described(stat.Panel(), title, about, field)
+    panel.targets(_targets({"": expr}, over_time=sparkline))
     panel.color_mode(common.BigValueColorMode.VALUE).reduce_options(_newest())
     graph = common.BigValueGraphMode.AREA if sparkline else common.BigValueGraphMode.NONE
     panel.graph_mode(graph).text_mode(common.BigValueTextMode.VALUE)
@@ -106,19 +108,21 @@ def single(
         panel.max_data_points(1000)
     if values:
         panel.mappings([_words(values)])
-    return panel.build()
+    return Tile(panel.build(), 4, 4)
 
 
 def bars(
-    text: Text,
+    title: str,
+    about: str,
     query: Query,
     field: Field,
+    size: Size,
     *,
     most: float | None = None,
     links: Sequence[build.DashboardLink] = (),
-) -> model.Panel:
+) -> Tile:
     """A horizontal bar for each series of an instant, in the order of the query."""
-    panel = _described(bargauge.Panel(), text, field).targets([_target("A", query, False)])
+    panel = _described(bargauge.Panel(), title, about, field).targets(_targets(query))
     panel.orientation(common.VizOrientation.HORIZONTAL).reduce_options(_newest())
     panel.display_mode(common.BarGaugeDisplayMode.BASIC).min(0).data_links(list(links))
     panel.name_placement(common.BarGaugeNamePlacement.LEFT)
@@ -126,19 +130,21 @@ def bars(
     panel.sizing(common.BarGaugeSizing.MANUAL).min_viz_height(20).max_viz_height(28)
     if most is not None:
         panel.max(most)
-    return panel.build()
+    return Tile(panel.build(), *size)
 
 
 def lines(
-    text: Text,
-    queries: Sequence[Query],
+    title: str,
+    about: str,
+    query: Query,
     field: Field,
+    size: Size,
     look: Look = LINES,
     links: Sequence[build.DashboardLink] = (),
-) -> model.Panel:
+) -> Tile:
     """Series over time. Where a field has several colours, dashed lines show where they change."""
-    panel = _described(timeseries_builders.Panel(), text, field).interval(look.step)
-    panel.targets([_target(chr(ord("A") + n), query, True) for n, query in enumerate(queries)])
+    panel = _described(timeseries_builders.Panel(), title, about, field).interval(look.step)
+    panel.targets(_targets(query, over_time=True))
     panel.draw_style(common.GraphDrawStyle.BARS if look.columns else common.GraphDrawStyle.LINE)
     panel.line_width(1).fill_opacity(70 if look.columns else 20 if look.stacked else 6)
     panel.show_points(common.VisibilityMode.NEVER).data_links(list(links))
@@ -160,37 +166,48 @@ def lines(
         panel.override_by_name(look.limit, _limit())
     for name, color in look.colors.items():
         panel.override_by_name(name, [_fixed(color)])
-    return panel.build()
+    return Tile(panel.build(), *size)
 
 
 def states(
-    text: Text, query: Query, values: Mapping[str, tuple[str, str]], field: Field
-) -> model.Panel:
+    title: str, about: str, query: Query, values: Mapping[str, tuple[str, str]], size: Size
+) -> Tile:
     """A band over time for each series, in the colour and word of its value."""
-    panel = _described(statetimeline.Panel(), text, field).interval(STEP)
-    panel.targets([_target("A", query, True)]).mappings([_words(values)])
+    panel = _described(statetimeline.Panel(), title, about, Field("short")).interval(STEP)
+    panel.targets(_targets(query, over_time=True)).mappings([_words(values)])
     panel.show_value(common.VisibilityMode.NEVER).row_height(0.8).fill_opacity(80)
     panel.legend(_legend()).tooltip(_tooltip())
-    return panel.build()
+    return Tile(panel.build(), *size)
 
 
 def rows(
-    text: Text,
+    title: str,
+    about: str,
     queries: Sequence[str],
     columns: Mapping[str, Column],
+    size: Size,
     *,
-    links: Mapping[str, str] | None = None,
     hidden: Sequence[str] = (),
     nothing: str | None = None,
-) -> model.Panel:
+) -> Tile:
     """A table of instants: series that agree in their labels share a row.
 
     `columns` are by label, or `Value #A` for the first query's values, from left to right.
-    Rows stand in the order of the first query. `links` are URLs by heading,
-    `hidden` columns are left out. `nothing` is said where there is no row.
+    Rows stand in the order of the first query. `hidden` columns are left out. `nothing` is said
+    where there is no row.
     """
-    panel = _described(table.Panel(), text, Field("string", nothing=nothing))
-    panel.targets([_target(chr(ord("A") + n), Query(q, ""), None) for n, q in enumerate(queries)])
+    panel = _described(table.Panel(), title, about, Field("string", nothing=nothing))
+    panel.targets(
+        [
+            prometheus.Dataquery()
+            .ref_id(ref)
+            .expr(expr)
+            .datasource(DATASOURCE)
+            .instant()
+            .format(PromQueryFormat.TABLE)
+            for ref, expr in zip(ascii_uppercase, queries, strict=False)
+        ]
+    )
     organize = {
         "excludeByName": dict.fromkeys(("Time", *hidden), True),
         "indexByName": {name: place for place, name in enumerate(columns)},
@@ -203,13 +220,12 @@ def rows(
         ]
     )
     for column in columns.values():
-        link = (links or {}).get(column.heading)
-        panel.override_by_name(column.heading, _properties(column, link))
-    return panel.build()
+        panel.override_by_name(column.heading, _properties(column))
+    return Tile(panel.build(), *size)
 
 
-def _described(panel: B, text: Text, field: Field) -> B:
-    panel.title(text.title).description(text.description).datasource(DATASOURCE)
+def _described(panel: B, title: str, about: str, field: Field) -> B:
+    panel.title(title).description(about).datasource(DATASOURCE)
     panel.unit(field.unit).thresholds(_thresholds(field.steps))
     panel.color_scheme(build.FieldColor().mode(model.FieldColorModeId.THRESHOLDS))
     if field.decimals is not None:
@@ -219,14 +235,16 @@ def _described(panel: B, text: Text, field: Field) -> B:
     return panel
 
 
-def _target(ref: str, query: Query, over_time: bool | None) -> prometheus.Dataquery:
-    """`over_time` None: an instant for a table."""
-    target = prometheus.Dataquery().ref_id(ref).expr(query.expr).datasource(DATASOURCE)
-    if over_time:
-        return target.range().legend_format(query.legend).interval(STEP)
-    if over_time is None:
-        return target.instant().format(PromQueryFormat.TABLE)
-    return target.instant().legend_format(query.legend)
+def _targets(query: Query, *, over_time: bool = False) -> list[Builder[Dataquery]]:
+    targets: list[Builder[Dataquery]] = []
+    for ref, (legend, expr) in zip(ascii_uppercase, query.items(), strict=False):
+        target = prometheus.Dataquery().ref_id(ref).expr(expr).datasource(DATASOURCE)
+        targets.append(
+            target.range().legend_format(legend).interval(STEP)
+            if over_time
+            else target.instant().legend_format(legend)
+        )
+    return targets
 
 
 def _thresholds(steps: Steps) -> build.ThresholdsConfig:
@@ -269,7 +287,7 @@ def _fixed(color: str) -> model.DynamicConfigValue:
     return model.DynamicConfigValue("color", {"mode": "fixed", "fixedColor": color})
 
 
-def _properties(column: Column, link: str | None) -> list[model.DynamicConfigValue]:
+def _properties(column: Column) -> list[model.DynamicConfigValue]:
     found: dict[str, object] = {"unit": column.field.unit}
     if column.field.decimals is not None:
         found["decimals"] = column.field.decimals
@@ -285,6 +303,6 @@ def _properties(column: Column, link: str | None) -> list[model.DynamicConfigVal
         found["thresholds"] = _thresholds(column.field.steps).build()
     if column.values:
         found["mappings"] = [_words(column.values)]
-    if link is not None:
-        found["links"] = [{"title": f"{column.heading} in depth", "url": link}]
+    if column.url is not None:
+        found["links"] = [{"title": f"{column.heading} in depth", "url": column.url}]
     return [model.DynamicConfigValue(name, value) for name, value in found.items()]

@@ -12,7 +12,6 @@ from exporter.metrics.catalogue import Metric
 from exporter.metrics.prometheus import label_name, prometheus_name
 from scripts.dashboards import common as q
 from scripts.dashboards import limits
-from scripts.dashboards.frame import Tile
 from scripts.dashboards.panels import (
     BLUE,
     GREEN,
@@ -21,8 +20,7 @@ from scripts.dashboards.panels import (
     STACKED,
     Column,
     Field,
-    Query,
-    Text,
+    Tile,
     bars,
     lines,
     rows,
@@ -31,7 +29,6 @@ from scripts.dashboards.promql import RANGE, RATE, gauge, labels, matcher, serie
 
 TITLE = "Traffic (tap)"
 
-_MINUTE = 60
 _SEEN = f"time() - {gauge(c.TAP_LAST)}"
 _POLLED = (
     f"max by {labels((a.ACCOUNT,))} ({series(c.LAST_SUCCESS, matcher(a.ENDPOINT, 'account'))})"
@@ -49,36 +46,33 @@ _OBSERVED = {
     "dropped": RED,
 }
 _UNSEEN = "no tap, or no call seen"
-_NO_TAP = "there is no tap"
+_CALLS = Field("short", 1, nothing=_UNSEEN)
 
 
-def _per_minute(metric: Metric, *by: str) -> Query:
-    each = f"sum by {labels(by)} (rate({series(metric)}[{RATE}])) * {_MINUTE}"
-    return Query(each, q.legend(*by))
+def _per_minute(metric: Metric, *by: str) -> dict[str, str]:
+    return {q.legend(*by): f"sum by {labels(by)} (rate({series(metric)}[{RATE}])) * 60"}
 
 
 def freshness() -> Tile:
     """How old what is known is, by who told it."""
-    text = Text(
+    by = (a.ACCOUNT, a.SOURCE)
+    return lines(
         "Freshness by source",
         "Time since the newest call that was seen, by account and source: a hook in an "
         "application, or the log of a proxy. Beside it the time since the account was last "
         "polled. The dashed line: a poll counts as stale. Calls may rest as long as "
         "applications do.",
+        {
+            q.legend(*by): f"min by {labels(by)} ({_SEEN})",
+            f"{q.legend(a.ACCOUNT)} · account poll": f"time() - {_POLLED}",
+        },
+        Field("s", None, limits.AGE),
+        (12, 8),
     )
-    by = (a.ACCOUNT, a.SOURCE)
-    seen = Query(f"min by {labels(by)} ({_SEEN})", q.legend(*by))
-    polled = Query(f"time() - {_POLLED}", f"{q.legend(a.ACCOUNT)} · account poll")
-    return Tile(lines(text, [seen, polled], Field("s", None, limits.AGE)), 12, 8)
 
 
 def newest(width: int, *, many: bool) -> Tile:
     """The same key by key. `many`: of several accounts."""
-    text = Text(
-        "Newest calls seen",
-        "Time since the newest call, by key and by who saw it, newest first; and since the poll "
-        "of the key's account.",
-    )
     account = {label_name(a.ACCOUNT): Column("Account")} if many else {}
     columns = account | {
         label_name(a.KEY_ID): Column("Masked key"),
@@ -86,63 +80,62 @@ def newest(width: int, *, many: bool) -> Tile:
         "Value #A": Column("Seen", Field("s", 0), 100),
         "Value #B": Column("Polled", Field("s", 0, limits.AGE), 100),
     }
-    hidden = () if many else q.ACCOUNT_COLUMN
-    queries = (f"sort({_SEEN})", _POLLED_OF_KEY)
-    return Tile(rows(text, queries, columns, hidden=hidden, nothing=_UNSEEN), width, 8)
+    return rows(
+        "Newest calls seen",
+        "Time since the newest call, by key and by who saw it, newest first; and since the poll "
+        "of the key's account.",
+        (f"sort({_SEEN})", _POLLED_OF_KEY),
+        columns,
+        (width, 8),
+        hidden=() if many else q.ACCOUNT_COLUMN,
+        nothing=_UNSEEN,
+    )
 
 
 def responses() -> Tile:
     """What the gateway answered to applications."""
-    text = Text(
+    return lines(
         "Responses per minute",
         "Calls of applications by the class of their status, of all taps together.",
+        _per_minute(c.TAP_RESPONSES, a.STATUS_CLASS),
+        _CALLS,
+        (8, 8),
+        STACKED._replace(colors=_CLASSES),
     )
-    query = _per_minute(c.TAP_RESPONSES, a.STATUS_CLASS)
-    look = STACKED._replace(colors=_CLASSES)
-    return Tile(lines(text, [query], Field("short", 1, nothing=_UNSEEN), look), 8, 8)
 
 
 def refusals(*, many: bool) -> Tile:
     """What the gateway refused. `many`: by account, else by key."""
-    text = Text(
+    return lines(
         "Refused calls per minute",
         "402: wallet or cap is used up. 429: a spend window is used up, or too many calls are in "
         "flight. An alert begins where it is more than a small share of a key's calls.",
+        _per_minute(c.TAP_REFUSALS, a.ACCOUNT if many else a.KEY_ID, a.STATUS_CODE),
+        _CALLS,
+        (8, 8),
     )
-    query = _per_minute(c.TAP_REFUSALS, a.ACCOUNT if many else a.KEY_ID, a.STATUS_CODE)
-    return Tile(lines(text, [query], Field("short", 1, nothing=_UNSEEN)), 8, 8)
-
-
-def _deliveries() -> Tile:
-    text = Text(
-        "Webhook deliveries",
-        "In the chosen range, by what became of them. Unsigned: the signature is missing or wrong. "
-        "Unconfigured: the secret cannot be read.",
-    )
-    grown = f"increase({prometheus_name(c.WEBHOOK_DELIVERIES)}[{RANGE}])"
-    each = f"sort_desc(round(sum by {labels((a.OUTCOME,))} ({grown})) > 0)"
-    nothing = Field("short", 0, nothing="no webhook, or nothing came")
-    return Tile(bars(text, Query(each, q.legend(a.OUTCOME)), nothing), 8, 7)
 
 
 def taps() -> list[Tile]:
     """How tap and webhook themselves fare, all accounts together."""
-    observed = Text(
-        "Observations per minute",
-        "What taps were told, of all accounts, by what became of it. Other than accepted: the "
-        "call is in no metric.",
-    )
-    told = Field("short", 1, nothing=_NO_TAP)
+    delivered = f"increase({prometheus_name(c.WEBHOOK_DELIVERIES)}[{RANGE}])"
+    by_outcome = f"sum by {labels((a.OUTCOME,))} ({delivered})"
     return [
-        Tile(
-            lines(
-                observed,
-                [_per_minute(c.TAP_OBSERVATIONS, a.OUTCOME)],
-                told,
-                STACKED._replace(colors=_OBSERVED),
-            ),
-            8,
-            8,
+        lines(
+            "Observations per minute",
+            "What taps were told, of all accounts, by what became of it. Other than accepted: the "
+            "call is in no metric.",
+            _per_minute(c.TAP_OBSERVATIONS, a.OUTCOME),
+            Field("short", 1, nothing="there is no tap"),
+            (8, 8),
+            STACKED._replace(colors=_OBSERVED),
         ),
-        _deliveries(),
+        bars(
+            "Webhook deliveries",
+            "In the chosen range, by what became of them. Unsigned: the signature is missing or "
+            "wrong. Unconfigured: the secret cannot be read.",
+            {q.legend(a.OUTCOME): f"sort_desc(round({by_outcome}) > 0)"},
+            Field("short", 0, nothing="no webhook, or nothing came"),
+            (8, 7),
+        ),
     ]

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from exporter.config import tree
+from exporter.config import nodes
 from exporter.config.load import load, parse
-from exporter.config.problems import Problems
+from exporter.config.problems import Problems, quoted
 from exporter.errors import ConfigError
 
 BAD = sorted((Path(__file__).parent / "bad").glob("*.yaml"))
@@ -124,7 +124,11 @@ def test_a_syntax_error_does_not_quote_the_file(
 ) -> None:
     if not hasattr(yaml, loader):
         pytest.skip("this PyYAML was built without libyaml")
-    monkeypatch.setattr(tree, "_LOADER", getattr(yaml, loader))
+    monkeypatch.setattr(nodes, "_LOADER", getattr(yaml, loader))
     (line,) = problems_of(text)
     assert line.startswith("configuration: is not YAML: ")
     assert "SECRETMARK" not in line
+
+
+def test_a_long_text_is_quoted_without_searching_all_of_it() -> None:
+    assert len(quoted("a-" * 500_000)) < 50

@@ -1,39 +1,58 @@
 """What a file may say, what it means, and how it is shown again."""
 
+import json
 from pathlib import Path
 
 import pytest
+import yaml
 from msgspec.structs import replace
 
-from exporter.config.kinds import Kind
+from exporter.config import types
 from exporter.config.load import describe, load, parse
 from exporter.config.reference import markdown
 from exporter.config.settings import SETTINGS
-from exporter.config.types import (
-    Account,
-    Compression,
-    Config,
-    Gateway,
-    Http,
-    Listen,
-    Otlp,
-    Poll,
-    Protocol,
-    Runway,
-    State,
-    Tap,
-    TapProxy,
-    Transactions,
-    Usage,
-    UsageMode,
-    UsageStart,
-    Webhook,
-)
+from exporter.config.types import Account, Config, Listen, UsageStart
 from exporter.secrets import Secret
 
 ROOT = Path(__file__).parents[2]
 ENVIRON = {"BYTESPIKE_API_KEY": "sk-byts-0123456789abcdef"}
 LEAST = "accounts: [{name: prod, api_key_env: BYTESPIKE_API_KEY}]\n"
+PEM = Path(__file__).parent / "client.pem"
+EVERYTHING = f"""
+gateway: {{base_url: "https://gw.example:8443/spike/", timeout: 250ms, max_requests_per_minute: 7}}
+accounts:
+  - {{name: no, api_key_env: BYTESPIKE_API_KEY}}
+  - {{name: "2", api_key_file: {PEM}, base_url: "https://[::1]:9"}}
+poll: {{account: 1s, usage: 2m, transactions: 3h}}
+usage:
+  enabled: false
+  mode: rollup
+  start: 2026-05-01T02:00:00+02:00
+  settle_window: 3d
+  credits_per_usd: 1e+06
+  max_series: 1_000
+transactions: {{enabled: No}}
+runway: {{window: 1h}}
+otlp:
+  protocol: grpc
+  endpoint: https://otlp.example:4317/
+  headers: {{X-Team: 17, authorization: Bearer abc}}
+  compression: none
+  interval: 1s
+  timeout: 2s
+  certificate: {PEM}
+  client_certificate: {PEM}
+  client_key: {PEM}
+state: {{path: /var/lib/state.db}}
+http: {{listen: "[::1]:0", allow_hosts: [Spike.example, "[::2]"]}}
+tap:
+  listen: 127.0.0.1:8789
+  account: "2"
+thresholds: {{balanceFloorUsd: 2.5, staleMinutes: 30, refusedCallsRatio: 5e-02}}
+webhook: {{path: /in, secret_file: {PEM}, signature_header: X-Signature}}
+log: {{level: debug, format: json}}
+resource_attributes: {{deployment.environment: yes, team: Grün}}
+"""
 PROD = Account("prod", "https://llm.bytespike.ai", api_key_env="BYTESPIKE_API_KEY")
 
 
@@ -53,91 +72,48 @@ def test_the_example_file_says_the_defaults() -> None:
 
 def test_the_example_file_names_every_setting() -> None:
     text = (ROOT / "config.yaml").read_text(encoding="utf-8")
-    assert [s.path for s in SETTINGS if s.key not in text] == []
+    assert [key for settings in SETTINGS.values() for key in settings if key not in text] == []
 
 
-def test_every_setting_reaches_its_place(tmp_path: Path) -> None:
-    pem = tmp_path / "file.pem"
-    pem.write_text("-----BEGIN CERTIFICATE-----\n")
-    config = parse(
-        f"""
-gateway: {{base_url: "https://gw.example:8443/spike/", timeout: 250ms, max_requests_per_minute: 7}}
-accounts:
-  - {{name: no, api_key_env: BYTESPIKE_API_KEY}}
-  - {{name: "2", api_key_file: {pem}, base_url: "https://[::1]:9"}}
-poll: {{account: 1s, account_relaxed: 9m, usage: 2m, transactions: 3h}}
-usage:
-  enabled: false
-  mode: rollup
-  start: 2026-05-01T02:00:00+02:00
-  settle_window: 3d
-  credits_per_usd: 1e+06
-  max_series: 1_000
-transactions: {{enabled: No}}
-runway: {{window: 1h}}
-otlp:
-  protocol: grpc
-  endpoint: https://otlp.example:4317/
-  headers: {{X-Team: 17, authorization: Bearer abc}}
-  compression: none
-  interval: 1s
-  timeout: 2s
-  certificate: {pem}
-  client_certificate: {pem}
-  client_key: {pem}
-state: {{path: /var/lib/state.db}}
-http: {{listen: "[::1]:0"}}
-tap:
-  listen: 127.0.0.1:8789
-  account: "2"
-  proxy: {{listen: "0.0.0.0:8788", allow_hosts: [Spike.example, "[::2]"]}}
-webhook: {{path: /in, secret_file: {pem}, signature_header: X-Signature}}
-log: {{level: debug, format: json}}
-resource_attributes: {{deployment.environment: yes, team: Grün}}
-""",
-        ENVIRON,
-    )
+def test_every_setting_reaches_its_place() -> None:
+    config = parse(EVERYTHING, ENVIRON)
     gateway = "https://gw.example:8443/spike"
     assert replace(config, warnings=()) == Config(
         accounts=(
             Account("no", gateway, api_key_env="BYTESPIKE_API_KEY"),
-            Account("2", "https://[::1]:9", api_key_file=pem),
+            Account("2", "https://[::1]:9", api_key_file=PEM),
         ),
-        gateway=Gateway(0.25, 7, gateway),
-        poll=Poll(1.0, 120.0, 10_800.0, 540.0),
-        usage=Usage(
+        gateway=types.Gateway(0.25, 7, gateway),
+        poll=types.Poll(1.0, 120.0, 10_800.0),
+        usage=types.Usage(
             enabled=False,
-            mode=UsageMode.ROLLUP,
+            mode=types.UsageMode.ROLLUP,
             start=UsageStart(at=1_777_593_600.0),
             settle_window=259_200.0,
             credits_per_usd=1_000_000,
             max_series=1000,
         ),
-        transactions=Transactions(enabled=False),
-        runway=Runway(window=3600.0),
-        otlp=Otlp(
-            protocol=Protocol.GRPC,
+        transactions=types.Transactions(enabled=False),
+        runway=types.Runway(window=3600.0),
+        otlp=types.Otlp(
+            protocol=types.Protocol.GRPC,
             endpoint="https://otlp.example:4317",
             headers={"x-team": Secret("17"), "authorization": Secret("Bearer abc")},
-            compression=Compression.NONE,
+            compression=types.Compression.NONE,
             interval=1.0,
             timeout=2.0,
-            certificate=pem,
-            client_certificate=pem,
-            client_key=pem,
+            certificate=PEM,
+            client_certificate=PEM,
+            client_key=PEM,
         ),
-        state=State(path=Path("/var/lib/state.db")),
-        http=Http(listen=Listen("::1", 0)),
-        tap=Tap(
-            listen=Listen("127.0.0.1", 8789),
-            account="2",
-            proxy=TapProxy(Listen("0.0.0.0", 8788), ("spike.example", "::2")),
-        ),
-        webhook=Webhook("/in", pem, "X-Signature"),
-        log=config.log,
+        state=types.State(path=Path("/var/lib/state.db")),
+        http=types.Http(listen=Listen("::1", 0), allow_hosts=("spike.example", "::2")),
+        tap=types.Tap(listen=Listen("127.0.0.1", 8789), account="2"),
+        thresholds=types.Thresholds(2.5, stale_minutes=30, refused_calls_ratio=0.05),
+        webhook=types.Webhook("/in", PEM, "X-Signature"),
+        log=types.Log("debug", "json"),
         resource_attributes={"deployment.environment": "yes", "team": "Grün"},
     )
-    assert (config.log.level, config.log.format) == ("debug", "json")
 
 
 def test_a_section_with_nothing_in_it_leaves_everything_out() -> None:
@@ -206,8 +182,8 @@ def test_plain_http_on_this_machine_is_fine(host: str) -> None:
 
 def test_the_description_reads_back_as_the_same_configuration() -> None:
     config = with_settings(
-        'resource_attributes: {"a: b": \'"no"\', e: "{é}"}\nhttp: {listen: ""}\n'
-        "poll: {usage: 1500ms}\ntap: {proxy: {allow_hosts: [a.example, b]}}\n"
+        'resource_attributes: {"a: b": \'"no"\', e: "{é}"}\ntap: {listen: "[::1]:0"}\n'
+        "poll: {usage: 1500ms}\nhttp: {allow_hosts: [a.example, b]}\n"
         "usage: {start: -90m}\nlog: {level: debug}\n"
     )
     assert parse(describe(config), ENVIRON) == config
@@ -223,8 +199,21 @@ def test_the_reference_is_the_one_in_the_repository() -> None:
     assert markdown() == (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
 
 
-def test_each_default_can_be_written_in_the_file() -> None:
-    for setting in SETTINGS:
-        text = setting.text(parse(LEAST, ENVIRON))
-        if text is not None and isinstance(setting.kind, Kind):
-            assert setting.kind.parse(text.strip('"')) == setting.default, setting.path
+def test_thresholds_have_the_names_and_values_of_the_alerts() -> None:
+    alerts = yaml.safe_load((ROOT / "deploy/alerts/thresholds.yaml").read_text(encoding="utf-8"))
+    defaults = {key: one.default for key, one in SETTINGS["thresholds"].items()}
+    assert defaults == alerts["thresholds"]
+
+
+def test_a_file_may_hold_json() -> None:
+    tree = {
+        "accounts": [{"name": "prod 🚀", "api_key_env": "BYTESPIKE_API_KEY"}],
+        "usage": {"max_series": 7, "enabled": False},
+        "thresholds": {"balanceFloorUsd": 0.5},
+        "otlp": None,
+    }
+    for text in (json.dumps(tree), json.dumps(tree, indent="\t", ensure_ascii=False)):
+        config = parse(text, ENVIRON)
+        assert config.accounts[0].name == "prod 🚀"
+        assert config.usage == types.Usage(enabled=False, max_series=7)
+        assert config.thresholds.balance_floor_usd == 0.5

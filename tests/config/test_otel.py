@@ -27,11 +27,6 @@ def endpoint(text: str = "", **environ: str) -> str:
     return config(text, **environ).otlp.endpoint
 
 
-def test_the_general_endpoint_is_a_base() -> None:
-    assert endpoint(OTEL_EXPORTER_OTLP_ENDPOINT="http://c:4318") == "http://c:4318/v1/metrics"
-    assert endpoint(OTEL_EXPORTER_OTLP_ENDPOINT="http://c/otlp/") == "http://c/otlp/v1/metrics"
-
-
 def test_the_endpoint_for_metrics_is_used_as_it_is_and_wins() -> None:
     general = {GENERAL + "ENDPOINT": "http://other:4318"}
     assert endpoint(**general, **{METRICS + "ENDPOINT": "http://c/x/"}) == "http://c/x/"
@@ -42,9 +37,26 @@ def test_the_file_wins_over_the_environment() -> None:
     environ = {METRICS + "ENDPOINT": "http://c/x", GENERAL + "PROTOCOL": "grpc"}
     text = "otlp: {endpoint: 'https://f.example', protocol: http/protobuf}\n"
     assert endpoint(text, **environ) == "https://f.example/v1/metrics"
-    assert endpoint("otlp: {endpoint: 'http://f/in'}\n", OTEL_EXPORTER_OTLP_ENDPOINT="?") == (
-        "http://f/in"
+    assert endpoint("otlp: {endpoint: 'http://f'}\n", OTEL_EXPORTER_OTLP_ENDPOINT="?") == (
+        "http://f/v1/metrics"
     )
+
+
+@pytest.mark.parametrize(
+    ("written", "used"),
+    [
+        ("http://c:4318", "http://c:4318/v1/metrics"),
+        ("http://c:4318//", "http://c:4318/v1/metrics"),
+        ("http://c/otlp/", "http://c/otlp/v1/metrics"),
+        ("http://vm:8428/opentelemetry/v1/metrics", "http://vm:8428/opentelemetry/v1/metrics"),
+        ("http://c/v1/metrics/", "http://c/v1/metrics"),
+    ],
+)
+def test_the_path_of_metrics_is_added_where_a_base_does_not_end_in_it(
+    written: str, used: str
+) -> None:
+    assert endpoint(f"otlp: {{endpoint: '{written}'}}\n") == used
+    assert endpoint(OTEL_EXPORTER_OTLP_ENDPOINT=written) == used
 
 
 def test_an_empty_variable_counts_as_unset() -> None:
@@ -105,17 +117,17 @@ def test_resource_attributes_come_from_variables_service_name_and_file() -> None
         (GENERAL + "PROTOCOL", "http/json", '"http/json" is not one of http/protobuf, grpc'),
         (METRICS + "COMPRESSION", "zstd", '"zstd" is not one of gzip, none'),
         (GENERAL + "TIMEOUT", "10s", '"10s" is not a whole number of milliseconds'),
-        (GENERAL + "TIMEOUT", "0", '"0ms" is too short; at least 100ms'),
+        (GENERAL + "TIMEOUT", "0", '"0ms" is not a duration from 100ms to 10m'),
         ("OTEL_METRIC_EXPORT_INTERVAL", "-1", '"-1" is not a whole number of milliseconds'),
-        (GENERAL + "ENDPOINT", "c:4318", "is not a URL; it begins with http:// or https://"),
+        (
+            GENERAL + "ENDPOINT",
+            "c:4318",
+            "is not an http or https URL, such as https://gateway.example:8443",
+        ),
         (METRICS + "CERTIFICATE", "no/ca.pem", '"no/ca.pem" is not a file'),
         (GENERAL + "HEADERS", "a=1,SECRET-MARK", "member 2 is not name=value"),
-        (
-            GENERAL + "HEADERS",
-            "authorization=SECRET-MARK%0A",
-            "member 1 is not name=value",
-        ),
-        ("OTEL_RESOURCE_ATTRIBUTES", "a=", "member 1 needs a name and a value"),
+        (GENERAL + "HEADERS", "authorization=SECRET-MARK%0A", "member 1 is not name=value"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "a=", "member 1 is not a text of 1 to 1000 characters"),
         ("OTEL_SERVICE_NAME", "a\udcff", "holds a control character or is not UTF-8"),
     ],
 )

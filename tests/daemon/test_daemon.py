@@ -78,6 +78,7 @@ async def test_it_ends_in_time_whatever_hangs(
                 await asyncio.sleep(0.5)  # every part meets what hangs
                 began = time.monotonic()
             assert time.monotonic() - began < 6
+        live.daemon._store.close()  # what hung was left open: nobody waits for it at an end
 
 
 async def test_it_ends_while_the_state_file_is_being_opened(
@@ -176,5 +177,5 @@ async def test_debugging_shows_the_settings_in_force_without_secrets(
         config: Config = replace(live.config, warnings=("otlp: is odd",))
         await Daemon(config, live.environ).once()
         assert said(caplog, "otlp: is odd")
-        assert said(caplog, "  - name: prod")
+        assert said(caplog, "name: prod")
         assert live.simulator.api_key not in caplog.text

@@ -70,7 +70,7 @@ async def test_a_call_that_the_hook_reports_is_shown(tmp_path: Path) -> None:
         await until(lambda: responses(live) == 2)
         [told] = await metric(live, 'gen_ai_response_model="gpt-5-4"')
         assert told.startswith("bytespike_tap_responses_total{")
-        assert told.endswith(" 1")
+        assert told.endswith(" 1.0")
         assert len(await metric(live, "bytespike_tap_last_observation_timestamp_seconds{")) == 2
         assert live.simulator.api_key not in (await live.get("/metrics")).text
         assert "Traffic of applications" in (await live.get("/")).text

@@ -123,7 +123,10 @@ class Exporter:
     async def close(self) -> None:
         """Close the state file and the connections."""
         await self._runtime.stop()
+        assert self._runtime.exports is not None
+        await self._runtime.exports.retire()
         await self._worker.do(self._store.close)
+        self._worker.close()
 
 
 class Replay:

@@ -145,6 +145,17 @@ def test_tap_and_webhook_arrive_in_the_configuration() -> None:
     assert load(configurations(with_values())[0]).tap == Tap()
 
 
+def test_the_page_answers_under_the_names_of_the_service() -> None:
+    found = rendered()["exporter-everything"]
+    name = service(found, "exporter")["metadata"]["name"]
+    short = f"{name}.monitoring"
+    http = load(configurations(found)[0]).http
+    names = (name, short, f"{short}.svc", f"{short}.svc.cluster.local", "status.example.org")
+    assert http.allow_hosts == names
+    without = with_values(service={"enabled": False})
+    assert load(configurations(without)[0]).http.allow_hosts == ()
+
+
 def test_the_webhooks_secret_is_where_the_configuration_looks_for_it() -> None:
     found = rendered()["exporter-tap"]
     secret_file = load(configurations(found)[0]).webhook.secret_file

@@ -83,7 +83,8 @@ class Container(Peer):
         place = self.folder / "etc"
         place.mkdir()
         for name, text in self.texts.items():
-            here = changed(text, self._changes) if name == "nginx.conf" else text
+            changes = {"nginx.conf": self._changes, "start.sh": {"sleep 3600": "sleep 1"}}
+            here = changed(text, changes.get(name, {}))
             (place / name).write_text(here.replace("/tmp/", f"{writable}/"), "utf-8")
         user = [SETPRIV, f"--reuid={UID}", f"--regid={UID}", "--clear-groups", "--no-new-privs"]
         path = f"PATH={Path(nginx_program()).parent}:{os.environ['PATH']}"
@@ -136,6 +137,18 @@ def test_it_runs_as_its_own_user_where_nothing_can_be_written(
     assert decode(datagram, 0.0).envelope.key_id == "sk-byts-…9f3c"
     assert (folder / "tmp" / "started").stat().st_uid == UID
     assert "emerg" not in container.output()
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or SETPRIV is None, reason="only root becomes another user")
+def test_it_looks_the_gateways_name_up_again_every_hour(
+    gateway: str, start_peer: StartPeer, folder: Path
+) -> None:
+    with Ear() as ear:
+        texts = files(rendered()["manifest-tap"])
+        container = start_peer(Container(folder, texts, gateway, ear.address))
+        container.logged(r"(?s)(start worker process .*start worker process )")
+        url = f"http://127.0.0.1:{container.port}/v1/models"
+        assert httpx.get(url, headers=KEY, trust_env=False).status_code == 200
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or SETPRIV is None, reason="only root becomes another user")

@@ -36,6 +36,7 @@ from tests.deploy.dashboards import (
 from tests.deploy.grafana import Series, Source, View, seconds
 from tests.deploy.promql import labels, metrics
 from tests.deploy.replay import MINUTE, Receivers, Replay, replay
+from tests.peers.missing import missing
 from tests.peers.victoria_metrics import VictoriaMetrics
 
 DAY = 86_400
@@ -229,7 +230,7 @@ def tables_script() -> Path:
         [PICTURES / "set-up", "tables"], check=False, capture_output=True, text=True
     )
     if done.returncode != 0:
-        pytest.skip(f"npm cannot fetch Grafana's packages: {done.stderr.strip()[-200:]}")
+        missing("Grafana's packages", done.stderr.strip()[-200:])
     return ROOT / ".cache" / "grafana" / "tables" / "tables.out.mjs"
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import httpx
 import pytest
 
 from exporter.metrics.catalogue import CATALOGUE, Kind
 from exporter.metrics.prometheus import prometheus_name
 from exporter.secrets import Secret
+from exporter.tap.hook import QuotaTap
 from tests.e2e import expected
 from tests.e2e.daemon import Daemon
 from tests.e2e.expected import Shown, assert_shows, by_name, series
@@ -51,12 +55,13 @@ def everything(gateway: Gateway) -> list[Shown]:
     ]
 
 
-def call_through(daemon: Daemon, gateway: Gateway) -> None:
-    """An application's call through the tap's proxy, one that is not billed."""
-    proxy = daemon.logged(r"proxy at (http://[^,\s]+)")
+def call(daemon: Daemon, gateway: Gateway) -> None:
+    """An application's call, one that is not billed, in a client with the tap's hook."""
+    tap = daemon.logged(r"tap at (\S+) \(UDP\)")
+    hooks: dict[str, list[Callable[..., Any]]] = {"response": [QuotaTap(tap)]}
     headers = {"x-api-key": gateway.key}
-    answer = httpx.get(f"{proxy}/v1/models", headers=headers, trust_env=False, timeout=10)
-    assert answer.status_code == 200
+    with httpx.Client(event_hooks=hooks, trust_env=False, timeout=10) as client:
+        assert client.get(f"{gateway.url}/v1/models", headers=headers).status_code == 200
 
 
 def names_of_the_catalogue() -> set[str]:
@@ -77,12 +82,11 @@ def test_every_number_in_victoria_metrics_is_what_the_gateway_billed(
     daemon = scene.daemon(
         gateway,
         victoria_metrics.endpoint,
-        poll={"account_relaxed": "500ms"},
-        tap={"proxy": {"listen": "127.0.0.1:0"}},
+        tap={"listen": "127.0.0.1:0"},
         webhook={"secret_file": str(scene.folder / "secret")},
     )
     for _ in range(3):
-        call_through(daemon, gateway)
+        call(daemon, gateway)
     gateway.live(seconds=3)
     gateway.post("topup", usd=100, bonus=10)
     gateway.post("transaction", kind="admin_debit", amount=-2_500_001)

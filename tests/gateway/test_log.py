@@ -104,6 +104,7 @@ def test_a_whole_key_in_place_of_a_masked_one_is_masked_here() -> None:
         ({"credits": -1}, "credits"),
         ({"credits": float("nan")}, "credits"),
         ({"credits": 1e40}, "credits"),
+        ({"credits": 1_000_001_000_000}, "credits"),  # nobody could owe so much for a call
         ({"credits": True}, "credits"),
         ({"prompt_tokens": -1}, "prompt_tokens"),
         ({"prompt_tokens": 1.5}, "prompt_tokens"),

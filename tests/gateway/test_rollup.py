@@ -69,6 +69,7 @@ def test_a_bucket_names_its_key_in_any_form(spelled: object, expected: KeyRef) -
         {"total_usd": -0.01},
         {"total_usd": None},
         {"total_usd": "?"},
+        {"total_usd": 1_000_001},
         {"input_tokens": None},
         {"output_tokens": -1},
         {"call_count": 1.5},

@@ -11,11 +11,12 @@ from exporter.errors import GatewayTimeoutError
 from exporter.gateway.exchange import (
     MAX_REQUESTS,
     MAX_REQUESTS_TO_ONE,
-    Http,
+    HttpClient,
     exchange,
     open_http,
 )
 from exporter.secrets import Secret
+from tests.clock import settle
 
 pytestmark = pytest.mark.anyio
 
@@ -35,16 +36,13 @@ class Gateways(httpx.AsyncBaseTransport):
         return httpx.Response(200, content=b"{}")
 
 
-def ask(http: Http, host: str, times: int, seconds: float = 60.0) -> list[asyncio.Task[object]]:
+def ask(
+    http: HttpClient, host: str, times: int, seconds: float = 60.0
+) -> list[asyncio.Task[object]]:
     return [
         asyncio.create_task(exchange(http, f"https://{host}/api/v1/me/account", KEY, seconds))
         for _ in range(times)
     ]
-
-
-async def settle() -> None:
-    for _ in range(20):
-        await asyncio.sleep(0)
 
 
 async def test_a_host_gets_so_many_requests_at_once_and_the_others_in_turn() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from bytespike_simulator import Simulator
+from bytespike_simulator import Simulator, quiet
 
 NOW = 1_779_372_491.0
 """2026-05-21T14:08:11Z."""
@@ -71,3 +71,8 @@ def credits(amount: Decimal | int) -> int:
     scaled = Decimal(amount) * 1_000_000
     assert scaled == int(scaled)
     return int(scaled)
+
+
+def simulator(**options: bool | int | float | str) -> Simulator:
+    """One in which nothing happens by itself, and time stands still."""
+    return Simulator(quiet(**options), clock=StillClock())

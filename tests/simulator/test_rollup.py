@@ -154,10 +154,3 @@ def test_unknown_groups_are_refused_and_a_limit_is_ignored() -> None:
     made.options.set({"strict_parameters": True})
     assert ask(made, "usage", {"limit": 5}).status_code == 400
     assert ask(made, "usage", {"group_by": EVERYTHING, "model": "x"}).status_code == 200
-
-
-def test_the_shape_can_change_from_one_request_to_the_next() -> None:
-    made = simulator()
-    assert "buckets" in answer(ask(made, "usage"))
-    made.options.usage = "log"
-    assert "items" in answer(ask(made, "usage"))

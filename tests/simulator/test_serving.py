@@ -4,15 +4,12 @@ import argparse
 import asyncio
 import os
 import signal
-import socket
-import struct
 import subprocess
 import sys
 import time
 
 import httpx
 import pytest
-from starlette.types import Receive, Scope, Send
 
 from bytespike_simulator import Fault, Simulator, cli, quiet, running
 from tests.simulator.fakes import StillClock, answer, ask
@@ -65,39 +62,6 @@ async def test_a_connection_can_break_in_the_middle_of_an_answer() -> None:
 async def test_an_answer_can_stay_away(kind: str) -> None:
     with pytest.raises(httpx.ReadTimeout):
         await fetch(faulty(kind), patience=0.05)
-
-
-class Watched(Simulator):
-    """One that says when it begins to answer, and when it has ended."""
-
-    def __init__(self) -> None:
-        super().__init__(quiet(caps=True), clock=StillClock())
-        self.began, self.ended = asyncio.Event(), asyncio.Event()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.began.set()
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self.ended.set()
-
-
-@pytest.mark.parametrize("kind", ["hang", "stall"])
-@pytest.mark.parametrize("resets", [False, True])
-async def test_it_notices_that_a_client_has_left_to_which_it_says_nothing(
-    kind: str, resets: bool
-) -> None:
-    made = Watched()
-    made.faults.add(Fault(kind=kind))  # type: ignore[arg-type]
-    async with running(made) as url, asyncio.timeout(5):
-        _, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
-        writer.write(b"GET /api/v1/me/usage HTTP/1.1\r\nhost: x\r\n\r\n")
-        await made.began.wait()
-        if resets:
-            linger = struct.pack("ii", 1, 0)
-            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        writer.transport.abort()
-        await made.ended.wait()
 
 
 async def test_a_body_can_be_huge() -> None:

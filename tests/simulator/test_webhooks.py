@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from bytespike_simulator import Simulator, quiet
+from bytespike_simulator import Simulator
 from bytespike_simulator.account import LOW_BALANCE, PAYMENT
 from bytespike_simulator.wallet import CREDITS
 from tests.peers.process import free_port
-from tests.simulator.fakes import StillClock, answer, ask
+from tests.simulator.fakes import answer, ask, simulator
 
 Delivered = tuple[str, dict[str, str], bytes]
 
@@ -47,10 +47,6 @@ def receiver() -> Iterator[tuple[str, Queue[Delivered]]]:
         finally:
             server.shutdown()
             thread.join()
-
-
-def simulator(**changes: bool | int | float | str) -> Simulator:
-    return Simulator(quiet(**changes), clock=StillClock())
 
 
 def subscribe(made: Simulator, url: str, *types: str) -> dict[str, Any]:
@@ -95,13 +91,6 @@ def test_only_what_was_subscribed_to_is_delivered() -> None:
         made.world.bill(credits=150 * CREDITS)
         kinds = [json.loads(queue.get(timeout=10)[2])["type"] for queue in (deliveries, others)]
     assert kinds == [LOW_BALANCE, PAYMENT]
-
-
-def test_each_subscription_has_an_id_and_a_secret_of_its_own() -> None:
-    made = simulator()
-    first, second = (subscribe(made, "http://localhost:1/") for _ in range(2))
-    assert first["id"] != second["id"]
-    assert first["secret"] != second["secret"]
 
 
 def test_a_receiver_that_is_not_there_harms_nobody() -> None:
@@ -150,14 +139,3 @@ def test_a_subscription_needs_a_key_and_only_a_post_makes_one() -> None:
     assert ask(made, "webhooks").status_code == 404
     assert ask(made, "account", method="POST", body=wish).status_code == 404
     assert made.webhooks.subscriptions == []
-
-
-def test_no_two_notifications_share_an_id_even_after_a_restart() -> None:
-    clock, ids = StillClock(), []
-    for _ in range(2):
-        made = Simulator(quiet(), clock=clock)
-        for _ in range(3):
-            made.world.topup(1)
-        ids += [notice.id for notice in made.world.notices]
-        clock.time += 1
-    assert len(set(ids)) == 6

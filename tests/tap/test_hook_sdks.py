@@ -200,16 +200,6 @@ def test_a_streamed_call_is_reported_before_its_answer_ends(
 
 
 @every_sdk
-def test_an_answer_that_breaks_off_is_reported_once_and_breaks_off_all_the_same(
-    sdk: str, library: ModuleType, gateway: Simulator, url: str, ear: Ear
-) -> None:
-    gateway.faults.add(Fault(kind="close", endpoint="calls"))
-    with application(sdk, library, gateway, url, ear) as (app, _), pytest.raises(BROKEN):
-        list(app.pieces(stream=True))
-    assert len(ear.raw()) == 1
-
-
-@every_sdk
 def test_an_application_does_not_notice_that_nobody_listens(
     sdk: str, library: ModuleType, gateway: Simulator, url: str
 ) -> None:
@@ -280,35 +270,3 @@ async def test_an_asynchronous_call_is_answered_as_ever_and_reported(
         assert await said_to(sdk, gateway.api_key, url, client, stream) == ANSWER
     assert ear.heard() == [expected(gateway, 200, headers[0])]
     assert gateway.world.truth().rows == 1
-
-
-@pytest.mark.anyio
-@every_sdk
-@streamed_or_not
-@pytest.mark.parametrize("refusal", REFUSALS)
-async def test_an_asynchronous_call_that_is_refused_is_reported(
-    sdk: str,
-    library: ModuleType,
-    stream: bool,
-    refusal: tuple[str, int],
-    gateway: Simulator,
-    ear: Ear,
-) -> None:
-    state, status = refusal
-    gateway.options.set({"state": state})
-    async with asynchronous(library, gateway, ear) as (url, client, headers):
-        with pytest.raises(REFUSED) as raised:
-            await said_to(sdk, gateway.api_key, url, client, stream)
-        assert status_of(raised.value) == status
-    assert ear.heard() == [expected(gateway, status, headers[0])]
-
-
-@pytest.mark.anyio
-@every_sdk
-async def test_many_calls_at_once_are_each_reported(
-    sdk: str, library: ModuleType, gateway: Simulator, ear: Ear
-) -> None:
-    async with asynchronous(library, gateway, ear) as (url, client, _):
-        calls = (said_to(sdk, gateway.api_key, url, client, n % 2 == 0) for n in range(12))
-        assert await asyncio.gather(*calls) == [ANSWER] * 12
-    assert len(ear.raw()) == 12

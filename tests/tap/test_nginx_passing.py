@@ -63,10 +63,14 @@ async def test_a_stream_passes_part_by_part_and_was_observed_when_it_began(
 
 
 async def test_a_client_that_leaves_ends_the_call_to_the_gateway(behind: Behind) -> None:
-    left = asyncio.Event()
+    asked, left = asyncio.Event(), asyncio.Event()
 
-    async def answer(_: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n")
+    async def answer(
+        head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        asked.set()
+        if b"/silent" not in head:
+            writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n")
         assert await reader.read() == b""
         left.set()
         writer.close()
@@ -74,6 +78,12 @@ async def test_a_client_that_leaves_ends_the_call_to_the_gateway(behind: Behind)
     async with scripted(answer) as gateway, reporting(behind, gateway.url) as (_, client):
         async with client.stream("POST", "/v1/x", headers=KEY) as response:
             assert await anext(response.aiter_raw()) == b"one"
+        await asyncio.wait_for(left.wait(), 10)
+        asked.clear()
+        left.clear()
+        waiting = asyncio.create_task(client.get("/silent", headers=KEY))
+        await asyncio.wait_for(asked.wait(), 10)
+        waiting.cancel()
         await asyncio.wait_for(left.wait(), 10)
 
 

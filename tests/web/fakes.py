@@ -80,7 +80,7 @@ def reading(available: float | None = 31.4, **changes: object) -> AccountReading
         "models": (
             ModelQuota("claude-sonnet-4-6", usd(64.04), None),
             ModelQuota("gpt-5-4", usd(18.22), usd(50)),
-            ModelQuota("veo-3-fast", usd(27.9), usd(30)),
+            ModelQuota("veo-3-fast", usd(25), usd(30)),
         ),
         "organization": Organization("1", "Example AI", "admin"),
     }
@@ -143,7 +143,7 @@ def totals() -> AccountTotals:
         topup=usd(250),
         spent=usd(218.6),
         wallet_start_ns=1_767_510_660 * 10**9,
-        runway=32_300.0,
+        runway=129_200.0,
         drift=usd(0.012),
         counted_from=NOW - 7 * 86_400,
     )

@@ -11,8 +11,7 @@ import httpx
 from exporter.config.types import Listen
 from exporter.ledger.totals import AccountTotals
 from exporter.web.app import App
-from exporter.web.protocol import Bounds
-from exporter.web.server import WebServer
+from exporter.web.server import Bounds, WebServer
 from exporter.web.view import Totals, View
 from tests.web.fakes import FakeClock, healthy
 
@@ -54,6 +53,11 @@ async def get(server: WebServer, path: str, method: str = "GET", **more: str) ->
 async def connect(server: WebServer) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     host, port = server.address.rsplit(":", 1)
     return await asyncio.open_connection(host, int(port))
+
+
+def opened(server: WebServer) -> int:
+    """How many connections are open on its side."""
+    return sum(not connection.aborted for connection in server._connections())
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -6,10 +6,12 @@ import asyncio
 import hashlib
 import hmac
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from itertools import count
 from pathlib import Path
+from typing import Any
 
+import httpx
 from msgspec.structs import replace
 
 from exporter.config.types import Webhook as Settings
@@ -17,7 +19,6 @@ from exporter.gateway.readings import Endpoint
 from exporter.live import LiveAccount
 from exporter.traffic import DeliveryOutcome
 from exporter.web.app import App
-from exporter.web.messages import Request, Response
 from exporter.web.view import View
 from tests.web.fakes import FakeClock, healthy
 
@@ -78,19 +79,31 @@ class Bench:
         path: str = PATH,
         pieces: int = 1,
         leaves: bool = False,
-    ) -> Response:
+    ) -> httpx.Response:
         """Deliver a body, signed well unless `signed` says otherwise ("": not at all)."""
         signed = signature(body) if signed is None else signed
+        headers = [(header.lower().encode(), signed.encode("latin-1", "replace"))] if signed else []
+        scope = {
+            "type": "http", "method": method, "path": path, "raw_path": path.encode(),
+            "query_string": b"", "root_path": "", "headers": headers,
+        }  # fmt: skip
         parts = split(body, pieces)
+        sent: list[MutableMapping[str, Any]] = []
 
-        async def read() -> bytes | None:
-            part = next(parts, None if leaves else b"")
+        async def receive() -> MutableMapping[str, Any]:
+            part = next(parts, None)
+            if part is None and leaves:
+                return {"type": "http.disconnect"}
             self.read += len(part or b"")
-            return part
+            return {"type": "http.request", "body": part or b"", "more_body": part is not None}
 
-        headers = {header.lower(): signed} if signed else {}
-        request = Request(method, path, {}, headers, read)
-        return asyncio.run(self.app.answer(request))
+        async def send(message: MutableMapping[str, Any]) -> None:
+            sent.append(message)
+
+        asyncio.run(self.app(scope, receive, send))
+        start, *bodies = sent
+        content = b"".join(message["body"] for message in bodies)
+        return httpx.Response(start["status"], headers=start["headers"], content=content)
 
     @property
     def counted(self) -> dict[str, int]:

@@ -23,14 +23,14 @@ def test_an_event_about_money_asks_for_account_and_transactions(
     bench: Bench, kind: str, member: str
 ) -> None:
     body = event("x", **{"type": 7, member: kind})
-    assert bench.deliver(body).status == 204
+    assert bench.deliver(body).status_code == 204
     assert bench.asked() == MONEY
     assert bench.counted == {"accepted": 1}
 
 
 @pytest.mark.parametrize("kind", ["system.key.revoked", "system.balances", "x.system.payment.y"])
 def test_another_event_is_thanked_for_and_changes_nothing(bench: Bench, kind: str) -> None:
-    assert bench.deliver(event(kind)).status == 204
+    assert bench.deliver(event(kind)).status_code == 204
     assert bench.asked() == []
     assert bench.counted == {"ignored": 1}
 
@@ -51,7 +51,7 @@ def test_only_the_named_user_s_account_is_polled(tmp_path: Path) -> None:
 def test_what_is_not_polled_is_not_asked_for(bench: Bench) -> None:
     endpoints = bench.account().endpoints
     del endpoints[next(e for e in endpoints if e.value == "transactions")]
-    assert bench.deliver(event()).status == 204
+    assert bench.deliver(event()).status_code == 204
     assert bench.asked() == ["account"]
 
 
@@ -65,7 +65,7 @@ def test_a_second_delivery_is_a_duplicate_whatever_else_its_body_says(bench: Ben
 
 def test_one_id_of_two_types_is_two_events(bench: Bench) -> None:
     for kind in (LOW, PAYMENT, LOW):
-        assert bench.deliver(event(kind, id=7)).status == 204
+        assert bench.deliver(event(kind, id=7)).status_code == 204
     assert bench.counted == {"accepted": 2, "duplicate": 1}
 
 
@@ -99,43 +99,43 @@ def test_a_reload_forgets_no_event(bench: Bench) -> None:
 def test_too_many_events_are_put_off_and_may_come_again(bench: Bench) -> None:
     bodies = [event() for _ in range(BURST + 2)]
     answers = [bench.deliver(body) for body in bodies]
-    assert [answer.status for answer in answers] == [204] * BURST + [429] * 2
-    assert dict(answers[-1].headers) == {b"retry-after": b"20"}
+    assert [answer.status_code for answer in answers] == [204] * BURST + [429] * 2
+    assert answers[-1].headers["retry-after"] == "20"
     bench.clock.at += 60 / PER_MINUTE
-    assert bench.deliver(bodies[-1]).status == 204
-    assert bench.deliver(bodies[-2]).status == 429
+    assert bench.deliver(bodies[-1]).status_code == 204
+    assert bench.deliver(bodies[-2]).status_code == 429
     assert bench.counted == {"accepted": BURST + 1, "too_many": 3}
     bench.clock.at += 3600
-    assert [bench.deliver(event()).status for _ in range(BURST + 1)] == [204] * BURST + [429]
+    assert [bench.deliver(event()).status_code for _ in range(BURST + 1)] == [204] * BURST + [429]
 
 
 def test_neither_forged_nor_replayed_deliveries_lock_out_signed_ones(bench: Bench) -> None:
     seen = event()
     bench.deliver(seen)
     for _ in range(10 * BURST):
-        assert bench.deliver(event(), "sha256=" + "0" * 64).status == 401
-        assert bench.deliver(seen).status == 204
-    assert [bench.deliver(event()).status for _ in range(BURST - 1)] == [204] * (BURST - 1)
+        assert bench.deliver(event(), "sha256=" + "0" * 64).status_code == 401
+        assert bench.deliver(seen).status_code == 204
+    assert [bench.deliver(event()).status_code for _ in range(BURST - 1)] == [204] * (BURST - 1)
 
 
 def test_a_signature_may_be_spelled_in_four_ways(bench: Bench) -> None:
     for spell in (str, str.upper, lambda s: s.removeprefix("sha256="), lambda s: f" {s}\t"):
         body = event()
-        assert bench.deliver(body, spell(signature(body))).status == 204
+        assert bench.deliver(body, spell(signature(body))).status_code == 204
     assert bench.counted == {"accepted": 4}
 
 
 @pytest.mark.parametrize("given", ["", "sha256=", "sha256=" + "g" * 64, "0" * 63, "0" * 65, "é"])
 def test_a_delivery_without_a_signature_is_not_even_read(bench: Bench, given: str) -> None:
-    assert bench.deliver(event(), given).status == 401
+    assert bench.deliver(event(), given).status_code == 401
     assert bench.read == 0
     assert bench.counted == {"unsigned": 1}
 
 
 def test_the_signature_is_looked_for_in_the_configured_header(bench: Bench) -> None:
     bench.configure(signature_header="X-Hub-Signature-256")
-    assert bench.deliver(event()).status == 401
-    assert bench.deliver(event(), header="X-HUB-Signature-256").status == 204
+    assert bench.deliver(event()).status_code == 401
+    assert bench.deliver(event(), header="X-HUB-Signature-256").status_code == 204
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_the_signature_is_looked_for_in_the_configured_header(bench: Bench) -> N
     ids=lambda body: body[:12].decode("latin-1"),
 )
 def test_a_signed_body_that_is_no_event_is_refused(bench: Bench, body: bytes) -> None:
-    assert bench.deliver(body).status == 400
+    assert bench.deliver(body).status_code == 400
     assert bench.counted == {"malformed": 1}
     assert bench.asked() == []
 
@@ -164,9 +164,9 @@ def test_a_signed_body_that_is_no_event_is_refused(bench: Bench, body: bytes) ->
 def test_a_body_may_be_64_kib_and_no_more(bench: Bench, pieces: int) -> None:
     body = event(pad="x" * (MAX_BODY - len(event(pad="", id="i"))), id="i")
     assert len(body) == MAX_BODY
-    assert bench.deliver(body, pieces=pieces).status == 204
+    assert bench.deliver(body, pieces=pieces).status_code == 204
     larger = event(pad="x" * (MAX_BODY + 1 - len(event(pad="", id="i"))), id="i")
-    assert bench.deliver(larger, pieces=pieces).status == 413
+    assert bench.deliver(larger, pieces=pieces).status_code == 413
     assert bench.counted == {"accepted": 1, "too_large": 1}
 
 
@@ -187,22 +187,22 @@ def test_without_a_secret_the_sender_is_asked_to_come_again(
 ) -> None:
     body = event()
     bench.secret_file.unlink()
-    assert bench.deliver(body).status == 503
+    assert bench.deliver(body).status_code == 503
     bench.secret_file.write_text("two\nlines")
-    assert bench.deliver(body).status == 503
+    assert bench.deliver(body).status_code == 503
     assert (bench.read, bench.counted) == (0, {"unconfigured": 2})
     assert "does not exist; put the secret there" in caplog.text
     assert "holds more than one line; put the secret there" in caplog.text
     bench.secret_file.write_text(SECRET)
-    assert bench.deliver(body).status == 204
+    assert bench.deliver(body).status_code == 204
 
 
 def test_a_changed_secret_is_noticed_and_the_old_one_is_worth_nothing(bench: Bench) -> None:
     bench.deliver(event())
     bench.secret_file.write_text("whsec_another-secret")
     body = event()
-    assert bench.deliver(body).status == 401
-    assert bench.deliver(body, signature(body, "whsec_another-secret")).status == 204
+    assert bench.deliver(body).status_code == 401
+    assert bench.deliver(body, signature(body, "whsec_another-secret")).status_code == 204
 
 
 def test_another_secret_file_path_and_header_hold_from_a_reload_on(
@@ -214,23 +214,16 @@ def test_another_secret_file_path_and_header_hold_from_a_reload_on(
     bench.configure(path="/in", secret_file=other, signature_header="X-Sig")
     body = event()
     signed = signature(body, "whsec_another-secret")
-    assert bench.deliver(body, signed, header="X-Sig").status == 404
-    assert bench.deliver(body, signed, header="X-Sig", path="/in").status == 204
+    assert bench.deliver(body, signed, header="X-Sig").status_code == 404
+    assert bench.deliver(body, signed, header="X-Sig", path="/in").status_code == 204
     bench.configure(secret_file=None)
-    assert bench.deliver(body, signed, header="X-Sig", path="/in").status == 404
+    assert bench.deliver(body, signed, header="X-Sig", path="/in").status_code == 404
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"])
 def test_only_a_post_delivers(bench: Bench, method: str) -> None:
     response = bench.deliver(event(), method=method)
-    assert (response.status, response.headers) == (405, ((b"allow", b"POST"),))
-    assert (bench.read, bench.counted) == (0, {})
-
-
-@pytest.mark.parametrize("path", ["/", "/metrics", "/livez", "/readyz"])
-def test_no_other_path_takes_a_delivery(bench: Bench, path: str) -> None:
-    response = bench.deliver(event(), path=path)
-    assert (response.status, response.headers) == (405, ((b"allow", b"GET, HEAD"),))
+    assert (response.status_code, response.headers["allow"]) == (405, "POST")
     assert (bench.read, bench.counted) == (0, {})
 
 
@@ -259,11 +252,11 @@ def test_an_answer_repeats_nothing_of_what_was_sent(bench: Bench) -> None:
     body = event("echo-me", id="echo-me", pad="echo-me")
     answers = [bench.deliver(body), bench.deliver(body + b"echo-me"), bench.deliver(body, "x")]
     answers += [bench.deliver(body, "0" * 64), bench.deliver(b"echo-me" * 10_000)]
-    assert {answer.status for answer in answers} == {204, 400, 401, 413}
-    assert all(b"echo-me" not in answer.body for answer in answers)
+    assert {answer.status_code for answer in answers} == {204, 400, 401, 413}
+    assert all(b"echo-me" not in answer.content for answer in answers)
 
 
 def test_a_webhook_without_accounts_read_yet_takes_deliveries(bench: Bench) -> None:
     bench.account().account = None
-    assert bench.deliver(event(user_id="88")).status == 204
+    assert bench.deliver(event(user_id="88")).status_code == 204
     assert bench.asked() == MONEY

@@ -30,7 +30,7 @@ def bench() -> Iterator[Bench]:
 def forged(bench: Bench, body: bytes, signed: str) -> bool:
     """Whether it is refused as unsigned, and nothing else happens."""
     before = bench.counted.get("unsigned", 0)
-    status = bench.deliver(body, signed).status
+    status = bench.deliver(body, signed).status_code
     return (status, bench.counted, bench.asked()) == (401, {"unsigned": before + 1}, [])
 
 
@@ -45,46 +45,25 @@ def test_a_guessed_signature_is_refused(bench: Bench, body: bytes, signed: str) 
 
 
 @again
-@given(body=BODIES, bit=st.integers(0, 255))
-def test_a_signature_with_one_bit_off_is_refused(bench: Bench, body: bytes, bit: int) -> None:
-    right = int(signature(body).removeprefix("sha256="), 16)
-    assert forged(bench, body, f"sha256={right ^ (1 << bit):064x}")
-
-
-@again
-@given(body=BODIES, length=st.integers(0, 63), end=st.booleans())
-def test_a_truncated_signature_is_refused(
-    bench: Bench, body: bytes, length: int, end: bool
+@given(body=BODIES, bit=st.integers(0, 255), length=st.integers(0, 63))
+def test_a_signature_that_is_one_bit_off_or_truncated_is_refused(
+    bench: Bench, body: bytes, bit: int, length: int
 ) -> None:
     digits = signature(body).removeprefix("sha256=")
-    cut = digits[:length] if end else digits[64 - length :]
-    assert forged(bench, body, f"sha256={cut}")
-    if (padded := cut.ljust(64, "0")) != digits:
-        assert forged(bench, body, f"sha256={padded}")
+    assert forged(bench, body, f"sha256={int(digits, 16) ^ (1 << bit):064x}")
+    for cut in (digits[:length], digits[64 - length :]):
+        assert forged(bench, body, f"sha256={cut}")
 
 
 @again
-@given(body=st.binary(min_size=1, max_size=300), data=st.data())
-def test_the_signature_of_another_body_is_refused(
-    bench: Bench, body: bytes, data: st.DataObject
-) -> None:
-    bit = data.draw(st.integers(0, 8 * len(body) - 1))
-    changed = bytearray(body)
-    changed[bit // 8] ^= 1 << bit % 8
-    for other in (bytes(changed), body[:-1], body + b"\0", body + b"\n"):
-        assert forged(bench, other, signature(body))
-    if body.swapcase() != body:
-        assert forged(bench, body.swapcase(), signature(body))
-
-
-@again
-@given(body=BODIES, secret=st.text(alphabet=PRINTABLE, max_size=80))
-def test_a_signature_under_another_secret_is_refused(
+@given(body=st.binary(min_size=1, max_size=300), secret=st.text(alphabet=PRINTABLE, max_size=80))
+def test_the_signature_of_another_body_or_under_another_secret_is_refused(
     bench: Bench, body: bytes, secret: str
 ) -> None:
-    for other in (secret, SECRET[:-1], SECRET.lower(), SECRET + "\n", f" {SECRET}"):
-        if other != SECRET:
-            assert forged(bench, body, signature(body, other))
+    for other in (bytes([body[0] ^ 1]) + body[1:], body[:-1], body + b"\0", body + b"\n"):
+        assert forged(bench, other, signature(body))
+    for wrong in {secret, SECRET[:-1], SECRET.lower(), SECRET + "\n", f" {SECRET}"} - {SECRET}:
+        assert forged(bench, body, signature(body, wrong))
 
 
 @settings(max_examples=50)
@@ -94,7 +73,7 @@ def test_the_right_signature_is_accepted_under_any_secret(secret: str, pieces: i
         bench = Bench(Path(folder))
         bench.secret_file.write_text(secret)
         body = event(PAYMENT)
-        assert bench.deliver(body, signature(body, secret), pieces=pieces).status == 204
+        assert bench.deliver(body, signature(body, secret), pieces=pieces).status_code == 204
 
 
 @settings(max_examples=300)

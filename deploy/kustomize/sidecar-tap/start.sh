@@ -12,5 +12,5 @@ until nginx -t -q -e stderr -c "$folder/main.conf"; do
     sleep 2
 done
 touch /tmp/started
-(while sleep 3600; do kill -HUP $$; done) &
+(while sleep 3600 && kill -HUP $$; do :; done) &
 exec nginx -e stderr -c "$folder/main.conf"

@@ -18,6 +18,9 @@ state:
   path: /var/lib/bytespike/bytespike.db
 http:
   listen: {{ printf "%s:%d" .Values.listenAddress (int .Values.port) | toJson }}
+  {{- with include "bytespike-exporter.hosts" . }}
+  allow_hosts: {{ . }}
+  {{- end }}
 {{- if .Values.tap.enabled }}
 tap:
   listen: {{ printf "%s:%d" .Values.listenAddress (int .Values.tap.port) | toJson }}
@@ -41,6 +44,17 @@ webhook:
 {{- end }}
 {{- end }}
 {{- end }}
+{{- end -}}
+
+{{/* The names under which page and /metrics may be asked for, as a JSON list; empty without any. */}}
+{{- define "bytespike-exporter.hosts" -}}
+{{- $hosts := .Values.service.allowHosts -}}
+{{- if .Values.service.enabled -}}
+{{- $name := include "bytespike-exporter.fullname" . -}}
+{{- $short := printf "%s.%s" $name .Release.Namespace -}}
+{{- $hosts = concat (list $name $short (printf "%s.svc" $short) (printf "%s.svc.cluster.local" $short)) $hosts -}}
+{{- end -}}
+{{- with $hosts -}}{{- uniq . | toJson -}}{{- end -}}
 {{- end -}}
 
 {{/* What is in the ConfigMap. */}}

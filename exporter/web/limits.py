@@ -1,0 +1,73 @@
+"""The caps and windows of an account: what is left of them, and how close that is."""
+
+from __future__ import annotations
+
+import msgspec
+
+from exporter.live import KeyReadings
+from exporter.metrics import catalogue as c
+from exporter.money import to_usd
+from exporter.web.figures import Bar, Figure, Subject, Tone
+from exporter.web.formats import ahead, money, percent
+
+
+class Limit(msgspec.Struct, frozen=True):
+    """One cap or window: whose, what is left or used of it, and further words."""
+
+    name: str
+    figure: Figure
+    note: str = ""
+    bar: Bar | None = None
+    which: str = ""
+
+
+def key_limits(subject: Subject) -> list[Limit]:
+    """The spend window and the lifetime cap of every key."""
+    rows: list[Limit] = []
+    for key_id, key in subject.live.keys.items():
+        if key.remaining is not None or key.limit is not None:
+            rows.append(_window(subject, key_id, key))
+        cap = subject.of_envelope(c.KEY_REMAINING, key.key_quota_remaining, key_id)
+        if cap is not None:
+            rows.append(Limit(key_id, cap, "left", which="lifetime cap"))
+    return rows
+
+
+def _window(subject: Subject, key_id: str, key: KeyReadings) -> Limit:
+    which = "spend window"
+    figure = subject.of_envelope(c.RATE_REMAINING, key.remaining, key_id) or Figure(why="not said")
+    notes = [f"left of {money(to_usd(int(key.limit.value)))}"] if key.limit else ["left"]
+    if key.reset_at is not None:
+        if figure.age is not None and key.reset_at.value <= subject.now:
+            return Limit(key_id, Figure(why="it has reset since it was read"), which=which)
+        notes.append(f"resets {ahead(key.reset_at.value, subject.now)}")
+    left = subject.points.value(c.RATE_REMAINING, key_id)
+    cap = subject.points.value(c.RATE_LIMIT, key_id)
+    bar = None
+    if left is not None and cap is not None and cap > 0:
+        share = max(0.0, min(1.0, left / cap))
+        nearly = share < subject.config.thresholds.rate_limit_remaining_ratio
+        tone = Tone.BAD if share <= 0 else Tone.WARN if nearly else Tone.OK
+        bar = Bar(share, f"{percent(share)} of the spend window left", tone)
+    return Limit(key_id, figure, ", ".join(notes), bar, which)
+
+
+def model_limits(subject: Subject) -> list[Limit]:
+    """Every model's quota: those closest to their caps first, then by what was used."""
+    reading = subject.live.account
+    quotas = {quota.model: quota for quota in reversed(reading.models)} if reading else {}
+    shares = {model: s for (model,), s in subject.points.of(c.QUOTA_UTILIZATION).items() if model}
+    least = subject.config.thresholds.model_quota_utilization_ratio
+    rows: list[Limit] = []
+    for quota in sorted(
+        quotas.values(), key=lambda quota: (-shares.get(quota.model, -1.0), -(quota.used or 0))
+    ):
+        share, bar = shares.get(quota.model), None
+        if share is not None:
+            tone = Tone.BAD if share >= 1 else Tone.WARN if share > least else Tone.OK
+            share = max(0.0, share)
+            bar = Bar(min(1.0, share), f"{percent(share)} of the cap used", tone)
+        note = "used, no cap" if quota.cap is None else f"used of {money(to_usd(quota.cap))}"
+        figure = subject.of_reading(c.QUOTA_USAGE, quota.used, quota.model)
+        rows.append(Limit(quota.model, figure, note, bar))
+    return rows

@@ -209,5 +209,5 @@ async def test_a_call_through_nginx_reaches_the_metrics(behind: Behind, tmp_path
             traffic = live.daemon._live.accounts["prod"].traffic
             await until(lambda: traffic.responses)
             metrics = (await live.get("/metrics")).text
-    assert re.search(r'^bytespike_tap_responses_total\{.*class="2xx".*\} 1$', metrics, re.M)
+    assert re.search(r'^bytespike_tap_responses_total\{.*class="2xx".*\} 1.0$', metrics, re.M)
     assert 'bytespike_source="log"' in metrics

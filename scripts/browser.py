@@ -110,10 +110,9 @@ class Browser:
             raise BrowserError(f"{expression}: {answer['exceptionDetails'].get('text')}")
         return answer["result"].get("value")
 
-    def screenshot(self, whole: bool = False) -> bytes:
-        """A PNG of the window, or of the whole page."""
-        answer = self.command("Page.captureScreenshot", captureBeyondViewport=whole)
-        return b64decode(answer["data"])
+    def screenshot(self) -> bytes:
+        """A PNG of the window."""
+        return b64decode(self.command("Page.captureScreenshot")["data"])
 
     def command(self, method: str, **params: Any) -> dict[str, Any]:
         """Send one DevTools command and wait for its result. Raises BrowserError."""

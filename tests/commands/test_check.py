@@ -14,7 +14,8 @@ import pytest
 from exporter.check_report import DETAILED, Tried, table
 from tests.commands.programs import KEY, Exporter, configured, finished
 from tests.e2e.gateway import Gateway
-from tests.otlp.receivers import HttpReceiver, Reply
+from tests.http import Reply
+from tests.otlp.receivers import HttpReceiver
 from tests.peers.process import free_port
 
 Ended = subprocess.CompletedProcess[str]

@@ -17,26 +17,6 @@ from tests.deploy import shipped
 Story = Mapping[str, str]
 """Series in PromQL's notation → values, one a minute."""
 
-_OURS = ("account_name", "key_id", "key_name", "endpoint", "outcome", "user_tier")
-
-
-def one(name: str, values: str, account_name: str = "prod", **labels: str) -> dict[str, str]:
-    """One series of an account; `key_id` stands for `bytespike_key_id`, and so on."""
-    every = named({"account_name": account_name} | labels)
-    pairs = ",".join(f'{label}="{value}"' for label, value in every.items())
-    return {f"{name}{{{pairs}}}": values}
-
-
-def named(labels: Mapping[str, str]) -> dict[str, str]:
-    """Labels by their full names."""
-    return {f"bytespike_{n}" if n in _OURS else n: value for n, value in labels.items()}
-
-
-def replica(number: int, story: Story) -> dict[str, str]:
-    """The series as one exporter of several shows them when it is scraped."""
-    added = f',instance="10.0.0.{number}:9464",job="bytespike"}}'
-    return {name.replace("}", added): values for name, values in story.items()}
-
 
 class Promtool:
     """Runs stories through the shipped rules; of the annotations, only the summary is compared."""
@@ -63,16 +43,18 @@ class Promtool:
         summary: str,
         until: int = 0,
         step: int = 1,
-        **labels: str,
+        labels: Mapping[str, str] | None = None,
     ) -> None:
         """It fires from minute `at` on, once, with this summary; at `until` no more.
 
-        `labels` are those of the alert besides the account, severity and topic; an
-        `account_name` that is empty is an alert without one. `step`: minutes from one value of
-        the story to the next, and between two evaluations.
+        `labels` are those of the alert besides the account, severity and topic; an account that
+        is empty is an alert without one. `step`: minutes from one value of the story to the next,
+        and between two evaluations.
         """
+        own = {"bytespike_account_name": "prod", **(labels or {})}
         expected = {
-            "exp_labels": shipped.alerts()[alert]["labels"] | self._labels(labels),
+            "exp_labels": shipped.alerts()[alert]["labels"]
+            | {name: value for name, value in own.items() if value},
             "exp_annotations": {"summary": summary},
         }
         ends = [_at(alert, until, [])] if until else []
@@ -100,11 +82,6 @@ class Promtool:
         expr = f"count({name}) + 1000 * round(sum({name}), 0.1)"
         one = [{"labels": "{}", "value": 1 + 1000 * value}]
         self._run(name, story, promql=[{"expr": expr, "eval_time": f"{at}m", "exp_samples": one}])
-
-    @staticmethod
-    def _labels(labels: Mapping[str, str]) -> dict[str, str]:
-        every = {"account_name": "prod", **labels}
-        return {name: value for name, value in named(every).items() if value}
 
     def _run(
         self,

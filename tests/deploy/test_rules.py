@@ -93,15 +93,6 @@ def test_links_inside_the_runbook_lead_somewhere() -> None:
     assert links <= set(shipped.sections())
 
 
-def test_every_alert_has_a_story_in_which_it_fires_and_one_in_which_it_does_not() -> None:
-    folder = Path(__file__).parent
-    tests = "".join(path.read_text(encoding="utf-8") for path in folder.glob("test_alerts_*.py"))
-    names = dict(re.findall(r'^(\w+) = "(Bytespike\w+)"$', tests, flags=re.MULTILINE))
-    fire = {names.get(word) for word in re.findall(r"rules\.fires\((\w+)", tests)}
-    silent = {names.get(word) for word in re.findall(r"rules\.silent\((\w+)", tests)}
-    assert set(ALERTS) <= fire & silent
-
-
 # -- thresholds and the Helm template -------------------------------------------------
 
 

@@ -15,7 +15,7 @@ import pytest
 from tests.e2e import expected, streams
 from tests.e2e.expected import assert_shows
 from tests.e2e.gateway import Gateway
-from tests.e2e.lossy import lossy
+from tests.e2e.lossy import Lossy
 from tests.e2e.scene import Scene
 from tests.e2e.waiting import eventually
 from tests.peers.collector import Collector
@@ -67,8 +67,8 @@ def test_an_answer_that_got_lost_counts_nothing_twice(
     scene: Scene, collector: Collector, lost: int
 ) -> None:
     gateway = scene.gateway()
-    with lossy(collector.http) as proxy:
-        daemon = scene.daemon(gateway, proxy.url)
+    with Lossy(collector.http) as proxy:
+        daemon = scene.daemon(gateway, proxy.origin)
         proxy.left = lost
         gateway.bill(credits=5_000_000)
         until(lambda: proxy.left < 0, "lost answers")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import socket
 import ssl
 import threading
@@ -10,9 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsPartialSuccess,
@@ -20,23 +17,11 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceResponse,
 )
 
-PROTOBUF = "application/x-protobuf"
+from tests.http import Posted, Receiver, Reply
 
 
-@dataclass
-class Reply:
-    """What a receiver answers, after `delay` seconds."""
-
-    status: int = 200
-    body: bytes = b""
-    content_type: str = PROTOBUF
-    headers: dict[str, str] = field(default_factory=dict)
-    delay: float = 0.0
-
-
-@dataclass
-class Received:
-    """One request as a receiver got it: header names in lower case, the body decompressed."""
+class Received(NamedTuple):
+    """One request as a receiver got it."""
 
     path: str
     headers: dict[str, str]
@@ -44,63 +29,22 @@ class Received:
     client: object
 
 
-class HttpReceiver:
+class HttpReceiver(Receiver):
     """Answers each POST with the next of `replies`, the last one for ever."""
 
     def __init__(self, *replies: Reply, tls: ssl.SSLContext | None = None) -> None:
+        super().__init__(self._take, tls)
         self.replies = list(replies) or [Reply()]
         self.received: list[Received] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        self._scheme = "http"
-        if tls is not None:
-            self._scheme = "https"
-            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
 
     @property
     def url(self) -> str:
-        return f"{self._scheme}://127.0.0.1:{self._server.server_address[1]}/v1/metrics"
+        return f"{self.origin}/v1/metrics"
 
-    def next(self) -> Reply:
+    def _take(self, posted: Posted) -> Reply:
+        request = ExportMetricsServiceRequest.FromString(posted.body)
+        self.received.append(Received(posted.path, posted.headers, request, posted.client))
         return self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
-
-    def __enter__(self) -> HttpReceiver:
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-
-def _handler(receiver: HttpReceiver) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            body = self.rfile.read(int(headers["content-length"]))
-            if headers.get("content-encoding") == "gzip":
-                body = gzip.decompress(body)
-            request = ExportMetricsServiceRequest.FromString(body)
-            receiver.received.append(Received(self.path, headers, request, self.client_address))
-            self.answer(receiver.next())
-
-        def answer(self, reply: Reply) -> None:
-            time.sleep(reply.delay)
-            self.send_response(reply.status)
-            self.send_header("Content-Type", reply.content_type)
-            self.send_header("Content-Length", str(len(reply.body)))
-            for name, value in reply.headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-            with suppress(ConnectionError):  # a client may not want all of it
-                self.wfile.write(reply.body)
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    return Handler
 
 
 @contextmanager

@@ -16,10 +16,10 @@ from exporter.config import types as config
 from exporter.live import ExportOutcome
 from exporter.otlp import ExportResult, OtlpExporter
 from exporter.secrets import Secret
+from tests.http import Reply
 from tests.otlp import samples
 from tests.otlp.receivers import (
     HttpReceiver,
-    Reply,
     black_hole,
     closing_after_each_answer,
     rejecting,

@@ -1,4 +1,4 @@
-"""The OpenTelemetry Collector: OTLP over HTTP and gRPC into files, and into `/metrics`."""
+"""The OpenTelemetry Collector: OTLP over HTTP and gRPC into files."""
 
 from __future__ import annotations
 
@@ -39,13 +39,11 @@ class Collector(Peer):
         self._initial_value = initial_value
         self._cumulative = folder / "cumulative.json"
         self._delta = folder / "delta.json"
-        self._grpc, self._http, self._metrics = free_port(), free_port(), free_port()
+        self._grpc, self._http = free_port(), free_port()
         self.grpc = f"http://127.0.0.1:{self._grpc}"
         """Where `otlp.endpoint` points for gRPC."""
         self.http = f"http://127.0.0.1:{self._http}"
         """Where `otlp.endpoint` points for HTTP."""
-        self.metrics_url = f"http://127.0.0.1:{self._metrics}/metrics"
-        """What it received, for Prometheus to scrape."""
 
     def command(self) -> Sequence[str | Path]:
         binary = require(COLLECTOR)
@@ -58,7 +56,7 @@ class Collector(Peer):
             "grpc": {"endpoint": f"127.0.0.1:{self._grpc}"},
             "http": {"endpoint": f"127.0.0.1:{self._http}"},
         }
-        cumulative = {"receivers": ["otlp"], "exporters": ["file/cumulative", "prometheus"]}
+        cumulative = {"receivers": ["otlp"], "exporters": ["file/cumulative"]}
         delta = {
             "receivers": ["otlp"],
             "processors": ["cumulativetodelta"],
@@ -70,7 +68,6 @@ class Collector(Peer):
             "exporters": {
                 "file/cumulative": {"path": str(self._cumulative)},
                 "file/delta": {"path": str(self._delta)},
-                "prometheus": {"endpoint": f"127.0.0.1:{self._metrics}"},
             },
             "service": {
                 "telemetry": {"metrics": {"level": "none"}},

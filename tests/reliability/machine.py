@@ -11,7 +11,8 @@ from typing import NamedTuple, Self, TypeVar
 
 from bytespike_simulator import Simulator, running
 from tests.e2e.daemon import Daemon
-from tests.otlp.receivers import HttpReceiver, Reply
+from tests.http import Reply
+from tests.otlp.receivers import HttpReceiver
 from tests.reliability.watch import Watch
 
 T = TypeVar("T")

@@ -6,9 +6,6 @@ import hashlib
 import hmac
 import json
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from queue import Queue
 from typing import Any
 
@@ -17,36 +14,22 @@ import pytest
 from bytespike_simulator import Simulator
 from bytespike_simulator.account import LOW_BALANCE, PAYMENT
 from bytespike_simulator.wallet import CREDITS
+from tests.http import Posted, Receiver, Reply
 from tests.peers.process import free_port
 from tests.simulator.fakes import answer, ask, simulator
 
-Delivered = tuple[str, dict[str, str], bytes]
 
+class Subscriber(Receiver):
+    """A subscriber at `url`; `deliveries` is what comes there."""
 
-@contextmanager
-def receiver() -> Iterator[tuple[str, Queue[Delivered]]]:
-    """A URL, and what comes there: path, headers (names in lower case) and body."""
-    deliveries: Queue[Delivered] = Queue()
+    def __init__(self) -> None:
+        super().__init__(self._take)
+        self.url = f"{self.origin}/in"
+        self.deliveries: Queue[Posted] = Queue()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            deliveries.put((self.path, headers, body))
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/in", deliveries
-        finally:
-            server.shutdown()
-            thread.join()
+    def _take(self, posted: Posted) -> Reply:
+        self.deliveries.put(posted)
+        return Reply(204)
 
 
 def subscribe(made: Simulator, url: str, *types: str) -> dict[str, Any]:
@@ -58,10 +41,10 @@ def subscribe(made: Simulator, url: str, *types: str) -> dict[str, Any]:
 
 def test_a_topup_is_delivered_signed() -> None:
     made = simulator()
-    with receiver() as (url, deliveries):
-        subscription = subscribe(made, url)
+    with Subscriber() as there:
+        subscription = subscribe(made, there.url)
         made.world.topup(50)
-        path, headers, body = deliveries.get(timeout=10)
+        path, headers, body, _ = there.deliveries.get(timeout=10)
     digest = hmac.new(subscription["secret"].encode(), body, hashlib.sha256).hexdigest()
     assert path == "/in"
     assert headers["x-bytespike-signature"] == f"sha256={digest}"
@@ -71,11 +54,11 @@ def test_a_topup_is_delivered_signed() -> None:
 
 def test_a_wallet_that_gets_low_is_told_once_and_under_the_chosen_header() -> None:
     made = simulator(webhook_header="X-Other")
-    with receiver() as (url, deliveries):
-        subscribe(made, url)
+    with Subscriber() as there:
+        subscribe(made, there.url)
         for _ in range(3):
             made.world.bill(credits=32 * CREDITS)
-        _, headers, body = deliveries.get(timeout=10)
+        _, headers, body, _ = there.deliveries.get(timeout=10)
         assert json.loads(body)["type"] == LOW_BALANCE
         assert headers["x-other"].startswith("sha256=")
         made.world.bill(credits=CREDITS)
@@ -84,12 +67,13 @@ def test_a_wallet_that_gets_low_is_told_once_and_under_the_chosen_header() -> No
 
 def test_only_what_was_subscribed_to_is_delivered() -> None:
     made = simulator()
-    with receiver() as (url, deliveries), receiver() as (other, others):
-        subscribe(made, url, LOW_BALANCE)
-        subscribe(made, other, PAYMENT)
+    with Subscriber() as one, Subscriber() as other:
+        subscribe(made, one.url, LOW_BALANCE)
+        subscribe(made, other.url, PAYMENT)
         made.world.topup(50)
         made.world.bill(credits=150 * CREDITS)
-        kinds = [json.loads(queue.get(timeout=10)[2])["type"] for queue in (deliveries, others)]
+        bodies = [there.deliveries.get(timeout=10).body for there in (one, other)]
+    kinds = [json.loads(body)["type"] for body in bodies]
     assert kinds == [LOW_BALANCE, PAYMENT]
 
 

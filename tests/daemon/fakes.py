@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
+
 from exporter.errors import GatewayError, ResponseTooLargeError
 from exporter.gateway.readings import (
     AccountReading,
@@ -204,6 +206,11 @@ def scene(path: Path, rules: Rules | None = None, back: float = 0.0) -> Iterator
         yield Scene(store, rules or Rules(), back)
     finally:
         store.close()
+
+
+def back(seconds: float) -> pytest.MarkDecorator:
+    """For a test whose scene `made` starts counting so long ago."""
+    return pytest.mark.parametrize("made", [seconds], indirect=True, ids=[""])
 
 
 R = TypeVar("R", UsageReader, TransactionsReader)

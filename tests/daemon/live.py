@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -22,6 +23,7 @@ from exporter.config.types import (
     Otlp,
     Poll,
     State,
+    Tap,
     Usage,
     UsageStart,
 )
@@ -135,3 +137,15 @@ def hanging_ledger(live: Live) -> Iterator[None]:
         yield
     finally:
         hang.set()
+
+
+@contextmanager
+def taken(setting: str) -> Iterator[dict[str, Http | Tap]]:
+    """The setting `http` or `tap` with an address that another socket holds."""
+    kind = socket.SOCK_STREAM if setting == "http" else socket.SOCK_DGRAM
+    with socket.socket(socket.AF_INET, kind) as held:
+        held.bind(("127.0.0.1", 0))
+        if kind is socket.SOCK_STREAM:
+            held.listen()
+        listen = Listen("127.0.0.1", held.getsockname()[1])
+        yield {setting: Http(listen=listen) if setting == "http" else Tap(listen)}

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 
@@ -16,9 +15,9 @@ from exporter.live import ExportOutcome
 from exporter.metrics.snapshot import Snapshot
 from exporter.otlp.result import ExportResult, failure, partial, success
 from tests.clock import NOW, settle
-from tests.daemon.fakes import NAME, USD, Scene, scene
+from tests.daemon.fakes import NAME, USD, Scene, back
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, back(60.0)]
 
 
 class Receiver:
@@ -43,12 +42,6 @@ class Receiver:
 
     async def close(self) -> None:
         self.closed = True
-
-
-@pytest.fixture
-def made(tmp_path: Path) -> Iterator[Scene]:
-    with scene(tmp_path, back=60.0) as made:
-        yield made
 
 
 @pytest.fixture
@@ -275,25 +268,19 @@ async def test_the_last_export_waits_for_the_one_under_way(made: Scene, receiver
     assert receiver.closed
 
 
-async def test_a_last_export_that_hangs_is_given_up(
-    made: Scene, receiver: Receiver, caplog: pytest.LogCaptureFixture
-) -> None:
-    receiver.answer = None
-    await loop_of(made, receiver).last(0.02)
-    assert receiver.closed
-    assert "given up" in caplog.text
-
-
-async def test_an_export_under_way_that_hangs_is_given_up_with_the_last_one(
-    made: Scene, receiver: Receiver
+@pytest.mark.parametrize("begun", [False, True])
+async def test_a_last_export_that_hangs_is_given_up_with_one_that_is_under_way(
+    made: Scene, receiver: Receiver, caplog: pytest.LogCaptureFixture, begun: bool
 ) -> None:
     receiver.answer = None
     exports = loop_of(made, receiver)
-    async with exporting(exports):
-        await settle()
+    if begun:
+        async with exporting(exports):
+            await settle()
     await exports.last(0.02)
     assert len(receiver.sent) == 1
     assert receiver.closed
+    assert "given up" in caplog.text
     assert sum(made.live.exports.outcomes.values()) == 0
 
 

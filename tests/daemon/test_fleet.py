@@ -119,37 +119,23 @@ async def test_a_mistake_in_one_part_is_logged_and_leaves_the_others_alone(
         assert statuses[USAGE].up is True
 
 
-async def test_the_first_export_comes_with_the_first_answers(yard: Yard) -> None:
+@pytest.mark.parametrize(
+    ("cost", "at", "back"),
+    [(0.3, 0.3, 0.0), (3600.0, FIRST_POLLS, 0.0), (0.2, 0.2, 60 * DAY)],
+    ids=["first answers", "a gateway that hangs", "history"],
+)
+async def test_the_first_export_comes_with_the_first_answers_or_soon(
+    yard: Yard, cost: float, at: float, back: float
+) -> None:
     yard.gateways["prod"] = FakeGateway(yard.clock)
-    yard.gateways["prod"].cost = 0.3
-    async with started(yard, config("prod", otlp=Otlp(endpoint="http://receiver"))):
-        await yard.clock.advance(1.5)
+    yard.gateways["prod"].cost = cost
+    usage = Usage(start=UsageStart(back=back))
+    async with started(yard, config("prod", otlp=Otlp(endpoint="http://receiver"), usage=usage)):
+        await yard.clock.advance(at + 0.5)
         await asyncio.sleep(0.05)
-        (at, snapshot), *_ = yard.sent
-        assert 0.3 <= at - NOW <= 0.65
-        names = {point.metric.name for point in snapshot.points}
-        assert "bytespike.wallet.balance" in names
-
-
-async def test_the_first_export_does_not_wait_for_a_gateway_that_hangs(yard: Yard) -> None:
-    yard.gateways["prod"] = FakeGateway(yard.clock)
-    yard.gateways["prod"].cost = 3600
-    async with started(yard, config("prod", otlp=Otlp(endpoint="http://receiver"))):
-        await yard.clock.advance(FIRST_POLLS + 0.5)
-        await asyncio.sleep(0.05)
-        assert [at - NOW for at, _ in yard.sent] == pytest.approx([FIRST_POLLS], abs=0.1)
-
-
-async def test_the_first_export_does_not_wait_for_history(yard: Yard) -> None:
-    start = Usage(start=UsageStart(back=60 * DAY))
-    wanted = config("prod", otlp=Otlp(endpoint="http://receiver"), usage=start)
-    yard.gateways["prod"] = FakeGateway(yard.clock)
-    yard.gateways["prod"].cost = 0.2
-    async with started(yard, wanted):
-        await yard.clock.advance(0.5)
-        await asyncio.sleep(0.05)
-        assert [at - NOW for at, _ in yard.sent] == pytest.approx([0.2], abs=0.1)
-        assert yard.live.accounts["prod"].endpoints[USAGE].up is None
+    assert [when - NOW for when, _ in yard.sent] == pytest.approx([at], abs=0.35)
+    shown = {point.metric.name for point in yard.sent[0][1].points}
+    assert ("bytespike.wallet.balance" in shown) == (cost < 60)
 
 
 async def test_an_account_that_stays_keeps_what_was_read_through_a_reload(yard: Yard) -> None:

@@ -19,7 +19,7 @@ from exporter.ledger.ledger import Rules
 from exporter.polling.follower import FEW_ROWS, MANY_ROWS, DriftAlarm, Follower
 from exporter.polling.reader import TransactionsReader, UsageReader
 from tests.clock import NOW
-from tests.daemon.fakes import DAY, HOUR, NAME, USD, Scene, reader_of, scene
+from tests.daemon.fakes import DAY, HOUR, NAME, USD, Scene, back, reader_of, scene
 
 pytestmark = pytest.mark.anyio
 
@@ -50,91 +50,92 @@ async def account_poll(made: Scene) -> None:
     made.ledger.commit_account(NAME, await made.gateway.account())
 
 
-async def test_a_first_start_reads_nothing_but_what_is_new(tmp_path: Path) -> None:
-    with scene(tmp_path) as made:
-        made.gateway.bill(NOW - DAY)
-        assert await usage(made).round() is False
-        ((since, until),) = ranges(made)
-        assert NOW - HOUR <= since <= NOW < until
-        assert made.cost == 0
+async def test_a_first_start_reads_nothing_but_what_is_new(made: Scene) -> None:
+    made.gateway.bill(NOW - DAY)
+    assert await usage(made).round() is False
+    ((since, until),) = ranges(made)
+    assert NOW - HOUR <= since <= NOW < until
+    assert made.cost == 0
 
 
-async def test_a_poll_overlaps_the_last_one_only_briefly(tmp_path: Path) -> None:
-    with scene(tmp_path, back=HOUR) as made:
-        follower = usage(made)
-        made.gateway.bill(NOW - 1, number=500)
-        await follower.round()
-        await made.clock.advance(60)
-        made.gateway.asked.clear()
-        await follower.round()
-        ((since, _),) = ranges(made)
-        assert since == NOW - 1 - OVERLAP
+@back(HOUR)
+async def test_a_poll_overlaps_the_last_one_only_briefly(made: Scene) -> None:
+    follower = usage(made)
+    made.gateway.bill(NOW - 1, number=500)
+    await follower.round()
+    await made.clock.advance(60)
+    made.gateway.asked.clear()
+    await follower.round()
+    ((since, _),) = ranges(made)
+    assert since == NOW - 1 - OVERLAP
 
 
-async def test_history_is_read_oldest_first_in_slices_that_commit(tmp_path: Path) -> None:
-    with scene(tmp_path, back=60 * DAY) as made:
-        for day in range(60):
-            made.gateway.bill(NOW - day * DAY - 60)
-        positions = []
-        follower = usage(made)
-        commit = made.ledger.commit_log
+@back(60 * DAY)
+async def test_history_is_read_oldest_first_in_slices_that_commit(made: Scene) -> None:
+    for day in range(60):
+        made.gateway.bill(NOW - day * DAY - 60)
+    positions = []
+    follower = usage(made)
+    commit = made.ledger.commit_log
 
-        def committing(*arguments: object) -> object:
-            result = commit(*arguments)  # type: ignore[arg-type]
-            positions.append((made.ledger.cursor(NAME, "usage").position, made.requests))
-            return result
+    def committing(*arguments: object) -> object:
+        result = commit(*arguments)  # type: ignore[arg-type]
+        positions.append((made.ledger.cursor(NAME, "usage").position, made.requests))
+        return result
 
-        made.ledger.commit_log = committing  # type: ignore[method-assign, assignment]
-        assert await follower.round() is False
-        starts = [since for since, _ in ranges(made)]
-        assert starts == sorted(starts)
-        assert len(starts) > 5
-        assert positions == sorted(positions)
-        assert [until for _, until in ranges(made)][-1] > NOW
-        assert made.cost == 60 * USD
-
-
-async def test_the_span_grows_over_quiet_times_and_shrinks_over_busy_ones(tmp_path: Path) -> None:
-    with scene(tmp_path, back=60 * DAY) as made:
-        made.gateway.page_size = 10_000
-        await usage(made).round()
-        spans = [until - since for since, until in ranges(made)]
-        assert FIRST_SPAN <= spans[0] < FIRST_SPAN + 2 * HOUR
-        assert all(LONGEST_SPAN - HOUR <= span <= LONGEST_SPAN + HOUR for span in spans[6:-1])
-    (tmp_path / "busy").mkdir()
-    with scene(tmp_path / "busy", back=DAY) as made:
-        made.gateway.page_size = 10_000
-        for hour in range(24):
-            made.gateway.bill(NOW - hour * HOUR - 60, number=MANY_ROWS // 4)
-        await usage(made).round()
-        spans = [until - since for since, until in ranges(made)]
-        assert spans[0] >= FIRST_SPAN
-        assert all(3 * HOUR <= span <= 3 * HOUR + OVERLAP for span in spans[1:-1])
-        assert made.requests == 24 * (MANY_ROWS // 4)
-        assert MANY_ROWS / FEW_ROWS > 2, "else spans would swing"
+    made.ledger.commit_log = committing  # type: ignore[method-assign, assignment]
+    assert await follower.round() is False
+    starts = [since for since, _ in ranges(made)]
+    assert starts == sorted(starts)
+    assert len(starts) > 5
+    assert positions == sorted(positions)
+    assert [until for _, until in ranges(made)][-1] > NOW
+    assert made.cost == 60 * USD
 
 
+@back(60 * DAY)
+async def test_the_span_grows_over_quiet_times(made: Scene) -> None:
+    made.gateway.page_size = 10_000
+    await usage(made).round()
+    spans = [until - since for since, until in ranges(made)]
+    assert FIRST_SPAN <= spans[0] < FIRST_SPAN + 2 * HOUR
+    assert all(LONGEST_SPAN - HOUR <= span <= LONGEST_SPAN + HOUR for span in spans[6:-1])
+    assert MANY_ROWS / FEW_ROWS > 2, "else spans would swing"
+
+
+@back(DAY)
+async def test_the_span_shrinks_over_busy_times(made: Scene) -> None:
+    made.gateway.page_size = 10_000
+    for hour in range(24):
+        made.gateway.bill(NOW - hour * HOUR - 60, number=MANY_ROWS // 4)
+    await usage(made).round()
+    spans = [until - since for since, until in ranges(made)]
+    assert spans[0] >= FIRST_SPAN
+    assert all(3 * HOUR <= span <= 3 * HOUR + OVERLAP for span in spans[1:-1])
+    assert made.requests == 24 * (MANY_ROWS // 4)
+
+
+@back(60 * DAY)
 async def test_a_round_gives_up_after_an_interval_and_goes_on_where_it_stopped(
-    tmp_path: Path,
+    made: Scene,
 ) -> None:
-    with scene(tmp_path, back=60 * DAY) as made:
-        made.gateway.cost = 25.0
-        follower = usage(made)
-        assert await in_time(made, follower) is True
-        first = ranges(made)
-        assert len(first) == 3
-        assert await in_time(made, follower) is True
-        after = ranges(made)[len(first) :]
-        assert after[0][0] >= first[-1][1] - OVERLAP - HOUR
+    made.gateway.cost = 25.0
+    follower = usage(made)
+    assert await in_time(made, follower) is True
+    first = ranges(made)
+    assert len(first) == 3
+    assert await in_time(made, follower) is True
+    after = ranges(made)[len(first) :]
+    assert after[0][0] >= first[-1][1] - OVERLAP - HOUR
 
 
-async def test_an_answer_that_is_too_large_is_asked_for_in_shorter_ranges(tmp_path: Path) -> None:
-    with scene(tmp_path, back=DAY) as made:
-        for hour in range(24):
-            made.gateway.bill(NOW - hour * HOUR - 60, number=10)
-        made.gateway.most_rows = 25
-        assert await usage(made).round() is False
-        assert made.requests == 240
+@back(DAY)
+async def test_an_answer_that_is_too_large_is_asked_for_in_shorter_ranges(made: Scene) -> None:
+    for hour in range(24):
+        made.gateway.bill(NOW - hour * HOUR - 60, number=10)
+    made.gateway.most_rows = 25
+    assert await usage(made).round() is False
+    assert made.requests == 240
 
 
 async def test_a_sweep_after_an_outage_is_cut_too_where_answers_are_too_large(
@@ -151,12 +152,12 @@ async def test_a_sweep_after_an_outage_is_cut_too_where_answers_are_too_large(
         assert made.requests == 102 * 10
 
 
-async def test_an_hour_that_is_too_large_fails_the_poll(tmp_path: Path) -> None:
-    with scene(tmp_path, back=DAY) as made:
-        made.gateway.bill(NOW - 10 * HOUR, number=30)
-        made.gateway.most_rows = 25
-        with pytest.raises(ResponseTooLargeError):
-            await usage(made).round()
+@back(DAY)
+async def test_an_hour_that_is_too_large_fails_the_poll(made: Scene) -> None:
+    made.gateway.bill(NOW - 10 * HOUR, number=30)
+    made.gateway.most_rows = 25
+    with pytest.raises(ResponseTooLargeError):
+        await usage(made).round()
 
 
 async def test_the_settle_window_is_swept_twice_in_each_window(tmp_path: Path) -> None:
@@ -178,31 +179,31 @@ async def test_the_settle_window_is_swept_twice_in_each_window(tmp_path: Path) -
         assert made.requests == 96 + late
 
 
-async def test_drift_asks_for_a_sweep_at_once_and_not_again_for_the_same(tmp_path: Path) -> None:
-    with scene(tmp_path, back=10 * HOUR) as made:
-        made.gateway.bill(NOW - 8 * HOUR)
-        follower = usage(made)
-        await follower.round()
-        await account_poll(made)
-        await follower.round()
-        await made.clock.advance(HOUR)
-        made.gateway.bill(NOW - 5 * HOUR, cost=3 * USD)  # an old row that no overlap reaches
-        made.gateway.bill(made.clock.now() - 10)
-        await follower.round()
-        assert made.cost == 2 * USD
-        await account_poll(made)
-        await follower.round()
-        assert made.cost == 5 * USD, "drift gave it away"
+@back(10 * HOUR)
+async def test_drift_asks_for_a_sweep_at_once_and_not_again_for_the_same(made: Scene) -> None:
+    made.gateway.bill(NOW - 8 * HOUR)
+    follower = usage(made)
+    await follower.round()
+    await account_poll(made)
+    await follower.round()
+    await made.clock.advance(HOUR)
+    made.gateway.bill(NOW - 5 * HOUR, cost=3 * USD)  # an old row that no overlap reaches
+    made.gateway.bill(made.clock.now() - 10)
+    await follower.round()
+    assert made.cost == 2 * USD
+    await account_poll(made)
+    await follower.round()
+    assert made.cost == 5 * USD, "drift gave it away"
 
-        made.gateway.other_spent = 7 * USD  # spent, and never in the log
-        await made.clock.advance(HOUR)
+    made.gateway.other_spent = 7 * USD  # spent, and never in the log
+    await made.clock.advance(HOUR)
+    await account_poll(made)
+    made.gateway.asked.clear()
+    for _ in range(20):
+        await made.clock.advance(60)
         await account_poll(made)
-        made.gateway.asked.clear()
-        for _ in range(20):
-            await made.clock.advance(60)
-            await account_poll(made)
-            await follower.round()
-        assert len([r for r in ranges(made) if r[0] <= NOW - 8 * HOUR]) == 1
+        await follower.round()
+    assert len([r for r in ranges(made) if r[0] <= NOW - 8 * HOUR]) == 1
 
 
 def test_an_alarm_that_finds_nothing_becomes_rarer() -> None:
@@ -219,44 +220,6 @@ def test_an_alarm_that_finds_nothing_becomes_rarer() -> None:
     assert not alarm.due(None, now + 10_000)
     alarm.swept(8, True, now)
     assert alarm.due(9, now + 60)
-
-
-@pytest.mark.parametrize("first", [False, True])
-async def test_a_switch_of_the_shape_is_followed_without_counting_twice(
-    tmp_path: Path, first: bool
-) -> None:
-    with scene(tmp_path, back=30 * HOUR) as made:
-        for hour in range(30):
-            made.gateway.bill(NOW - hour * HOUR - 60)
-        made.gateway.rolls_up = first
-        follower = usage(made)
-        await follower.round()
-        assert made.cost == 30 * USD
-        for _ in range(4):
-            made.gateway.rolls_up = not made.gateway.rolls_up
-            await made.clock.advance(60)
-            made.gateway.bill(made.clock.now() - 5)
-            made.gateway.asked.clear()
-            await follower.round()
-            await follower.round()
-            assert min(since for since, _ in ranges(made)) <= NOW - 29 * HOUR
-        assert made.requests == 34
-        assert made.cost == 34 * USD
-
-
-async def test_an_interrupted_catch_up_goes_on_after_a_restart(tmp_path: Path) -> None:
-    with scene(tmp_path, back=20 * DAY) as made:
-        for day in range(20):
-            made.gateway.bill(NOW - day * DAY - 60, number=300)
-        made.gateway.fail_after = 12
-        with pytest.raises(GatewayError):
-            await usage(made).round()
-        counted = made.requests
-        assert 0 < counted < 6000
-        asked = len(ranges(made))
-        await usage(made).round()
-        assert ranges(made)[asked][0] > NOW - 20 * DAY
-        assert made.requests == 6000
 
 
 @settings(max_examples=25)
@@ -308,61 +271,50 @@ def test_whatever_fails_on_the_way_every_call_counts_once(
         asyncio.run(work(made))
 
 
+@back(60 * DAY)
 async def test_history_is_told_once_and_so_is_its_end(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    made: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "exporter")
-    with scene(tmp_path, back=60 * DAY) as made:
-        made.gateway.cost = 25.0
-        made.gateway.bill(NOW - 50 * DAY)
-        follower = usage(made)
-        status = made.account.endpoints[USAGE]
-        behind = []
-        while await in_time(made, follower):
-            assert status.behind is not None
-            behind.append(status.behind)
-        assert behind == sorted(behind, reverse=True)
-        assert all(earlier > later for earlier, later in pairwise(behind))
-        assert status.behind is None
-        assert [record.getMessage() for record in caplog.records] == [
-            "Account prod: 60 days behind with usage, catching up",
-            "Account prod: caught up with usage",
-        ]
+    made.gateway.cost = 25.0
+    made.gateway.bill(NOW - 50 * DAY)
+    follower, status = usage(made), made.account.endpoints[USAGE]
+    behind = []
+    while await in_time(made, follower):
+        assert status.behind is not None
+        behind.append(status.behind)
+    assert all(earlier > later for earlier, later in pairwise(behind))
+    assert status.behind is None
+    made.gateway.cost = 0.0
+    await made.clock.advance(5 * HOUR)
+    await follower.round()
+    assert caplog.messages == [
+        "Account prod: 60 days behind with usage, catching up",
+        "Account prod: caught up with usage",
+        "Account prod: 5 hours behind with usage, catching up",
+        "Account prod: caught up with usage",
+    ]
 
 
-async def test_an_outage_of_some_hours_is_told_too(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO, "exporter")
-    with scene(tmp_path, back=HOUR) as made:
-        await usage(made).round()
-        await made.clock.advance(5 * HOUR)
-        await usage(made).round()
-        assert [record.getMessage() for record in caplog.records] == [
-            "Account prod: 5 hours behind with usage, catching up",
-            "Account prod: caught up with usage",
-        ]
-
-
+@back(0.0)
 async def test_an_account_without_any_calls_is_never_behind(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    made: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "exporter")
-    with scene(tmp_path, back=0.0) as made:
-        follower = usage(made)
-        for _ in range(200):
-            await made.clock.advance(HOUR / 2)
-            await follower.round()
-        assert caplog.records == []
+    follower = usage(made)
+    for _ in range(200):
+        await made.clock.advance(HOUR / 2)
+        await follower.round()
+    assert caplog.records == []
 
 
-async def test_transactions_are_followed_in_the_same_way(tmp_path: Path) -> None:
-    with scene(tmp_path, back=30 * DAY) as made:
-        for day in range(30):
-            made.gateway.topup(NOW - day * DAY - 60)
-        reader = reader_of(TransactionsReader, made)
-        status = made.account.endpoints[Endpoint.TRANSACTIONS]
-        follower = Follower(reader, made.clock, status)
-        assert await follower.round() is False
-        (total,) = made.ledger.totals_of(NAME).billing
-        assert (total.count, total.amount) == (30, 1500 * USD)
+@back(30 * DAY)
+async def test_transactions_are_followed_in_the_same_way(made: Scene) -> None:
+    for day in range(30):
+        made.gateway.topup(NOW - day * DAY - 60)
+    reader = reader_of(TransactionsReader, made)
+    status = made.account.endpoints[Endpoint.TRANSACTIONS]
+    follower = Follower(reader, made.clock, status)
+    assert await follower.round() is False
+    (total,) = made.ledger.totals_of(NAME).billing
+    assert (total.count, total.amount) == (30, 1500 * USD)

@@ -18,10 +18,12 @@ def fail() -> None:
     raise LookupError("of the function")
 
 
-async def test_a_call_gives_what_the_function_returns_or_raises() -> None:
+async def test_a_call_and_a_worker_give_what_the_function_returns_or_raises() -> None:
     assert await threads.call(lambda: 7) == 7
-    with pytest.raises(LookupError):
-        await threads.call(fail)
+    assert await Worker(5.0).do(max, 1, 2) == 2
+    for call in (threads.call(fail), Worker(5.0).do(fail)):
+        with pytest.raises(LookupError):
+            await call
 
 
 async def test_a_call_that_is_given_up_leaves_its_thread_to_itself() -> None:
@@ -30,13 +32,6 @@ async def test_a_call_that_is_given_up_leaves_its_thread_to_itself() -> None:
         await asyncio.wait_for(threads.call(hang.wait), 0.05)
     hang.set()
     assert await threads.call(lambda: "others go on") == "others go on"
-
-
-async def test_a_worker_gives_what_the_function_returns_or_raises() -> None:
-    worker = Worker(5.0)
-    assert await worker.do(max, 1, 2) == 2
-    with pytest.raises(LookupError):
-        await worker.do(fail)
 
 
 async def test_a_worker_that_makes_no_progress_is_a_state_that_hangs() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
-from exporter.config.problems import printable
+from exporter.config.mistakes import printable
 
 DETAILED = 20
 """With more accounts than this, endpoints that work are counted, and failures grouped."""

@@ -12,14 +12,14 @@ from typing import Any, TypeVar
 from exporter import __version__, threads
 from exporter.clock import InterruptibleClock, SystemClock
 from exporter.config.load import describe
-from exporter.config.types import Config
+from exporter.config.types import Config, Listen
 from exporter.errors import ConfigError, StateError
 from exporter.ledger.store import Store
 from exporter.ledger.totals import AccountTotals
-from exporter.listeners import Listeners
+from exporter.listeners import Listeners, Listening
 from exporter.live import Live
 from exporter.runtime import Runtime
-from exporter.tap.tap import Tap
+from exporter.tap.intake import Intake
 from exporter.throttle import Throttle
 from exporter.web.app import App
 from exporter.web.server import WebServer
@@ -60,11 +60,11 @@ class Daemon:
         self._retiring: set[asyncio.Task[None]] = set()
         self._throttle = Throttle(logging.getLogger("exporter"), self._clock)
         self._live = Live(self._clock.now())
-        self._tap = Tap(config, self._live, self._clock, self._throttle)
+        self._intake = Intake(self._live, config.tap.account, self._clock, self._throttle)
         self._listeners = Listeners(
             {
                 "http.listen": lambda listen: WebServer(listen, self._app),
-                "tap.listen": self._tap.listener,
+                "tap.listen": self._tap_listener,
             }
         )
         self._store: Store
@@ -245,8 +245,13 @@ class Daemon:
             retiring.add_done_callback(self._retiring.discard)
         runtime.take_over()
         runtime.start()
-        self._tap.change(config)
+        self._intake.account = config.tap.account
         await self._listeners.change(config)
+
+    def _tap_listener(self, listen: Listen) -> Listening:
+        from exporter.tap.listener import Listener  # noqa: PLC0415 (most exporters have no tap)
+
+        return Listener(listen, self._intake.take, self._live.tap, self._clock)
 
     def _view(self) -> View:
         return View(self._live, self._config, self._store.instance_id)

@@ -119,6 +119,7 @@ class Runtime:
 
         Accounts stand in their order there; those that stay keep what was read of them.
         """
+        self._live.tap.observing = self._config.tap.enabled
         self._live.tap.hooked = self._config.webhook.secret_file is not None
         before = dict(self._live.accounts)
         self._live.accounts.clear()

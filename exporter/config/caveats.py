@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from exporter.config.kinds import is_loopback
-from exporter.config.problems import printable
+from exporter.config.mistakes import printable
 from exporter.config.types import Config, Protocol
 
 

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 from msgspec.structs import replace
 
-from exporter.config.problems import Mistake, quoted
+from exporter.config.mistakes import Mistake, quoted
 from exporter.secrets import Secret
 
 _MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}

@@ -17,9 +17,9 @@ from msgspec.structs import replace
 from exporter.config import nodes
 from exporter.config.caveats import caveats
 from exporter.config.kinds import AnyKind, Kind, ListOf, MappingOf
+from exporter.config.mistakes import Mistake, Problems, printable, quoted
 from exporter.config.nodes import KEY_IN_FILE, Node, join
 from exporter.config.otel_env import complete
-from exporter.config.problems import Mistake, Problems, printable, quoted
 from exporter.config.settings import ACCOUNT, REMOVED, SECTIONS, SETTINGS, Given, Setting, build
 from exporter.config.types import Account, Config, Gateway
 from exporter.errors import ConfigError

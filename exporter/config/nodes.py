@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import yaml
 from msgspec import Struct
 
-from exporter.config.problems import Problems, printable
+from exporter.config.mistakes import Problems, printable
 from exporter.secrets import holds_key, looks_like_key
 
 MAX_BYTES = 1 << 20

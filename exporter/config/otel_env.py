@@ -15,8 +15,8 @@ from urllib.parse import unquote, urlsplit
 from msgspec import Struct
 
 from exporter.config.kinds import ATTRIBUTES, FLAG, HEADERS, URL, Kind, MappingOf
+from exporter.config.mistakes import Mistake, Problems, quoted
 from exporter.config.nodes import unwanted
-from exporter.config.problems import Mistake, Problems, quoted
 from exporter.config.settings import SETTINGS, Given
 from exporter.config.types import Otlp, Protocol
 

@@ -12,7 +12,7 @@ import msgspec
 from exporter.metrics import attributes as a
 
 
-class Kind(StrEnum):
+class MetricKind(StrEnum):
     GAUGE = "gauge"
     COUNTER = "counter"
     HISTOGRAM = "histogram"
@@ -32,7 +32,7 @@ class Metric(msgspec.Struct, frozen=True):
     """One metric. `attributes` are the names, in the order in which a point gives its values."""
 
     name: str
-    kind: Kind
+    kind: MetricKind
     unit: str
     description: str
     origin: Origin
@@ -52,7 +52,7 @@ def _gauge(
     origin: Origin,
     attributes: tuple[str, ...] = (a.ACCOUNT,),
 ) -> Metric:
-    return Metric(f"bytespike.{name}", Kind.GAUGE, unit, description, origin, attributes)
+    return Metric(f"bytespike.{name}", MetricKind.GAUGE, unit, description, origin, attributes)
 
 
 def _counter(
@@ -62,7 +62,7 @@ def _counter(
     origin: Origin,
     attributes: tuple[str, ...] = (a.ACCOUNT,),
 ) -> Metric:
-    return Metric(f"bytespike.{name}", Kind.COUNTER, unit, description, origin, attributes)
+    return Metric(f"bytespike.{name}", MetricKind.COUNTER, unit, description, origin, attributes)
 
 
 WALLET_BALANCE = _gauge(
@@ -224,7 +224,7 @@ POLLS = _counter(
 )
 POLL_DURATION = Metric(
     "bytespike.exporter.poll.duration",
-    Kind.HISTOGRAM,
+    MetricKind.HISTOGRAM,
     "s",
     "Duration of polls, waits between attempts included.",
     Origin.SELF,

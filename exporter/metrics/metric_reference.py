@@ -11,7 +11,7 @@ from exporter.gateway.readings import Endpoint, Source
 from exporter.live import STALE_INTERVALS, ExportOutcome, RowOutcome
 from exporter.metrics import attributes as a
 from exporter.metrics import catalogue as c
-from exporter.metrics.catalogue import CATALOGUE, Kind, Metric, Origin
+from exporter.metrics.catalogue import CATALOGUE, Metric, MetricKind, Origin
 from exporter.metrics.prometheus import label_name, prometheus_name
 from exporter.traffic import REFUSED, DeliveryOutcome, TapOutcome
 
@@ -106,7 +106,7 @@ class _Attribute(msgspec.Struct, frozen=True):
 class _Entry(msgspec.Struct, frozen=True):
     name: str
     prometheus_name: str
-    kind: Kind
+    kind: MetricKind
     unit: str
     origin: Origin
     description: str

@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
 from exporter.live import DURATION_BOUNDS, Histogram
-from exporter.metrics.catalogue import CATALOGUE, Kind, Metric
+from exporter.metrics.catalogue import CATALOGUE, Metric, MetricKind
 from exporter.metrics.points import Point, Snapshot
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
@@ -49,7 +49,7 @@ def prometheus_name(metric: Metric) -> str:
     annotation and adds nothing. A histogram's samples add `_bucket`, `_sum` and `_count` to this.
     Raises ValueError for a unit whose translation is not known here.
     """
-    total = "total" if metric.kind is Kind.COUNTER else ""
+    total = "total" if metric.kind is MetricKind.COUNTER else ""
     return "_".join(filter(None, (metric.name.replace(".", "_"), _unit(metric), total)))
 
 
@@ -93,7 +93,7 @@ class _Collector(Collector):
 def _unit(metric: Metric) -> str:
     if metric.unit.startswith("{"):
         return ""
-    if metric.unit not in _UNITS or (metric.unit == "1" and metric.kind is not Kind.GAUGE):
+    if metric.unit not in _UNITS or (metric.unit == "1" and metric.kind is not MetricKind.GAUGE):
         raise ValueError(f"{metric.name}: no Prometheus name is known for unit {metric.unit!r}")
     return _UNITS[metric.unit]
 

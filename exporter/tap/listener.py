@@ -56,7 +56,7 @@ class Listener:
     def __init__(
         self,
         listen: Listen,
-        take: Callable[[Observation], None],
+        take: Callable[[Observation], object],
         status: TapStatus,
         clock: Clock,
     ) -> None:

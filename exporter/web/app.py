@@ -31,7 +31,7 @@ from exporter.web.view import Totals, Views
 
 if TYPE_CHECKING:
     from exporter.web.exposition import Exposition
-    from exporter.web.webhook import Webhook
+    from exporter.web.webhook import WebhookReceiver
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class App:
         self._clock = clock
         self._readiness = Readiness()
         self._exposition: Exposition | None = None
-        self._webhook: Webhook | None = None
+        self._webhook: WebhookReceiver | None = None
         hosts = Middleware(HostCheck, views)
         self._site = Starlette(
             routes=[
@@ -131,9 +131,9 @@ class App:
             raise HTTPException(405, headers={"allow": "POST"})
         if self._webhook is None:
             # Loaded with the first delivery, which most exporters never get.
-            from exporter.web.webhook import Webhook  # noqa: PLC0415
+            from exporter.web.webhook import WebhookReceiver  # noqa: PLC0415
 
-            self._webhook = Webhook(self._views, self._clock)
+            self._webhook = WebhookReceiver(self._views, self._clock)
         response = await self._webhook.answer(Request(scope, receive))
         await response(scope, receive, send)
 

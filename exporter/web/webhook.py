@@ -60,7 +60,7 @@ class _RefusedError(Exception):
         self.outcome = outcome
 
 
-class Webhook:
+class WebhookReceiver:
     """What was delivered so far is remembered across a reload of the configuration."""
 
     def __init__(self, views: Views, clock: Clock) -> None:

@@ -10,7 +10,7 @@ whose name two exporters learned at different times.
 from __future__ import annotations
 
 from exporter.metrics.attributes import ACCOUNT
-from exporter.metrics.catalogue import Kind, Metric
+from exporter.metrics.catalogue import Metric, MetricKind
 from exporter.metrics.prometheus import label_name, prometheus_name
 
 RATE = "$__rate_interval"
@@ -57,7 +57,7 @@ def rate(metric: Metric, by: tuple[str, ...], *matchers: str, per: int = 1) -> s
 
 def quantile(metric: Metric, share: float, by: tuple[str, ...]) -> str:
     """The quantile of a histogram, of whichever exporter has the most in each bucket."""
-    assert metric.kind is Kind.HISTOGRAM
+    assert metric.kind is MetricKind.HISTOGRAM
     buckets = f"rate({series(metric, suffix='_bucket')}[{RATE}])"
     each = f"max by {labels((*metric.attributes, 'le'))} ({buckets})"
     return f"histogram_quantile({share:g}, sum by {labels((*by, 'le'))} ({each}))"

@@ -7,7 +7,7 @@ import yaml
 
 from exporter.config import nodes
 from exporter.config.load import load, parse
-from exporter.config.problems import Problems, quoted
+from exporter.config.mistakes import Problems, quoted
 from exporter.errors import ConfigError
 
 BAD = sorted((Path(__file__).parent / "bad").glob("*.yaml"))

@@ -13,7 +13,7 @@ from functools import cache
 
 import promql_parser as p
 
-from exporter.metrics.catalogue import CATALOGUE, Kind, Metric
+from exporter.metrics.catalogue import CATALOGUE, Metric, MetricKind
 from exporter.metrics.metric_reference import attribute_values
 from exporter.metrics.prometheus import label_name, prometheus_name
 from tests.deploy import shipped
@@ -62,7 +62,7 @@ def labels(name: str) -> frozenset[str]:
     if metric is None:
         return frozenset()
     own = {label_name(attribute) for attribute in metric.attributes}
-    return frozenset(own | {"le"} if metric.kind is Kind.HISTOGRAM else own)
+    return frozenset(own | {"le"} if metric.kind is MetricKind.HISTOGRAM else own)
 
 
 @cache
@@ -76,11 +76,11 @@ def _metrics() -> dict[str, Metric]:
 
 
 def _metric(name: str) -> Metric | None:
-    if name in _metrics() and _metrics()[name].kind is not Kind.HISTOGRAM:
+    if name in _metrics() and _metrics()[name].kind is not MetricKind.HISTOGRAM:
         return _metrics()[name]
     for suffix in _STORED:
         metric = _metrics().get(name.removesuffix(suffix))
-        if name.endswith(suffix) and metric is not None and metric.kind is Kind.HISTOGRAM:
+        if name.endswith(suffix) and metric is not None and metric.kind is MetricKind.HISTOGRAM:
             return metric
     return None
 

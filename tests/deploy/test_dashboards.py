@@ -3,7 +3,7 @@ from itertools import combinations
 
 import pytest
 
-from exporter.metrics.catalogue import CATALOGUE, Kind
+from exporter.metrics.catalogue import CATALOGUE, MetricKind
 from exporter.metrics.prometheus import prometheus_name
 from scripts.alerts import read
 from tests.deploy import dashboards
@@ -149,7 +149,7 @@ def test_counters_are_never_shown_without_a_rate_unless_they_are_the_gateways_ow
     counters = {
         prometheus_name(m)
         for m in CATALOGUE
-        if m.kind is Kind.COUNTER and not m.name.startswith("bytespike.wallet.")
+        if m.kind is MetricKind.COUNTER and not m.name.startswith("bytespike.wallet.")
     }
     for query in all_queries():
         for name in counters & metrics(query.expr):

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from exporter import __version__
-from exporter.metrics.catalogue import CATALOGUE, Kind
+from exporter.metrics.catalogue import CATALOGUE, MetricKind
 from tests.e2e import expected, streams
 from tests.e2e.expected import assert_shows
 from tests.e2e.receivers import ChoosyCollector
@@ -20,7 +20,7 @@ from tests.otlp.certificates import OPENSSL, make
 from tests.peers.collector import Collector
 from tests.peers.process import until
 
-KINDS = {Kind.GAUGE: "gauge", Kind.COUNTER: "sum", Kind.HISTOGRAM: "histogram"}
+KINDS = {MetricKind.GAUGE: "gauge", MetricKind.COUNTER: "sum", MetricKind.HISTOGRAM: "histogram"}
 
 
 @pytest.mark.parametrize("compression", ["gzip", "none"])
@@ -50,7 +50,7 @@ def test_a_collector_receives_every_stream_whole(
         metric = catalogue[point.name]
         assert (point.unit, point.kind) == (metric.unit, KINDS[metric.kind])
         assert set(point.attributes) <= set(metric.attributes)
-        assert (point.start_ns == 0) == (metric.kind is Kind.GAUGE)
+        assert (point.start_ns == 0) == (metric.kind is MetricKind.GAUGE)
         assert point.resource == points[0].resource
     resource = points[0].resource
     assert resource.keys() == {"service.name", "service.version", "service.instance.id"}

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from exporter.metrics.catalogue import CATALOGUE, Kind
+from exporter.metrics.catalogue import CATALOGUE, MetricKind
 from exporter.metrics.prometheus import prometheus_name
 from exporter.secrets import Secret
 from exporter.tap.hook import QuotaTap
@@ -69,7 +69,7 @@ def names_of_the_catalogue() -> set[str]:
     names = set()
     for metric in CATALOGUE:
         name = prometheus_name(metric)
-        histogram = metric.kind is Kind.HISTOGRAM
+        histogram = metric.kind is MetricKind.HISTOGRAM
         names |= {f"{name}_{part}" for part in ("bucket", "count", "sum")} if histogram else {name}
     return names
 

@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from exporter.ledger.totals import AccountTotals
 from exporter.live import Histogram, Live
 from exporter.metrics import catalogue
-from exporter.metrics.catalogue import CATALOGUE, Kind, Metric, Origin
+from exporter.metrics.catalogue import CATALOGUE, Metric, MetricKind, Origin
 from exporter.metrics.prometheus import label_name, negotiate, prometheus_name, render
 from exporter.metrics.snapshot import Point, Snapshot, take
 from tests.metrics.realistic import GOLDEN, NOW, golden, snapshot
@@ -181,8 +181,8 @@ def test_no_two_metrics_and_no_two_attributes_meet_in_prometheus() -> None:
     assert len({label_name(attribute) for attribute in attributes}) == len(attributes)
 
 
-@pytest.mark.parametrize(("kind", "unit"), [(Kind.GAUGE, "By"), (Kind.COUNTER, "1")])
-def test_a_unit_without_a_known_translation_is_refused(kind: Kind, unit: str) -> None:
+@pytest.mark.parametrize(("kind", "unit"), [(MetricKind.GAUGE, "By"), (MetricKind.COUNTER, "1")])
+def test_a_unit_without_a_known_translation_is_refused(kind: MetricKind, unit: str) -> None:
     metric = Metric("bytespike.new", kind, unit, "New.", Origin.SELF, ())
     with pytest.raises(ValueError, match=r"bytespike\.new: no Prometheus name"):
         prometheus_name(metric)

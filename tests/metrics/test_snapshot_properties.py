@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from exporter.gateway.readings import Endpoint
 from exporter.ledger.totals import AccountTotals
 from exporter.live import Histogram, Live
-from exporter.metrics.catalogue import CATALOGUE, Kind
+from exporter.metrics.catalogue import CATALOGUE, MetricKind
 from exporter.metrics.snapshot import Point, take
 from exporter.money import NANOS_PER_USD
 from tests.metrics.realistic import NOW, live
@@ -40,7 +40,7 @@ def test_every_point_fits_the_catalogue(world: World) -> None:
     for point in take(*world, NOW).points:
         assert point.metric in CATALOGUE
         assert len(point.attributes) == len(point.metric.attributes)
-        if point.metric.kind is Kind.HISTOGRAM:
+        if point.metric.kind is MetricKind.HISTOGRAM:
             assert isinstance(point.value, Histogram)
         else:
             assert isinstance(point.value, int | float)
@@ -53,7 +53,7 @@ def test_every_point_stands_after_its_start_and_hardly_in_the_future(world: Worl
     taken = take(*world, NOW)
     for point in taken.points:
         assert point.start_ns < point.time_ns <= taken.time_ns + 1_001_000_000
-        assert point.metric.kind is not Kind.GAUGE or point.start_ns == 0
+        assert point.metric.kind is not MetricKind.GAUGE or point.start_ns == 0
 
 
 @_FEWER

@@ -20,7 +20,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from exporter import __version__
 from exporter.live import DURATION_BOUNDS, Histogram
-from exporter.metrics.catalogue import Kind, Metric
+from exporter.metrics.catalogue import Metric, MetricKind
 from exporter.metrics.snapshot import Point, Snapshot
 
 SCOPE = InstrumentationScope(name="bytespike-exporter", version=__version__)
@@ -58,7 +58,7 @@ def requests_of(
 
 def _has_number(point: Point) -> bool:
     """Whether the value is of the metric's kind, and finite."""
-    if point.metric.kind is Kind.HISTOGRAM:
+    if point.metric.kind is MetricKind.HISTOGRAM:
         return isinstance(point.value, Histogram)
     return not isinstance(point.value, Histogram) and math.isfinite(point.value)
 
@@ -73,9 +73,9 @@ def _metrics(points: Iterable[Point]) -> list[sdk.Metric]:
 
 def _metric(metric: Metric, points: list[Point]) -> sdk.Metric:
     data: sdk.Gauge | sdk.Sum | sdk.Histogram
-    if metric.kind is Kind.HISTOGRAM:
+    if metric.kind is MetricKind.HISTOGRAM:
         data = sdk.Histogram([_histogram(point) for point in points], _CUMULATIVE)
-    elif metric.kind is Kind.COUNTER:
+    elif metric.kind is MetricKind.COUNTER:
         data = sdk.Sum([_number(point) for point in points], _CUMULATIVE, is_monotonic=True)
     else:
         data = sdk.Gauge([_number(point) for point in points])

@@ -13,8 +13,7 @@ How one event shows in each view:
   long that is closed. The row of the log stays what it was, because it says what was charged;
   `lifetime_spent_usd` is gross and stays too, because lifetime numbers do not fall. So the log
   always adds up to lifetime spend, and a rollup read after the rebate is short by its amount.
-  Caps and windows keep what was charged. With `rebate_lowers_spent` lifetime spend falls
-  instead, and the wallet rises by that and not by the transaction.
+  Caps and windows keep what was charged.
 * A top-up or another movement: a transaction and the wallet; `lifetime_topup_usd` counts the
   kind `topup`, bonus lines included.
 """
@@ -30,8 +29,7 @@ import msgspec
 from bytespike_simulator.keys import make_keys
 from bytespike_simulator.models import Model, make_models
 from bytespike_simulator.options import Options
-from bytespike_simulator.rollup import HOUR, Cell, Sums
-from bytespike_simulator.rows import Row, RowStore
+from bytespike_simulator.rows import HOUR, Cell, Row, RowStore, Sums
 from bytespike_simulator.wallet import CREDITS, REFUND, TOPUP, Movement, Wallet
 
 LOW_BALANCE = "system.balance.notify.dispatched"
@@ -136,9 +134,6 @@ class Account:
         sums = row.sums if credits is None else Sums(credits)
         self.rebates.append((row, sums))
         self._hours[hour_of(row.created)][row.key, row.model].add(sums, -1)
-        if self.options.rebate_lowers_spent:
-            self.wallet.spent -= sums.credits
-            self.wallet.other -= sums.credits  # the movement below moves the wallet again
         source = (("request_id", request_id),)
         return self.transaction(REFUND, sums.credits, source=source, note="failed call")
 

@@ -10,8 +10,8 @@ import msgspec
 from bytespike_simulator.account import Account
 from bytespike_simulator.formats import floor_cents, timestamp, usd
 from bytespike_simulator.keys import Key
-from bytespike_simulator.options import HEADERS, Options
-from bytespike_simulator.query import Query
+from bytespike_simulator.options import HEADERS
+from bytespike_simulator.query import Query, instant, integer
 from bytespike_simulator.wallet import CREDITS, Movement
 
 DEFAULT_SIZE = 50
@@ -21,7 +21,6 @@ MAX_SIZE = 200
 def overview(account: Account, query: Query, asking: int) -> bytes:
     """`GET /me/account`."""
     options = account.options
-    query.only(())
     answer: dict[str, object] = {
         "user": {
             "id": 88,
@@ -43,8 +42,6 @@ def overview(account: Account, query: Query, asking: int) -> bytes:
     if options.org != "absent":
         member = {"id": 1, "name": "Example AI", "role": "admin"}
         answer["org"] = member if options.org == "present" else None
-    if options.extra_fields:
-        answer |= {"features": ["beta", None], "plan": {"seats": 3}}
     return msgspec.json.encode(answer)
 
 
@@ -63,21 +60,20 @@ def _balance(account: Account) -> object:
 
 def transactions(account: Account, query: Query, asking: int) -> bytes:
     """`GET /me/billing/transactions`, newest first."""
-    query.only(("page", "page_size", "kind", "since", "until"))
-    since, until = query.instant("since"), query.instant("until")
+    since, until = instant(query, "since"), instant(query, "until")
     found = account.wallet.movements
     created = attrgetter("created")
     # Instants are Unix ms, movements have whole seconds: `since` and `until` round up.
     low = 0 if since is None else bisect_left(found, -(-since // 1000), key=created)
     high = len(found) if until is None else bisect_left(found, -(-until // 1000), key=created)
-    kind = query.text("kind")
+    kind = query.get("kind")
     chosen = [movement for movement in found[low:high] if kind in (None, movement.kind)]
-    number, size = query.integer("page", 1), query.integer("page_size", DEFAULT_SIZE)
+    number, size = integer(query, "page", 1), integer(query, "page_size", DEFAULT_SIZE)
     size = min(size, MAX_SIZE)
     end = max(0, len(chosen) - (number - 1) * size)
     page = chosen[max(0, end - size) : end][::-1]
     answer = {
-        "items": [_movement(movement, account.options) for movement in page],
+        "items": [_movement(movement) for movement in page],
         "total": len(chosen),
         "page": number,
         "page_size": size,
@@ -85,8 +81,8 @@ def transactions(account: Account, query: Query, asking: int) -> bytes:
     return msgspec.json.encode(answer)
 
 
-def _movement(movement: Movement, options: Options) -> dict[str, object]:
-    shown: dict[str, object] = {
+def _movement(movement: Movement) -> dict[str, object]:
+    return {
         "id": movement.id,
         "created_at": timestamp(movement.created),
         "kind": movement.kind,
@@ -95,7 +91,6 @@ def _movement(movement: Movement, options: Options) -> dict[str, object]:
         "source": dict(movement.source) or None,
         "note": movement.note,
     }
-    return shown | {"ledger": {"book": 1}} if options.extra_fields else shown
 
 
 def envelope(account: Account, key: Key) -> dict[str, str]:

@@ -119,8 +119,7 @@ class Simulator:
 
     def _reading(self, read: Read) -> Answer:
         async def reading(request: Request, asking: int, _: bool) -> Response:
-            query = Query(request.query_params, self.options.strict_parameters)
-            return Response(read(self.world, query, asking), media_type=JSON)
+            return Response(read(self.world, request.query_params, asking), media_type=JSON)
 
         return reading
 
@@ -134,7 +133,7 @@ class Simulator:
         try:
             right = await self._right(answer, request, key, fails)
         except Refusal as no:
-            right = Response(no.body(self.options.wrap_errors), no.status, no.headers, JSON)
+            right = Response(no.body(), no.status, no.headers, JSON)
         envelope = {} if key is None else account_answer.envelope(self.world, key)
         right.headers.update(envelope)
         if fault is not None:

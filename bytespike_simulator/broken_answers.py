@@ -22,7 +22,7 @@ def broken(fault: Fault, right: Response, envelope: dict[str, str]) -> ASGIApp:
     match fault.kind:
         case "status":
             kind = KINDS.get(fault.status, "api_error")
-            body = Refusal(fault.status, kind, "this failure was asked for").body(False)
+            body = Refusal(fault.status, kind, "this failure was asked for").body()
             return Response(body, fault.status, envelope | later, JSON)
         case "proxy" | "html":
             return HTMLResponse(_PAGE, 200 if fault.kind == "html" else fault.status, later)

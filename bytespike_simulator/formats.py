@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from decimal import Decimal
 
 import msgspec
 
 from bytespike_simulator.wallet import CREDITS
-
-_CENT = Decimal("0.01")
 
 
 def usd(credits: int) -> msgspec.Raw:
@@ -18,11 +15,6 @@ def usd(credits: int) -> msgspec.Raw:
     whole, part = divmod(abs(credits), CREDITS)
     digits = f"{part:06d}".rstrip("0").ljust(2, "0")
     return msgspec.Raw(f"{sign}{whole}.{digits}".encode())
-
-
-def cents(credits: int) -> msgspec.Raw:
-    """Credits as a JSON number in USD, rounded half to even to cents."""
-    return msgspec.Raw(str((Decimal(credits) / CREDITS).quantize(_CENT)).encode())
 
 
 def floor_cents(credits: int) -> str:

@@ -7,7 +7,7 @@ from itertools import groupby
 
 from bytespike_simulator.account import Account, hour_of
 from bytespike_simulator.keys import LENGTHS, Window
-from bytespike_simulator.rollup import HOUR
+from bytespike_simulator.rows import HOUR
 from bytespike_simulator.traffic import Call, Traffic
 from bytespike_simulator.wallet import CREDITS
 

@@ -9,15 +9,14 @@ import msgspec
 
 from bytespike_simulator.account import Account
 from bytespike_simulator.formats import timestamp_ms, usd
-from bytespike_simulator.options import Options
-from bytespike_simulator.query import Query
+from bytespike_simulator.query import Query, instant, integer
 from bytespike_simulator.refusals import bad_request
 from bytespike_simulator.rows import Row
 
 DEFAULT_SIZE = 20
 _HUGE = 10**12
 _SIZES = ("limit", "page_size")
-_PARAMETERS = ("request_id", "since", "until")
+"""Parameters that ask for a page's size; the first that is given counts."""
 
 
 def page(account: Account, query: Query, asking: int) -> bytes:
@@ -26,9 +25,9 @@ def page(account: Account, query: Query, asking: int) -> bytes:
     Rows without a key belong to the key that asked, so that form shows no others.
     """
     options = account.options
-    query.only((*_PARAMETERS, options.paging, *_size_parameters(options)))
     places = _places(account, query, asking)
-    size = min(_size(query, options), options.max_page_size)
+    asked = next((name for name in _SIZES if query.get(name) is not None), _SIZES[0])
+    size = min(integer(query, asked, DEFAULT_SIZE), options.max_page_size)
     start, number = _start(account, query, places, size)
     ordered = places if options.order == "oldest" else places[::-1]
     rows = [account.rows[place] for place in ordered[start : start + size]]
@@ -44,20 +43,18 @@ def page(account: Account, query: Query, asking: int) -> bytes:
     else:
         more = rows and start + len(rows) < len(places)
         answer["next_cursor"] = f"{rows[-1].created}.{rows[-1].serial}" if more else None
-    if options.extra_fields:
-        answer |= {"server_time": "now", "links": {"self": None}}
     return msgspec.json.encode(answer)
 
 
 def _places(account: Account, query: Query, asking: int) -> Sequence[int]:
     """Indexes of all rows that the query is about, oldest first."""
     rows = account.rows
-    wanted = query.text("request_id")
+    wanted = query.get("request_id")
     if wanted is not None:
         index = rows.find(wanted)
         places: Sequence[int] = [] if index is None else [index]
     else:
-        places = range(*rows.span(query.instant("since"), query.instant("until")))
+        places = range(*rows.span(instant(query, "since"), instant(query, "until")))
     if account.options.api_key == "absent":
         return [index for index in places if rows[index].key == asking]
     return places
@@ -66,9 +63,9 @@ def _places(account: Account, query: Query, asking: int) -> Sequence[int]:
 def _start(account: Account, query: Query, places: Sequence[int], size: int) -> tuple[int, int]:
     """How many rows come before the asked page, and its number."""
     if account.options.paging == "page":
-        number = query.integer("page", 1)
+        number = integer(query, "page", 1)
         return (number - 1) * size, number
-    cursor = query.text("cursor")
+    cursor = query.get("cursor")
     if cursor is None:
         return 0, 1
     created, _, serial = cursor.partition(".")
@@ -86,7 +83,7 @@ def _start(account: Account, query: Query, places: Sequence[int], size: int) -> 
 
 def _shown(account: Account, row: Row, key: dict[str, object]) -> dict[str, object]:
     in_usd = account.options.credits == "usd"
-    shown: dict[str, object] = {
+    return {
         "request_id": row.request_id,
         "created_at": timestamp_ms(row.created),
         "model": account.models[row.model].id,
@@ -95,9 +92,6 @@ def _shown(account: Account, row: Row, key: dict[str, object]) -> dict[str, obje
         "completion_tokens": row.completion,
         "credits": usd(row.credits) if in_usd else row.credits,
     }
-    if account.options.extra_fields:
-        shown |= {"status": "ok", "trace": {"region": "eu-1", "hops": [1, None, 2.5]}}
-    return shown
 
 
 def _key(account: Account, index: int) -> dict[str, object]:
@@ -110,15 +104,3 @@ def _key(account: Account, index: int) -> dict[str, object]:
         case "id":
             return {"api_key": key.id}
     return {}
-
-
-def _size(query: Query, options: Options) -> int:
-    """The asked page size; parameters that this gateway does not know are ignored."""
-    for name in _size_parameters(options):
-        if query.text(name) is not None:
-            return query.integer(name, DEFAULT_SIZE)
-    return DEFAULT_SIZE
-
-
-def _size_parameters(options: Options) -> tuple[str, ...]:
-    return _SIZES if options.size_parameter == "both" else (options.size_parameter,)

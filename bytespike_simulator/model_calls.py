@@ -21,7 +21,7 @@ from bytespike_simulator.clock import Clock
 from bytespike_simulator.dialects import Said
 from bytespike_simulator.query import Query
 from bytespike_simulator.refusals import Refusal, bad_request, refusal
-from bytespike_simulator.rollup import Sums
+from bytespike_simulator.rows import Sums
 from bytespike_simulator.traffic import Call
 from bytespike_simulator.world import World
 
@@ -51,7 +51,6 @@ class _Wish(msgspec.Struct):
 
 def models(world: World, query: Query, asking: int) -> bytes:
     """`GET /v1/models`."""
-    query.only(())
     return dialects.models([model.id for model in world.models if not model.video])
 
 

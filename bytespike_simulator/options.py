@@ -46,14 +46,10 @@ class Options:
     balance_usd: float = _option(0.0, "balance at the start; 0 = five hours of spending (start)")
     threshold_usd: float = _option(5.0, "low balance threshold")
     org_wallet_usd: float = _option(500.0, "wallet of the org before its keys spent from it")
-    rebate_lowers_spent: bool = _option(False, "a rebate lowers lifetime_spent_usd")
 
     usage: str = _option("log", "what /me/usage speaks", "log", "rollup")
     list_name: str = _option("items", "name of the log's list", "items", "data", "rows", "usage")
     paging: str = _option("page", "how the log's next page is asked for", "page", "cursor")
-    size_parameter: str = _option(
-        "both", "the log's page size parameter", "both", "limit", "page_size"
-    )
     max_page_size: int = _option(200, "largest page; larger wishes are cut to it")
     order: str = _option("newest", "which rows of the log come first", "newest", "oldest")
     total: str = _option(
@@ -63,7 +59,6 @@ class Options:
         "object", "how a row of the log names its key", "object", "masked", "id", "absent"
     )
     credits: str = _option("credits", "unit of a row's `credits`", "credits", "usd")
-    extra_fields: bool = _option(False, "answers carry fields that nobody documented")
     balance: str = _option("object", "form of `balance`", "object", "number")
     org: str = _option("present", "the account's `org`", "present", "null", "absent")
     tier: str = _option("individual", "the user's tier", "individual", "enterprise")
@@ -75,15 +70,9 @@ class Options:
         "seconds",
         "minutes",
     )
-    sums: str = _option("exact", "the rollup's sums", "exact", "cents")
-    strict_parameters: bool = _option(False, "400 to a parameter that is not known")
     answer_tokens: int = _option(16, "tokens that a model call is answered with, at most")
     token_seconds: float = _option(0.0, "time between two tokens of a streamed answer")
     missing_headers: str = _option("", "headers left out, comma separated: " + " ".join(HEADERS))
-    webhook_header: str = _option(
-        "X-ByteSpike-Signature", "header that signs what is delivered to a webhook"
-    )
-    wrap_errors: bool = _option(False, 'error bodies carry `"type": "error"`')
     gzip: bool = _option(True, "compress for those who accept it")
     rpm_limit: int = _option(600, "requests a minute for each key; 0 = unlimited")
     state: str = _option(

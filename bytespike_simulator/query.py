@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from bytespike_simulator.refusals import bad_request
@@ -10,43 +10,33 @@ from bytespike_simulator.refusals import bad_request
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Query:
-    """The parameters of one request; the last of a repeated one counts."""
+Query = Mapping[str, str]
+"""The parameters of one request; the last of a repeated one counts."""
 
-    def __init__(self, values: Mapping[str, str], strict: bool) -> None:
-        self._values = values
-        self._strict = strict
 
-    def text(self, name: str) -> str | None:
-        return self._values.get(name)
+def integer(query: Query, name: str, default: int) -> int:
+    """A whole number from 1 on. Raises Refusal."""
+    value = query.get(name)
+    if value is None:
+        return default
+    if not value.isascii() or not value.isdecimal() or len(value) > 9 or int(value) < 1:
+        raise bad_request(f"{name}: must be a whole number from 1 on")
+    return int(value)
 
-    def only(self, names: Iterable[str]) -> None:
-        """Refuse every parameter that is not one of `names`, if the gateway is strict."""
-        unknown = sorted(set(self._values) - set(names))
-        if unknown and self._strict:
-            raise bad_request(f"unknown parameter: {unknown[0]}")
 
-    def integer(self, name: str, default: int) -> int:
-        """A whole number from 1 on."""
-        value = self._values.get(name)
-        if value is None:
-            return default
-        if not value.isascii() or not value.isdecimal() or len(value) > 9 or int(value) < 1:
-            raise bad_request(f"{name}: must be a whole number from 1 on")
-        return int(value)
+def instant(query: Query, name: str) -> int | None:
+    """An ISO date or timestamp, UTC unless it says otherwise, as Unix ms rounded up.
 
-    def instant(self, name: str) -> int | None:
-        """An ISO date or timestamp, UTC unless it says otherwise, as Unix ms rounded up.
-
-        Rows have whole milliseconds, so that rounding up keeps both "≥ since" and "< until".
-        """
-        value = self._values.get(name)
-        if value is None:
-            return None
-        try:
-            parsed = datetime.fromisoformat(value)
-        except ValueError:
-            raise bad_request(f"{name}: must be an ISO date or timestamp") from None
-        if parsed.tzinfo is None:
-            parsed = parsed.replace(tzinfo=UTC)
-        return -((_EPOCH - parsed) // timedelta(milliseconds=1))
+    Rows have whole milliseconds, so that rounding up keeps both "≥ since" and "< until".
+    Raises Refusal.
+    """
+    value = query.get(name)
+    if value is None:
+        return None
+    try:
+        parsed = datetime.fromisoformat(value)
+    except ValueError:
+        raise bad_request(f"{name}: must be an ISO date or timestamp") from None
+    if parsed.tzinfo is None:
+        parsed = parsed.replace(tzinfo=UTC)
+    return -((_EPOCH - parsed) // timedelta(milliseconds=1))

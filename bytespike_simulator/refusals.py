@@ -23,10 +23,8 @@ class Refusal(Exception):
         self.headers = headers
         self.error = {"type": kind, "message": message} | ({"code": code} if code else {})
 
-    def body(self, wrapped: bool) -> bytes:
-        """The JSON body; `wrapped` adds `"type": "error"`."""
-        outer: dict[str, object] = {"type": "error"} if wrapped else {}
-        return msgspec.json.encode(outer | {"error": self.error})
+    def body(self) -> bytes:
+        return msgspec.json.encode({"error": self.error})
 
 
 _REASONS: dict[str, tuple[int, str, str, str | None]] = {

@@ -5,17 +5,15 @@ from __future__ import annotations
 import msgspec
 
 from bytespike_simulator.account import Account
-from bytespike_simulator.formats import cents, timestamp, usd
-from bytespike_simulator.options import Options
-from bytespike_simulator.query import Query
+from bytespike_simulator.formats import timestamp, usd
+from bytespike_simulator.query import Query, instant
 from bytespike_simulator.refusals import bad_request
-from bytespike_simulator.rollup import HOUR, Sums
+from bytespike_simulator.rows import HOUR, Sums
 
 MAX_DAYS = 90
 _DEFAULT_DAYS = 30
 _DAY = 86_400
 _GROUPS = ("day", "hour", "model", "api_key")
-_PARAMETERS = ("since", "until", "group_by", "model", "api_key")
 _HOUR_FORMS = {
     "seconds-z": lambda text: text,
     "minutes-z": lambda text: text[:16] + "Z",
@@ -29,8 +27,6 @@ Group = tuple[int, int, int]
 
 def buckets(account: Account, query: Query) -> bytes:
     """Every bucket of the asked range, oldest first."""
-    options = account.options
-    query.only(_PARAMETERS)
     groups = _groups(query)
     sums = _sums(account, query, groups)
     total = Sums()
@@ -38,18 +34,16 @@ def buckets(account: Account, query: Query) -> bytes:
         total.add(part)
     answer: dict[str, object] = {
         "buckets": [
-            _names(account, group, "hour" in groups) | _amounts(options, sums[group])
+            _names(account, group, "hour" in groups) | _amounts(sums[group])
             for group in sorted(sums)
         ],
-        "totals": _amounts(options, total),
+        "totals": _amounts(total),
     }
-    if options.extra_fields:
-        answer |= {"currency": "USD", "meta": {"cached": False}}
     return msgspec.json.encode(answer)
 
 
 def _groups(query: Query) -> set[str]:
-    wanted = query.text("group_by")
+    wanted = query.get("group_by")
     groups = {"day"} if not wanted else {part.strip() for part in wanted.split(",")}
     unknown = sorted(groups - set(_GROUPS))
     if unknown:
@@ -59,7 +53,7 @@ def _groups(query: Query) -> set[str]:
 
 def _sums(account: Account, query: Query, groups: set[str]) -> dict[Group, Sums]:
     since, until = _range(account, query)
-    wanted_key, wanted_model = query.text("api_key"), query.text("model")
+    wanted_key, wanted_model = query.get("api_key"), query.get("model")
     width = HOUR if "hour" in groups else _DAY
     sums: dict[Group, Sums] = {}
     for (hour, key, model), part in account.sums(since, until):
@@ -79,9 +73,9 @@ def _sums(account: Account, query: Query, groups: set[str]) -> dict[Group, Sums]
 
 def _range(account: Account, query: Query) -> tuple[float, float]:
     """The asked range in Unix s; the last 30 days and whatever is there unless it says."""
-    until = query.instant("until")
+    until = instant(query, "until")
     end = account.now if until is None else until / 1000
-    since = query.instant("since")
+    since = instant(query, "since")
     start = end - _DEFAULT_DAYS * _DAY if since is None else since / 1000
     if end - start > MAX_DAYS * _DAY:
         raise bad_request(f"since, until: at most {MAX_DAYS} days")
@@ -101,10 +95,9 @@ def _names(account: Account, group: Group, hourly: bool) -> dict[str, object]:
     return names
 
 
-def _amounts(options: Options, sums: Sums) -> dict[str, object]:
-    spell = cents if options.sums == "cents" else usd
+def _amounts(sums: Sums) -> dict[str, object]:
     return {
-        "total_usd": spell(sums.credits),
+        "total_usd": usd(sums.credits),
         "input_tokens": sums.prompt,
         "output_tokens": sums.completion,
         "call_count": sums.calls,

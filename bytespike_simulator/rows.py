@@ -1,4 +1,4 @@
-"""The rows of the log, ordered by `created_at`, then by arrival.
+"""The rows of the log, ordered by `created_at`, then by arrival, and sums of them.
 
 A late row is inserted where it belongs. Pages and ranges are found by bisection.
 """
@@ -7,10 +7,29 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import msgspec
 
-from bytespike_simulator.rollup import Sums
+HOUR = 3600
+
+Cell = tuple[int, int, int]
+"""Hour (Unix s), key index, model index."""
+
+
+@dataclass(slots=True)
+class Sums:
+    credits: int = 0
+    prompt: int = 0
+    completion: int = 0
+    calls: int = 0
+
+    def add(self, other: Sums, times: int = 1) -> None:
+        """Add another sum `times` times; -1 takes it away."""
+        self.credits += other.credits * times
+        self.prompt += other.prompt * times
+        self.completion += other.completion * times
+        self.calls += other.calls * times
 
 
 class Row(msgspec.Struct, frozen=True, order=True, gc=False):

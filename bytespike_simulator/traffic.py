@@ -13,8 +13,7 @@ from functools import cached_property
 from random import Random
 
 from bytespike_simulator.models import Model
-from bytespike_simulator.rollup import Sums
-from bytespike_simulator.rows import Row
+from bytespike_simulator.rows import Row, Sums
 
 _TABLE = 4096
 _DAY = 86_400.0

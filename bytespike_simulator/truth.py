@@ -8,7 +8,7 @@ from dataclasses import astuple
 import msgspec
 
 from bytespike_simulator.account import Account
-from bytespike_simulator.rollup import Sums
+from bytespike_simulator.rows import Sums
 
 
 class UsageTruth(msgspec.Struct, frozen=True):

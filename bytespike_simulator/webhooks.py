@@ -83,7 +83,7 @@ class Webhooks:
         signature = hmac.new(to.secret.encode(), body, hashlib.sha256).hexdigest()
         headers = {
             "content-type": "application/json",
-            self._account.options.webhook_header: f"sha256={signature}",
+            "X-ByteSpike-Signature": f"sha256={signature}",
         }
         try:
             with httpx.Client(timeout=TIMEOUT, trust_env=False) as client:

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 
 from bytespike_simulator import Simulator, quiet
+from tests.clock import VirtualClock
 
 NOW = 1_779_372_491.0
 """2026-05-21T14:08:11Z."""
@@ -17,20 +18,9 @@ HOUR = 1_779_372_000
 """2026-05-21T14:00:00Z."""
 
 
-class StillClock:
+def still() -> VirtualClock:
     """Time moves only when somebody sleeps or sets it."""
-
-    def __init__(self, now: float = NOW) -> None:
-        self.time = now
-
-    def now(self) -> float:
-        return self.time
-
-    def monotonic(self) -> float:
-        return self.time
-
-    async def sleep(self, seconds: float) -> None:
-        self.time += seconds
+    return VirtualClock(NOW, skips=True)
 
 
 def ask(
@@ -75,4 +65,4 @@ def credits(amount: Decimal | int) -> int:
 
 def simulator(**options: bool | int | float | str) -> Simulator:
     """One in which nothing happens by itself, and time stands still."""
-    return Simulator(quiet(**options), clock=StillClock())
+    return Simulator(quiet(**options), clock=still())

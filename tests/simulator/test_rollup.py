@@ -5,13 +5,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bytespike_simulator import Options, Simulator, quiet
-from tests.simulator.fakes import HOUR, NOW, StillClock, answer, ask, credits
+from bytespike_simulator.formats import timestamp
+from tests.simulator.fakes import HOUR, NOW, answer, ask, credits, still
 
 EVERYTHING = "hour,model,api_key"
 
 
 def simulator(**options: bool | int | float | str) -> Simulator:
-    return Simulator(quiet(usage="rollup", **options), clock=StillClock())
+    return Simulator(quiet(usage="rollup", **options), clock=still())
 
 
 def test_a_bucket_looks_like_the_one_in_the_contract() -> None:
@@ -89,38 +90,23 @@ def test_keys_and_models_can_be_filtered_by_any_of_their_names() -> None:
     assert spent(model="gpt-5-4", api_key="18") == 0
 
 
-def test_sums_rounded_to_cents_hide_up_to_half_a_cent() -> None:
-    made = simulator(sums="cents")
-    made.world.bill(credits=14_999)
-    made.world.bill(credits=25_000, at=HOUR - 3600.0)
-    made.world.bill(credits=35_000, at=HOUR - 7200.0)
-    body = answer(ask(made, "usage", {"group_by": "hour"}))
-    sums = [bucket["total_usd"] for bucket in body["buckets"]]
-    assert sums == [Decimal("0.04"), Decimal("0.02"), Decimal("0.01")]
-    assert body["totals"]["total_usd"] == Decimal("0.07")
-
-
 @settings(max_examples=30)
 @given(st.integers(0, 50), st.integers(0, 7200), st.integers(0, 7200))
 def test_the_rollup_of_a_range_is_the_sum_of_its_log(seed: int, back: int, length: int) -> None:
     options = Options(
         seed=seed, history=7200.0, history_rows=300, traffic=False, errands=False, rpm_limit=0
     )
-    made = Simulator(options, clock=StillClock())
+    made = Simulator(options, clock=still())
     since, until = NOW - back, NOW - back + length
     rows = list(made.world.rows_between(since, until))
     made.options.usage = "rollup"
-    asked = {"since": _iso(since), "until": _iso(until), "group_by": EVERYTHING}
+    asked = {
+        "since": timestamp(int(since)), "until": timestamp(int(until)), "group_by": EVERYTHING,
+    }  # fmt: skip
     body = answer(ask(made, "usage", asked))
     assert credits(body["totals"]["total_usd"]) == sum(row.credits for row in rows)
     assert body["totals"]["call_count"] == len(rows)
     assert sum(bucket["call_count"] for bucket in body["buckets"]) == len(rows)
-
-
-def _iso(instant: float) -> str:
-    from bytespike_simulator.formats import timestamp
-
-    return timestamp(int(instant))
 
 
 def test_the_current_bucket_grows_and_a_closed_one_is_corrected() -> None:
@@ -151,6 +137,3 @@ def test_unknown_groups_are_refused_and_a_limit_is_ignored() -> None:
     made = simulator()
     assert ask(made, "usage", {"group_by": "hour,team"}).status_code == 400
     assert ask(made, "usage", {"limit": 5, "page": 1}).status_code == 200
-    made.options.set({"strict_parameters": True})
-    assert ask(made, "usage", {"limit": 5}).status_code == 400
-    assert ask(made, "usage", {"group_by": EVERYTHING, "model": "x"}).status_code == 200

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from bytespike_simulator import Fault, Simulator, cli, quiet, running
-from tests.simulator.fakes import StillClock, answer, ask
+from tests.simulator.fakes import answer, ask, still
 
 pytestmark = pytest.mark.anyio
 
@@ -26,7 +26,7 @@ sys.exit(asyncio.run(cli.serve(parser.parse_args())))
 
 
 def faulty(kind: str, **more: object) -> Simulator:
-    made = Simulator(quiet(caps=True), clock=StillClock())
+    made = Simulator(quiet(caps=True), clock=still())
     for _ in range(20):
         made.world.bill()
     made.faults.add(Fault(kind=kind, **more))  # type: ignore[arg-type]
@@ -47,7 +47,7 @@ def has_rows(response: httpx.Response) -> bool:
 
 
 async def test_a_served_answer_is_the_right_one() -> None:
-    made = Simulator(quiet(), clock=StillClock())
+    made = Simulator(quiet(), clock=still())
     request = made.world.bill()
     (row,) = (await fetch(made)).json()["items"]
     assert row["request_id"] == request
@@ -110,7 +110,7 @@ def test_a_late_answer_is_the_right_one() -> None:
 
 
 def test_control_routes_do_what_they_say() -> None:
-    made = Simulator(quiet(), clock=StillClock(), control=True)
+    made = Simulator(quiet(), clock=still(), control=True)
 
     def do(name: str, **body: object) -> httpx.Response:
         return ask(made, f"/simulator/{name}", method="POST", body=body)
@@ -135,7 +135,7 @@ def test_control_routes_do_what_they_say() -> None:
 
 
 def test_control_routes_refuse_what_they_do_not_understand() -> None:
-    made = Simulator(quiet(), clock=StillClock(), control=True)
+    made = Simulator(quiet(), clock=still(), control=True)
     for name, body in (
         ("bill", {"key": 99}),
         ("bill", {"colour": 1}),

@@ -52,15 +52,15 @@ def test_a_topup_is_delivered_signed() -> None:
     assert (told["type"], told["data"]) == (PAYMENT, {"usd": 50})
 
 
-def test_a_wallet_that_gets_low_is_told_once_and_under_the_chosen_header() -> None:
-    made = simulator(webhook_header="X-Other")
+def test_a_wallet_that_gets_low_is_told_once() -> None:
+    made = simulator()
     with Subscriber() as there:
         subscribe(made, there.url)
         for _ in range(3):
             made.world.bill(credits=32 * CREDITS)
         _, headers, body, _ = there.deliveries.get(timeout=10)
         assert json.loads(body)["type"] == LOW_BALANCE
-        assert headers["x-other"].startswith("sha256=")
+        assert headers["x-bytespike-signature"].startswith("sha256=")
         made.world.bill(credits=CREDITS)
     assert [notice.type for notice in made.world.notices] == [LOW_BALANCE]
 

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bytespike_simulator import Options, World, quiet
-from bytespike_simulator.rollup import Sums
+from bytespike_simulator.rows import Sums
 from bytespike_simulator.truth import Truth
 from bytespike_simulator.wallet import CREDITS
 from tests.simulator.fakes import HOUR, NOW
@@ -110,13 +110,6 @@ def test_a_rebate_leaves_the_log_and_lifetime_spend_and_lowers_the_closed_bucket
     assert world.wallet.balance == 100 * CREDITS - 70
     assert len(world.rows) == 2
     assert total([sums for _, sums in world.sums(HOUR - 3600, HOUR)]) == (70, 1820, 244, 1)
-
-
-def test_a_rebate_can_lower_lifetime_spend_without_moving_the_wallet_twice() -> None:
-    world = World(quiet(rebate_lowers_spent=True), NOW)
-    world.rebate(world.bill(credits=500))
-    assert world.wallet.spent == 0
-    assert world.wallet.balance == 100 * CREDITS
 
 
 @given(

@@ -7,6 +7,7 @@ import tempfile
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from exporter.check_report import DETAILED, Tried, table
@@ -20,11 +21,10 @@ from exporter.metrics.catalogue import BUILD_INFO
 from exporter.metrics.snapshot import Snapshot, take
 from exporter.money import to_usd
 from exporter.otlp import OtlpExporter
-from exporter.runtime import connect, intervals, resource
+from exporter.runtime import connect, in_turn, intervals, resource
 
 _HOUR = 3600.0
 _DAY = 86_400.0
-_AT_ONCE = 30
 
 
 async def check(config: Config, path: Path, environ: Mapping[str, str]) -> bool:
@@ -37,17 +37,11 @@ async def check(config: Config, path: Path, environ: Mapping[str, str]) -> bool:
     if len(config.accounts) > DETAILED:
         print(f"Asking for {len(config.accounts):,} accounts; this takes its time.")
     print(flush=True)
-    turns = asyncio.Semaphore(_AT_ONCE)
-
-    async def in_turn(account: Account) -> list[Tried]:
-        async with turns:
-            return await _ask_all(account, config, http, clock, environ)
-
+    ask = partial(_ask_all, config=config, http=http, clock=clock, environ=environ)
     try:
-        asked = await asyncio.gather(*(in_turn(account) for account in config.accounts))
+        tried = await in_turn(ask, config.accounts)
     finally:
         await http.aclose()
-    tried = [one for found in asked for one in found]
     tried.append(_state(config.state.path))
     tried.append(await _export(config, clock))
     for line in table(tried):
@@ -83,18 +77,19 @@ async def _ask(endpoint: Endpoint, client: GatewayClient, now: float) -> str:
         if items.items:
             newest = max(items.items, key=lambda item: item.created_at)
             when = datetime.fromtimestamp(newest.created_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
-            return f"newest is a {newest.kind} of {to_usd(newest.amount):,.2f} USD, {when}"
+            return f"newest is a {newest.kind} of {_usd(newest.amount)}, {when}"
     return "none in the last 90 days"
 
 
+def _usd(nanos: int) -> str:
+    return f"{to_usd(nanos):,.2f} USD"
+
+
 def _describe_account(reading: AccountReading, key: str | None) -> str:
-    words = [f"key {key}"]
-    if reading.available is None:
-        words.append("balance not given")
-    else:
-        words.append(f"{to_usd(reading.available):,.2f} USD left")
+    left = reading.available
+    words = [f"key {key}", "balance not given" if left is None else f"{_usd(left)} left"]
     if reading.low_balance_threshold is not None:
-        words.append(f"threshold {to_usd(reading.low_balance_threshold):,.2f} USD")
+        words.append(f"threshold {_usd(reading.low_balance_threshold)}")
     if reading.organization is not None:
         words.append(f"organization {reading.organization.name!r}")
     return ", ".join(words)

@@ -44,7 +44,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         code = options.command(options)
     except ConfigError as error:
-        _print_problems(error)
+        number = len(error.problems)
+        _say(f"{number} problem{'' if number == 1 else 's'} in the configuration:")
+        for problem in error.problems:
+            _say(f"  {redact(problem)}")
         code = UNUSABLE
     except ExporterError as error:
         _say(f"bytespike-exporter: {redact(str(error))}")
@@ -75,13 +78,6 @@ def _say(line: str) -> None:
         print(line, file=sys.stderr)
 
 
-def _print_problems(error: ConfigError) -> None:
-    number = len(error.problems)
-    _say(f"{number} problem{'' if number == 1 else 's'} in the configuration:")
-    for problem in error.problems:
-        _say(f"  {redact(problem)}")
-
-
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="bytespike-exporter",
@@ -90,16 +86,32 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    run = commands.add_parser("run", help="poll, export and serve until told to stop")
-    _add_config(run)
+    config = argparse.ArgumentParser(add_help=False)
+    config.add_argument(
+        "--config",
+        metavar="FILE",
+        type=Path,
+        default=Path("config.yaml"),
+        help="the configuration (default config.yaml)",
+    )
+    run = commands.add_parser(
+        "run", parents=[config], help="poll, export and serve until told to stop"
+    )
     run.add_argument("--once", action="store_true", help="one round of polls, one export, exit")
     run.set_defaults(command=_run)
 
-    check = commands.add_parser("check", help="say whether a configuration works, and what to do")
-    _add_config(check)
+    check = commands.add_parser(
+        "check", parents=[config], help="say whether a configuration works, and what to do"
+    )
     check.set_defaults(command=_check)
 
-    _add_simulate(commands.add_parser("simulate", help="serve a simulated gateway"), words)
+    simulate = commands.add_parser("simulate", help="serve a simulated gateway")
+    if "simulate" in words:  # other commands need not load its options
+        from bytespike_simulator.cli import add_arguments
+
+        add_arguments(simulate)
+    simulate.set_defaults(command=_simulate)
+
     _add_demo(
         commands.add_parser("demo", help="simulator, exporter and status page in one process")
     )
@@ -107,14 +119,6 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     metrics.add_argument("--format", choices=("markdown", "json"), default="markdown")
     metrics.set_defaults(command=_metrics)
     return parser
-
-
-def _add_simulate(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
-    if "simulate" in words:  # other commands need not load its options
-        from bytespike_simulator.cli import add_arguments
-
-        add_arguments(parser)
-    parser.set_defaults(command=_simulate)
 
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
@@ -132,16 +136,6 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
         help="also send OTLP over HTTP, for example to http://localhost:4318",
     )
     parser.set_defaults(command=_demo)
-
-
-def _add_config(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--config",
-        metavar="FILE",
-        type=Path,
-        default=Path("config.yaml"),
-        help="the configuration (default config.yaml)",
-    )
 
 
 def _listen(text: str) -> Listen:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
+from typing import TypeVar
 
 from exporter import __version__
 from exporter.clock import InterruptibleClock
@@ -31,6 +32,9 @@ FIRST_POLLS = 2.0
 
 RESTART = 10.0
 """Seconds until a part that a mistake of ours stopped is started again."""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 _LOOK = 0.02
 _AT_ONCE = 20
@@ -74,6 +78,20 @@ def connect(config: Config) -> HttpClient:
                 "HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY",
             )
         ) from None
+
+
+async def in_turn(
+    work: Callable[[Item], Awaitable[list[Result]]], items: Iterable[Item]
+) -> list[Result]:
+    """All that `work` gives for the items, some of them at once."""
+    turns = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(item: Item) -> list[Result]:
+        async with turns:
+            return await work(item)
+
+    found = await asyncio.gather(*map(one, items))
+    return [result for results in found for result in results]
 
 
 class Runtime:
@@ -164,14 +182,7 @@ class Runtime:
 
     async def poll_once(self) -> list[PollError]:
         """One round of polls of every account; gives what went wrong."""
-        turns = asyncio.Semaphore(_AT_ONCE)
-
-        async def in_turn(poller: AccountPoller) -> list[PollError]:
-            async with turns:
-                return await poller.poll_once()
-
-        rounds = await asyncio.gather(*(in_turn(poller) for poller in self._pollers))
-        return [error for errors in rounds for error in errors]
+        return await in_turn(AccountPoller.poll_once, self._pollers)
 
     def _export_loop(self) -> ExportLoop | None:
         otlp = self._config.otlp

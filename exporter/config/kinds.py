@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
-from enum import StrEnum
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Any
@@ -38,9 +37,10 @@ class Kind(Struct, frozen=True):
     """A value that is one text.
 
     `convert` is given what matches `pattern`, and raises ValueError where that is still no
-    `name`, or Mistake to say more. `hints` are patterns of frequent mistakes, and what to say
-    of them. A value that may hold a credential is never `quote`d. `bare` values are numbers and
-    switches, which quotes would make a text. `empty` is what is written for None.
+    `name`, or Mistake to say more; `bounds` are the least and the largest value. `hints` are
+    patterns of frequent mistakes, and what to say of them. A value that may hold a credential is
+    never `quote`d. `bare` values are numbers and switches, which quotes would make a text.
+    `empty` is what is written for None.
     """
 
     name: str
@@ -62,7 +62,9 @@ class Kind(Struct, frozen=True):
                 raise Mistake(shown + hint.format(text))
         try:
             if re.fullmatch(self.pattern, text):
-                return self.convert(text)
+                value = self.convert(text)
+                if self.bounds is None or self.bounds[0] <= value <= self.bounds[1]:
+                    return value
         except Mistake:
             raise
         except ValueError:
@@ -141,24 +143,14 @@ def show_duration(seconds: float) -> str:
     return f"{milliseconds}ms"
 
 
-def _within(convert: Callable[[str], Any], least: float, most: float) -> Callable[[str], Any]:
-    def read(text: str) -> Any:
-        value = convert(text)
-        if not least <= value <= most:
-            raise ValueError
-        return value
-
-    return read
-
-
 def duration(shortest: str, longest: str) -> Kind:
     """A duration between two others, in seconds."""
-    bounds = f"from {shortest} to {longest}"
     return Kind(
-        f"a duration {bounds}",
+        f"a duration from {shortest} to {longest}",
         _DURATION,
-        _within(_seconds, _seconds(shortest), _seconds(longest)),
+        _seconds,
         show_duration,
+        bounds=(_seconds(shortest), _seconds(longest)),
         hints=(
             ("[0-9]{1,12}", "has no unit; write {0}s, or one of 250ms, 30s, 5m, 6h or 2d"),
             (rf"(?!{_DURATION}$)[\s\S]*", "is not a duration; write 250ms, 30s, 5m, 6h or 2d"),
@@ -171,7 +163,7 @@ def whole(least: int, most: int) -> Kind:
     return Kind(
         f"a whole number from {least} to {most}",
         _WHOLE,
-        _within(lambda text: int(Decimal(text.replace("_", ""))), least, most),
+        lambda text: int(Decimal(text.replace("_", ""))),
         int,
         bare=True,
         bounds=(least, most),
@@ -183,21 +175,16 @@ def number(least: float, most: float) -> Kind:
     return Kind(
         f"a number from {least:g} to {most:g}",
         r"[0-9]{0,9}(\.[0-9]{1,9})?([eE][+-]?[0-9]{1,2})?",
-        _within(float, least, most),
+        float,
         lambda value: int(value) if value == int(value) else value,
         bare=True,
         bounds=(least, most),
     )
 
 
-def one_of(*words: str, convert: Callable[[str], Any] = str) -> Kind:
-    """One of a few words."""
+def one_of(*words: str, convert: Callable[[str], str] = str) -> Kind:
+    """One of a few words, or of the members of the enumeration that `convert` is."""
     return Kind(f"one of {', '.join(words)}", "|".join(words), convert, words=words)
-
-
-def enum(kind: type[StrEnum]) -> Kind:
-    """One of the words of an enumeration."""
-    return one_of(*(str(word) for word in kind), convert=kind)
 
 
 def _or_none(kind: Kind, none: object = None) -> Kind:
@@ -215,7 +202,10 @@ def _start(text: str) -> UsageStart:
     if text == "now":
         return UsageStart()
     if text.startswith("-"):
-        return UsageStart(back=_within(_seconds, 0, 90 * 86_400)(text[1:]))
+        back = _seconds(text[1:])
+        if back > 90 * 86_400:
+            raise ValueError
+        return UsageStart(back=back)
     at = datetime.fromisoformat(text)
     if not 2020 <= at.year < 9999:
         raise ValueError
@@ -236,7 +226,9 @@ def _host(text: str) -> str:
 def _listen(text: str) -> Listen:
     host, _, port = text.rpartition(":")
     _host(host)
-    return Listen(host.strip("[]"), _within(int, 0, 65_535)(port))
+    if int(port) > 65_535:
+        raise ValueError
+    return Listen(host.strip("[]"), int(port))
 
 
 def _url(text: str) -> str:

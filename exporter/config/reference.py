@@ -109,17 +109,12 @@ def schema_of(kind: AnyKind) -> Schema:
         return {"type": ["object", "null"], "propertyNames": names, "additionalProperties": values}
     if kind.words:
         return {"enum": list(kind.words)}
-    if kind.bounds and isinstance(kind.bounds[0], int):
+    if kind.bare and kind.bounds:
         least, most = kind.bounds
-        grouped = "^[1-9][0-9]*(_[0-9]+)+$"  # 1_000_000 is a text in the YAML of editors
-        return {
-            "type": ["integer", "string"],
-            "minimum": least,
-            "maximum": most,
-            "pattern": grouped,
-        }
-    if kind.bounds:
-        return {"type": ["number"], "minimum": kind.bounds[0], "maximum": kind.bounds[1]}
+        bounds: Schema = {"minimum": least, "maximum": most}
+        if isinstance(least, int):  # 1_000_000 is a text in the YAML of editors
+            return {"type": ["integer", "string"]} | bounds | {"pattern": "^[1-9][0-9]*(_[0-9]+)+$"}
+        return {"type": ["number"]} | bounds
     other = {"number": "7", "boolean": "true"}
     types = [name for name, example in other.items() if re.fullmatch(kind.pattern, example)]
     return {"type": ["string", *types], "pattern": f"^({kind.pattern})$"}

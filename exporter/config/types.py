@@ -12,7 +12,7 @@ from typing import Annotated
 from msgspec import Struct, field
 
 from exporter.config import kinds
-from exporter.config.kinds import Listen, UsageStart, duration, enum, number, one_of, whole
+from exporter.config.kinds import Listen, UsageStart, duration, number, one_of, whole
 from exporter.secrets import Secret
 
 __all__ = ["Listen", "UsageStart"]
@@ -94,7 +94,7 @@ class Usage(Struct, frozen=True):
     enabled: Annotated[Flag, "Whether usage is polled."] = True
     mode: Annotated[
         UsageMode,
-        enum(UsageMode),
+        one_of(*UsageMode, convert=UsageMode),
         "Which of the two documented shapes of usage to ask for; `auto` follows the answers.",
     ] = UsageMode.AUTO
     start: Annotated[
@@ -137,7 +137,9 @@ class Runway(Struct, frozen=True):
 class Otlp(Struct, frozen=True):
     """Where metrics are sent."""
 
-    protocol: Annotated[Protocol, enum(Protocol), "How metrics are sent."] = Protocol.HTTP
+    protocol: Annotated[Protocol, one_of(*Protocol, convert=Protocol), "How metrics are sent."] = (
+        Protocol.HTTP
+    )
     endpoint: Annotated[
         str,
         kinds.ENDPOINT,
@@ -151,9 +153,9 @@ class Otlp(Struct, frozen=True):
         "Sent with each request; the values are treated as secrets. Better given by "
         "`OTEL_EXPORTER_OTLP_HEADERS`, from which headers that are not here are taken.",
     ] = field(default_factory=dict)
-    compression: Annotated[Compression, enum(Compression), "How requests are compressed."] = (
-        Compression.GZIP
-    )
+    compression: Annotated[
+        Compression, one_of(*Compression, convert=Compression), "How requests are compressed."
+    ] = Compression.GZIP
     interval: Annotated[Interval, "Between two exports."] = 30.0
     timeout: Annotated[Timeout, "The longest that one export may take."] = 10.0
     certificate: Annotated[PemPath, "Trusted to sign the receiver's certificate."] = None

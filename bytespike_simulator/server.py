@@ -51,6 +51,11 @@ async def running(simulator: ASGIApp, host: str = "127.0.0.1", port: int = 0) ->
         shown = f"[{host}]" if ":" in host else host
         yield f"http://{shown}:{server.sockets[0].getsockname()[1]}"
     finally:
+        # `close` alone loses, without closing it, whoever was accepted and has no protocol yet.
+        for listening in server.sockets:
+            loop.remove_reader(listening.fileno())
+        for _ in range(3):
+            await asyncio.sleep(0)
         server.close()
         for connection in tuple(state.connections):
             connection.transport.abort()

@@ -1,4 +1,4 @@
-"""A ledger on a new state file."""
+"""A ledger on a new state file, and an exporter in miniature around it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from exporter.ledger.ledger import Rules
+from exporter.gateway.readings import UsageShape
+from exporter.ledger.ledger import Ledger, Rules
 from tests.ledger.exporter import Exporter
 from tests.ledger.world import World
 
 FIRST = 1_790_000_000.0 // 3600 * 3600
 
 MakeExporter = Callable[..., Exporter]
+SHAPES = pytest.mark.parametrize("exporter", list(UsageShape), indirect=True)
 
 
 @pytest.fixture
@@ -33,3 +35,16 @@ def make_exporter(tmp_path: Path) -> Iterator[MakeExporter]:
     yield make
     for exporter in made:
         exporter.store.close()
+
+
+@pytest.fixture
+def exporter(make_exporter: MakeExporter, request: pytest.FixtureRequest) -> Exporter:
+    """Counts from `FIRST` on, in the shape that `SHAPES` gives, else the log."""
+    exporter = make_exporter()
+    exporter.shape = getattr(request, "param", UsageShape.LOG)
+    return exporter
+
+
+@pytest.fixture
+def ledger(exporter: Exporter) -> Ledger:
+    return exporter.ledger

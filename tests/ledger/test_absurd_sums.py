@@ -16,7 +16,7 @@ from exporter.ledger.cursor import HOUR, Slice
 from exporter.ledger.ledger import Ledger, Rules
 from exporter.ledger.store import Store
 from exporter.money import MAX_CHARGE_USD, MAX_USD, NANOS_PER_USD
-from tests.ledger.conftest import FIRST, MakeExporter
+from tests.ledger.conftest import FIRST
 from tests.ledger.exporter import NAME
 
 KEY = KeyRef("1", "sk…1", "k")
@@ -42,8 +42,7 @@ def test_no_single_amount_is_larger_than_the_ledger_takes_it_for() -> None:
     assert 2 * MOST < 2**63 + 1, "an amount and its total never overflow together"
 
 
-def test_log_rows_past_all_bounds_are_refused_one_by_one(make_exporter: MakeExporter) -> None:
-    ledger = make_exporter().ledger
+def test_log_rows_past_all_bounds_are_refused_one_by_one(ledger: Ledger) -> None:
     absurd = [call(number) for number in range(HOURS)]
     fits = MOST // LARGEST
     counted = ledger.commit_log(NAME, absurd, None, None, NOW)
@@ -56,9 +55,8 @@ def test_log_rows_past_all_bounds_are_refused_one_by_one(make_exporter: MakeExpo
 
 
 def test_buckets_past_all_bounds_are_refused_and_take_nothing_back(
-    make_exporter: MakeExporter,
+    ledger: Ledger,
 ) -> None:
-    ledger = make_exporter().ledger
     span = Slice(FIRST, FIRST + HOURS * HOUR, tail=False, sweep=False)
     one = UsageBucket(int(FIRST + HOUR), "m", KEY, 5 * USD, 1, 1, 1)
     ledger.commit_rollup(NAME, RollupReading((one,), ()), span, NOW)
@@ -76,9 +74,8 @@ def test_buckets_past_all_bounds_are_refused_and_take_nothing_back(
 
 
 def test_movements_past_all_bounds_are_refused_and_the_rest_counts(
-    make_exporter: MakeExporter,
+    ledger: Ledger,
 ) -> None:
-    ledger = make_exporter().ledger
     dear = [Transaction(f"d{n}", NOW, "topup", MAX_USD * USD) for n in range(20)]
     counted = ledger.commit_transactions(NAME, dear, None, None, NOW)
     fits = MOST // (MAX_USD * USD)

@@ -13,8 +13,8 @@ from exporter.ledger import billing
 from exporter.ledger.cursor import HOUR, Slice, next_slice, next_sweep_slice
 from exporter.ledger.ledger import Ledger, Rules
 from exporter.ledger.store import Store
-from tests.ledger.conftest import FIRST, MakeExporter
-from tests.ledger.exporter import NAME
+from tests.ledger.conftest import FIRST
+from tests.ledger.exporter import NAME, Exporter
 
 DAY = 24 * HOUR
 NOW = FIRST + 600
@@ -33,30 +33,26 @@ def shown(ledger: Ledger) -> dict[tuple[str, str], tuple[int, int]]:
     return {(t.kind, t.direction): (t.amount, t.count) for t in ledger.totals()[NAME].billing}
 
 
-def test_each_movement_counts_once(make_exporter: MakeExporter) -> None:
-    ledger = make_exporter().ledger
+def test_each_movement_counts_once(ledger: Ledger) -> None:
     items = [movement("1"), movement("2", -5, "refund"), movement("1")]
     assert take(ledger, *items) == (2, 1)
     assert take(ledger, *items) == (0, 3)
     assert shown(ledger) == {("topup", "credit"): (50, 1), ("refund", "debit"): (5, 1)}
 
 
-def test_a_bonus_is_a_line_of_its_own(make_exporter: MakeExporter) -> None:
-    ledger = make_exporter().ledger
+def test_a_bonus_is_a_line_of_its_own(ledger: Ledger) -> None:
     take(ledger, movement("1", 50), movement("2", 5))
     assert shown(ledger) == {("topup", "credit"): (55, 2)}
 
 
-def test_a_movement_of_nothing_is_a_movement(make_exporter: MakeExporter) -> None:
-    ledger = make_exporter().ledger
+def test_a_movement_of_nothing_is_a_movement(ledger: Ledger) -> None:
     take(ledger, movement("1", 0))
     assert shown(ledger) == {("topup", "credit"): (0, 1)}
 
 
 def test_movements_from_before_counting_only_say_when_they_were(
-    make_exporter: MakeExporter,
+    ledger: Ledger,
 ) -> None:
-    ledger = make_exporter().ledger
     old = movement("1", at=FIRST - 30 * DAY)
     assert take(ledger, old, old) == (0, 0)
     assert shown(ledger) == {}
@@ -66,8 +62,7 @@ def test_movements_from_before_counting_only_say_when_they_were(
     assert ledger.totals()[NAME].last_transactions == (("topup", NOW),)
 
 
-def test_kinds_without_end_fold_into_other(make_exporter: MakeExporter) -> None:
-    exporter = make_exporter()
+def test_kinds_without_end_fold_into_other(exporter: Exporter) -> None:
     items = [movement(str(n), 1, f"kind{n:03}") for n in range(billing.MAX_KINDS + 50)]
     for start in range(0, len(items), 20):
         take(exporter.ledger, *items[start : start + 20])
@@ -80,8 +75,7 @@ def test_kinds_without_end_fold_into_other(make_exporter: MakeExporter) -> None:
         exporter.restart()
 
 
-def test_a_new_kind_starts_at_the_poll_before(make_exporter: MakeExporter) -> None:
-    ledger = make_exporter().ledger
+def test_a_new_kind_starts_at_the_poll_before(ledger: Ledger) -> None:
     done = Slice(FIRST, NOW + HOUR, True, False)
     ledger.commit_transactions(NAME, [], done, None, NOW)
     ledger.commit_transactions(NAME, [movement("1", at=NOW + 30)], done, None, NOW + 60)

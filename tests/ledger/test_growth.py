@@ -73,8 +73,7 @@ def test_weeks_of_transactions_leave_a_window_of_marks(make_exporter: MakeExport
     assert exporter.ledger.totals()[NAME].billing[0].count == 200
 
 
-def test_accounts_do_not_share_what_they_count(make_exporter: MakeExporter) -> None:
-    exporter = make_exporter()
+def test_accounts_do_not_share_what_they_count(exporter: Exporter) -> None:
     exporter.world.bill(5)
     exporter.poll()
     exporter.ledger.open_accounts(["second"], exporter.start, exporter.now)

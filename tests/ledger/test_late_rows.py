@@ -6,12 +6,12 @@ import pytest
 
 from exporter.gateway.readings import KeyRef, UsageRow, UsageShape
 from exporter.ledger.cursor import Slice
-from tests.ledger.conftest import FIRST, MakeExporter
+from exporter.ledger.ledger import Ledger
+from tests.ledger.conftest import FIRST, SHAPES
 from tests.ledger.exporter import NAME, Exporter
 from tests.ledger.world import HOUR
 
 DAY = 24 * HOUR
-SHAPES = pytest.mark.parametrize("shape", list(UsageShape))
 
 
 def poll_for(exporter: Exporter, seconds: float, every: float = HOUR) -> None:
@@ -27,11 +27,7 @@ def shown(exporter: Exporter) -> int:
 
 @SHAPES
 @pytest.mark.parametrize("outage", [2 * HOUR, DAY, 10 * DAY, 85 * DAY])
-def test_a_row_that_settles_during_an_outage_is_counted(
-    make_exporter: MakeExporter, shape: UsageShape, outage: float
-) -> None:
-    exporter = make_exporter()
-    exporter.shape = shape
+def test_a_row_that_settles_during_an_outage_is_counted(exporter: Exporter, outage: float) -> None:
     exporter.world.bill(1)
     poll_for(exporter, 3 * DAY)
     # Made long before the outage, settled at the end of its window, within it.
@@ -43,11 +39,7 @@ def test_a_row_that_settles_during_an_outage_is_counted(
 
 
 @SHAPES
-def test_a_row_that_appears_behind_an_interrupted_sweep_is_counted(
-    make_exporter: MakeExporter, shape: UsageShape
-) -> None:
-    exporter = make_exporter()
-    exporter.shape = shape
+def test_a_row_that_appears_behind_an_interrupted_sweep_is_counted(exporter: Exporter) -> None:
     exporter.world.bill(1)
     poll_for(exporter, 3 * DAY)
     exporter.ledger.begin_sweep(NAME, "usage", exporter.now)
@@ -60,11 +52,7 @@ def test_a_row_that_appears_behind_an_interrupted_sweep_is_counted(
 
 
 @SHAPES
-def test_a_correction_downwards_shows_as_overcount(
-    make_exporter: MakeExporter, shape: UsageShape
-) -> None:
-    exporter = make_exporter()
-    exporter.shape = shape
+def test_a_correction_downwards_shows_as_overcount(exporter: Exporter) -> None:
     call = exporter.world.bill(100)
     poll_for(exporter, HOUR)
     call.cost = 30
@@ -80,8 +68,7 @@ def test_a_correction_downwards_shows_as_overcount(
     assert (shown(exporter), exporter.totals.overcount) == (130, 0)
 
 
-def test_a_changed_row_stays_with_the_key_it_was_counted_for(make_exporter: MakeExporter) -> None:
-    exporter = make_exporter()
+def test_a_changed_row_stays_with_the_key_it_was_counted_for(exporter: Exporter) -> None:
     call = exporter.world.bill(10, key=1)
     poll_for(exporter, HOUR)
     call.key, call.cost, call.model = 2, 15, "renamed"
@@ -94,8 +81,7 @@ def row(request_id: str, cost: int = 1, at: float = FIRST + 10) -> UsageRow:
     return UsageRow(request_id, at, "m", KeyRef("1", "sk…1", "k"), cost, 1, 1)
 
 
-def test_what_became_of_the_rows_is_told(make_exporter: MakeExporter) -> None:
-    ledger = make_exporter().ledger
+def test_what_became_of_the_rows_is_told(ledger: Ledger) -> None:
     first = ledger.commit_log(NAME, [row("a"), row("b"), row("a", 5)], None, None, FIRST + 60)
     assert (first.counted, first.duplicate, first.newest) == (2, 1, FIRST + 10)
     again = ledger.commit_log(NAME, [row("b"), row("a", 7)], None, None, FIRST + 60)
@@ -106,15 +92,13 @@ def test_what_became_of_the_rows_is_told(make_exporter: MakeExporter) -> None:
 
 
 @pytest.mark.parametrize("odd", ["a\0b", "é\u2028", "'; --", "%", "x" * 256, " ", "\U0001f600"])
-def test_any_request_id_is_recognized(make_exporter: MakeExporter, odd: str) -> None:
-    ledger = make_exporter().ledger
+def test_any_request_id_is_recognized(ledger: Ledger, odd: str) -> None:
     for _ in range(3):
         ledger.commit_log(NAME, [row(odd, 5), row(odd[:-1] + "?", 1)], None, None, FIRST)
     assert ledger.totals()[NAME].usage[0].cost == 6
 
 
-def test_a_batch_counts_before_its_slice_is_done(make_exporter: MakeExporter) -> None:
-    exporter = make_exporter()
+def test_a_batch_counts_before_its_slice_is_done(exporter: Exporter) -> None:
     before = exporter.ledger.cursor(NAME, "usage")
     exporter.ledger.commit_log(NAME, [row("a")], None, None, FIRST + 60)
     assert shown(exporter) == 1
@@ -125,9 +109,8 @@ def test_a_batch_counts_before_its_slice_is_done(make_exporter: MakeExporter) ->
 
 
 def test_a_gateway_that_changes_its_shape_between_two_sweep_slices_is_followed(
-    make_exporter: MakeExporter,
+    exporter: Exporter,
 ) -> None:
-    exporter = make_exporter()
     for hour in range(60):
         exporter.world.bill(hour, key=1 + hour % 3)
         exporter.shape = (UsageShape.LOG, UsageShape.ROLLUP)[hour % 2]
@@ -140,9 +123,8 @@ def test_a_gateway_that_changes_its_shape_between_two_sweep_slices_is_followed(
 
 @pytest.mark.parametrize("before", list(UsageShape))
 def test_a_switch_reads_everything_that_is_not_final_in_the_new_shape(
-    make_exporter: MakeExporter, before: UsageShape
+    exporter: Exporter, before: UsageShape
 ) -> None:
-    exporter = make_exporter()
     exporter.shape = before
     exporter.world.bill(1)
     poll_for(exporter, 6 * HOUR)
@@ -160,9 +142,8 @@ def test_a_switch_reads_everything_that_is_not_final_in_the_new_shape(
 
 
 def test_the_hour_in_which_the_rollup_ended_is_counted_to_its_end(
-    make_exporter: MakeExporter,
+    exporter: Exporter,
 ) -> None:
-    exporter = make_exporter()
     exporter.shape = UsageShape.ROLLUP
     exporter.world.now += 600
     exporter.world.bill(1)

@@ -16,7 +16,7 @@ from exporter.ledger import names
 from exporter.ledger.cursor import Slice
 from exporter.ledger.ledger import Ledger, Rules
 from tests.ledger.conftest import FIRST, MakeExporter
-from tests.ledger.exporter import NAME
+from tests.ledger.exporter import NAME, Exporter
 from tests.ledger.world import HOUR, MASKED, Naming
 
 NOW = FIRST + 600
@@ -73,9 +73,8 @@ def total(ledger: Ledger) -> tuple[int, int | None]:
     ],
 )
 def test_keys_are_told_apart_by_the_best_that_is_known(
-    make_exporter: MakeExporter, keys: list[KeyRef], series: dict[tuple[str, str, str], int]
+    ledger: Ledger, keys: list[KeyRef], series: dict[tuple[str, str, str], int]
 ) -> None:
-    ledger = make_exporter().ledger
     for number, key in enumerate(keys):  # one commit each, as polls would
         log(ledger, key, batch=str(number))
     assert shown(ledger) == series
@@ -83,9 +82,8 @@ def test_keys_are_told_apart_by_the_best_that_is_known(
 
 @pytest.mark.parametrize("key", [BOTH, ID, MASK, KeyRef(name="n"), KeyRef()])
 def test_a_bucket_that_is_read_again_counts_once_however_it_names_its_key(
-    make_exporter: MakeExporter, key: KeyRef
+    ledger: Ledger, key: KeyRef
 ) -> None:
-    ledger = make_exporter().ledger
     for _ in range(3):
         roll(ledger, bucket(key, 5))
     roll(ledger, bucket(key, 8))
@@ -93,9 +91,8 @@ def test_a_bucket_that_is_read_again_counts_once_however_it_names_its_key(
 
 
 def test_a_masked_key_from_the_rollup_is_the_key_that_the_log_gives_an_id(
-    make_exporter: MakeExporter,
+    exporter: Exporter,
 ) -> None:
-    exporter = make_exporter()
     exporter.shape, exporter.world.naming = UsageShape.ROLLUP, Naming.MASKED
     exporter.world.bill(5)
     exporter.poll()
@@ -108,9 +105,8 @@ def test_a_masked_key_from_the_rollup_is_the_key_that_the_log_gives_an_id(
 
 @pytest.mark.parametrize(("before", "after"), [(ID, MASK), (MASK, ID), (KeyRef(), MASK)])
 def test_a_bucket_whose_key_is_named_anew_counts_only_its_growth(
-    make_exporter: MakeExporter, before: KeyRef, after: KeyRef
+    ledger: Ledger, before: KeyRef, after: KeyRef
 ) -> None:
-    ledger = make_exporter().ledger
     roll(ledger, bucket(before, 5), bucket(BOTH, 3, "n"))
     for cost in (5, 7, 7, 9):
         roll(ledger, bucket(after, cost), bucket(BOTH, 3, "n"))
@@ -119,8 +115,7 @@ def test_a_bucket_whose_key_is_named_anew_counts_only_its_growth(
     assert total(ledger) == (13, 0)
 
 
-def test_a_bucket_that_is_gone_holds_nothing(make_exporter: MakeExporter) -> None:
-    ledger = make_exporter().ledger
+def test_a_bucket_that_is_gone_holds_nothing(ledger: Ledger) -> None:
     roll(ledger, bucket(BOTH, 5), bucket(BOTH, 3, "n"))
     roll(ledger, bucket(BOTH, 3, "n"))
     assert total(ledger) == (8, 5)
@@ -129,9 +124,8 @@ def test_a_bucket_that_is_gone_holds_nothing(make_exporter: MakeExporter) -> Non
 
 
 def test_an_answer_without_buckets_does_not_make_them_count_again(
-    make_exporter: MakeExporter,
+    ledger: Ledger,
 ) -> None:
-    ledger = make_exporter().ledger
     roll(ledger, bucket(BOTH, 5), bucket(BOTH, 3, "n"))
     roll(ledger)
     assert total(ledger) == (8, 8)
@@ -139,8 +133,7 @@ def test_an_answer_without_buckets_does_not_make_them_count_again(
     assert total(ledger) == (9, 0)
 
 
-def test_a_bucket_that_could_not_be_read_is_not_gone(make_exporter: MakeExporter) -> None:
-    ledger = make_exporter().ledger
+def test_a_bucket_that_could_not_be_read_is_not_gone(ledger: Ledger) -> None:
     roll(ledger, bucket(BOTH, 5), bucket(BOTH, 3, "n"))
     roll(ledger, bucket(BOTH, 4, "n"), rejected=True)
     assert total(ledger) == (9, 0)
@@ -149,9 +142,8 @@ def test_a_bucket_that_could_not_be_read_is_not_gone(make_exporter: MakeExporter
 
 
 def test_a_bucket_that_could_not_be_read_at_a_switch_is_not_counted_twice(
-    make_exporter: MakeExporter,
+    ledger: Ledger,
 ) -> None:
-    ledger = make_exporter().ledger
     log(ledger, BOTH, BOTH, cost=5)
     roll(ledger, bucket(BOTH, 2, "n"), rejected=True)
     assert total(ledger) == (12, 0)
@@ -159,8 +151,7 @@ def test_a_bucket_that_could_not_be_read_at_a_switch_is_not_counted_twice(
     assert total(ledger) == (15, 0)
 
 
-def test_an_hour_that_was_not_asked_for_is_not_gone(make_exporter: MakeExporter) -> None:
-    ledger = make_exporter().ledger
+def test_an_hour_that_was_not_asked_for_is_not_gone(ledger: Ledger) -> None:
     roll(ledger, bucket(BOTH, 5))
     later = Slice(FIRST + HOUR, FIRST + 2 * HOUR, True, False)
     ledger.commit_rollup(NAME, RollupReading((), ()), later, FIRST + HOUR)
@@ -170,8 +161,7 @@ def test_an_hour_that_was_not_asked_for_is_not_gone(make_exporter: MakeExporter)
     assert total(ledger) == (7, 0)
 
 
-def test_buckets_of_keys_with_one_masked_form_are_added(make_exporter: MakeExporter) -> None:
-    ledger = make_exporter().ledger
+def test_buckets_of_keys_with_one_masked_form_are_added(ledger: Ledger) -> None:
     roll(ledger, bucket(MASK, 5), bucket(MASK, 5))
     roll(ledger, bucket(MASK, 5), bucket(MASK, 7))
     assert shown(ledger) == {("sk…a", "sk…a", "m"): 12}

@@ -6,6 +6,8 @@ import os
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -25,55 +27,46 @@ def rows(number: int, cost: int = 1) -> list[UsageRow]:
     return [UsageRow(f"r{i:06}", NOW + 1, f"m{i % 9}", key, cost, 1, 1) for i in range(number)]
 
 
+@contextmanager
+def opened(path: Path) -> Iterator[tuple[Store, Ledger]]:
+    """A state file and its ledger, of one account."""
+    with closing(Store(path)) as store:
+        ledger = Ledger(store, Rules())
+        ledger.open_accounts(["prod"], NOW, NOW)
+        yield store, ledger
+
+
 def filled(path: Path, number: int = 500) -> str:
     """A state file with rows in it; returns its instance id."""
-    store = Store(path)
-    ledger = Ledger(store, Rules())
-    ledger.open_accounts(["prod"], NOW, NOW)
-    ledger.commit_log("prod", rows(number), None, None, NOW)
-    store.close()
-    return store.instance_id
+    with opened(path) as (store, ledger):
+        ledger.commit_log("prod", rows(number), None, None, NOW)
+        return store.instance_id
 
 
 def cost_in(path: Path) -> int:
-    store = Store(path)
-    ledger = Ledger(store, Rules())
-    ledger.open_accounts(["prod"], NOW, NOW)
-    cost = sum(total.cost for total in ledger.totals()["prod"].usage)
-    store.close()
-    return cost
+    with opened(path) as (_, ledger):
+        return sum(total.cost for total in ledger.totals()["prod"].usage)
 
 
-def test_a_new_file_is_made_with_its_directories(tmp_path: Path) -> None:
-    path = tmp_path / "a" / "b" / "state.db"
-    store = Store(path)
-    assert path.exists()
-    assert store.created
-    assert store.recovered_from is None
-    store.close()
+def test_a_new_file_is_made_with_its_directories_and_is_written_at_once(tmp_path: Path) -> None:
+    with closing(Store(tmp_path / "a" / "b" / "state.db")) as store:
+        assert store.path.exists()
+        assert (store.created, store.recovered_from) == (True, None)
+        assert store.db.execute("PRAGMA synchronous").fetchone() == (2,)
+        assert store.db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
 def test_what_was_committed_is_there_again(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     instance = filled(path)
     assert cost_in(path) == 500
-    store = Store(path)
-    assert store.instance_id == instance
-    assert not store.created
-    store.close()
-
-
-def test_commits_are_synchronous(tmp_path: Path) -> None:
-    store = Store(tmp_path / "state.db")
-    assert store.db.execute("PRAGMA synchronous").fetchone() == (2,)
-    assert store.db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    store.close()
+    with closing(Store(path)) as store:
+        assert store.instance_id == instance
+        assert not store.created
 
 
 def test_a_second_process_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "state.db"
-    filled(path)
-    store = Store(path)
     script = (
         "import sys; from pathlib import Path\n"
         "from exporter.errors import StateLockedError; from exporter.ledger import store\n"
@@ -81,91 +74,75 @@ def test_a_second_process_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyP
         "try: store.Store(Path(sys.argv[1]))\n"
         "except StateLockedError as error: print(error)\n"
     )
-    run = subprocess.run(
-        [sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True
-    )
-    assert "is held by another process" in run.stdout
-    monkeypatch.setattr(store_module, "_BUSY_SECONDS", 0.0)
-    with pytest.raises(StateLockedError, match="give each its own"):
-        Store(path)
-    store.close()
+    command = [sys.executable, "-c", script, str(path)]
+    filled(path)
+    with closing(Store(path)):
+        run = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert "is held by another process" in run.stdout
+        monkeypatch.setattr(store_module, "_BUSY_SECONDS", 0.0)
+        with pytest.raises(StateLockedError, match="give each its own"):
+            Store(path)
     assert cost_in(path) == 500
 
 
-def test_a_file_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("statement", "error", "advice"),
+    [
+        (f"PRAGMA user_version = {len(MIGRATIONS) + 1}", StateVersionError, "upgrade the exporter"),
+        ("PRAGMA application_id = 7", StateError, "another program"),
+    ],
+)
+def test_a_file_of_a_newer_version_or_another_program_is_refused_and_left_alone(
+    tmp_path: Path, statement: str, error: type[StateError], advice: str
+) -> None:
     path = tmp_path / "state.db"
     filled(path)
-    db = sqlite3.connect(path)
-    db.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
-    db.close()
-    with pytest.raises(StateVersionError, match="upgrade the exporter"):
-        Store(path)
-    assert list(tmp_path.glob("*.damaged*")) == []
-
-
-def test_a_database_of_another_program_is_refused_and_left_alone(tmp_path: Path) -> None:
-    path = tmp_path / "other.db"
-    db = sqlite3.connect(path)
-    db.execute("CREATE TABLE theirs (x)")
-    db.close()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(statement)
     before = path.read_bytes()
-    with pytest.raises(StateError, match="another program"):
+    with pytest.raises(error, match=advice):
         Store(path)
     assert path.read_bytes() == before
-    assert os.listdir(tmp_path) == ["other.db"]
+    assert os.listdir(tmp_path) == ["state.db"]
 
 
-def damaged(content: bytes, how: str) -> bytes:
-    if how == "random":
-        return os.urandom(20_000)
-    if how == "text":
-        return b"this is not a database, " * 1000
-    if how == "truncated":
-        return content[: len(content) // 2]
-    if how == "cut in a page":
-        return content[:5000]
-    if how == "header only":
-        return content[:100]
-    return content[:4096] + bytes(len(content) - 4096)
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "random": lambda content: os.urandom(20_000),
+    "text": lambda content: b"this is not a database, " * 1000,
+    "truncated": lambda content: content[: len(content) // 2],
+    "cut in a page": lambda content: content[:5000],
+    "header only": lambda content: content[:100],
+    "zeroed pages": lambda content: content[:4096] + bytes(len(content) - 4096),
+}
 
 
-@pytest.mark.parametrize(
-    "how", ["random", "text", "truncated", "cut in a page", "header only", "zeroed pages"]
-)
-def test_a_damaged_file_is_set_aside_and_counting_starts_anew(tmp_path: Path, how: str) -> None:
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_file_is_set_aside_and_counting_starts_anew(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "state.db"
     instance = filled(path, 2000)
-    broken = damaged(path.read_bytes(), how)
+    broken = DAMAGES[damage](path.read_bytes())
     for number in (1, 2):
         path.write_bytes(broken)
-        store = Store(path)
-        aside = tmp_path / f"state.db.damaged-{number}"
-        assert store.recovered_from == aside
-        assert aside.read_bytes() == broken
-        assert store.instance_id != instance
-        assert store.created
-        store.close()
+        with closing(Store(path)) as store:
+            aside = tmp_path / f"state.db.damaged-{number}"
+            assert store.recovered_from == aside
+            assert aside.read_bytes() == broken
+            assert store.instance_id != instance
+            assert store.created
 
 
 def test_an_empty_file_is_a_new_one(tmp_path: Path) -> None:
-    path = tmp_path / "state.db"
-    path.touch()
-    store = Store(path)
-    assert store.created
-    assert store.recovered_from is None
-    store.close()
+    (tmp_path / "state.db").touch()
+    with closing(Store(tmp_path / "state.db")) as store:
+        assert (store.created, store.recovered_from) == (True, None)
 
 
-def test_a_directory_that_cannot_be_made_says_what_to_do(tmp_path: Path) -> None:
+def test_a_path_that_cannot_be_a_file_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StateError, match=r"let state\.path point"):
         Store(tmp_path / "file" / "state.db")
-
-
-def test_a_directory_in_place_of_the_file_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "state.db").mkdir()
     with pytest.raises(StateError, match="cannot use the state file"):
-        Store(tmp_path / "state.db")
+        Store(tmp_path)
 
 
 def test_a_file_that_may_not_be_written_is_an_error(
@@ -185,27 +162,22 @@ def test_a_file_that_may_not_be_written_is_an_error(
 def test_a_full_disk_counts_nothing_and_heals(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     filled(path)
-    store = Store(path)
-    ledger = Ledger(store, Rules())
-    ledger.open_accounts(["prod"], NOW, NOW)
-    before = ledger.totals()["prod"]
-    (pages,) = store.db.execute("PRAGMA page_count").fetchone()
-    store.db.execute(f"PRAGMA max_page_count = {pages}")
-    with pytest.raises(StateError, match="full"):
+    with opened(path) as (store, ledger):
+        before = ledger.totals()["prod"]
+        (pages,) = store.db.execute("PRAGMA page_count").fetchone()
+        store.db.execute(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(StateError, match="full"):
+            ledger.commit_log("prod", rows(3000, 2), None, None, NOW)
+        assert ledger.totals()["prod"] == before
+        assert not store.db.in_transaction
+        store.db.execute("PRAGMA max_page_count = 1000000")
         ledger.commit_log("prod", rows(3000, 2), None, None, NOW)
-    assert ledger.totals()["prod"] == before
-    assert not store.db.in_transaction
-    store.db.execute("PRAGMA max_page_count = 1000000")
-    ledger.commit_log("prod", rows(3000, 2), None, None, NOW)
-    assert sum(total.cost for total in ledger.totals()["prod"].usage) == 6000
-    store.close()
+        assert sum(total.cost for total in ledger.totals()["prod"].usage) == 6000
 
 
 def test_a_file_that_cannot_be_read_is_a_state_error(tmp_path: Path) -> None:
-    store = Store(tmp_path / "state.db")
-    ledger = Ledger(store, Rules())
-    ledger.open_accounts(["prod"], NOW, NOW)
-    store.close()
+    with opened(tmp_path / "state.db") as (_, ledger):
+        pass
     with pytest.raises(StateError, match="cannot read"):
         ledger.cursor("prod", "usage")
     with pytest.raises(StateError, match="cannot read"):
@@ -234,15 +206,11 @@ def test_a_migration_happens_as_a_whole_or_not_at_all(
 
 
 def test_a_sum_past_64_bits_fails_and_stays_whole(tmp_path: Path) -> None:
-    store = Store(tmp_path / "state.db")
-    ledger = Ledger(store, Rules())
-    ledger.open_accounts(["prod"], NOW, NOW)
-    largest = 2**63 - 1  # no decoder lets this pass
-    key = KeyRef("1", "sk…1", "k")
-    ledger.commit_log("prod", [UsageRow("a", NOW, "m", key, largest, 0, 0)], None, None, NOW)
-    with pytest.raises(StateError), store.transaction() as db:
-        db.execute("UPDATE series SET cost = cost + 1")
-    (total,) = ledger.totals()["prod"].usage
-    assert (total.cost, total.requests) == (largest, 1)
-    assert store.db.execute("SELECT typeof(cost) FROM series").fetchall() == [("integer",)]
-    store.close()
+    with opened(tmp_path / "state.db") as (store, ledger):
+        largest = 2**63 - 1  # no decoder lets this pass
+        ledger.commit_log("prod", rows(1, largest), None, None, NOW)
+        with pytest.raises(StateError), store.transaction() as db:
+            db.execute("UPDATE series SET cost = cost + 1")
+        (total,) = ledger.totals()["prod"].usage
+        assert (total.cost, total.requests) == (largest, 1)
+        assert store.db.execute("SELECT typeof(cost) FROM series").fetchall() == [("integer",)]

@@ -56,8 +56,16 @@ class Wallet:
 
 
 @pytest.fixture
-def wallet(make_exporter: MakeExporter) -> Wallet:
-    return Wallet(make_exporter())
+def wallet(exporter: Exporter) -> Wallet:
+    return Wallet(exporter)
+
+
+@pytest.fixture
+def settled(wallet: Wallet) -> Wallet:
+    """A wallet whose drift is known."""
+    for _ in range(3):
+        wallet.round()
+    return wallet
 
 
 def test_drift_is_unknown_until_both_endpoints_were_read(wallet: Wallet) -> None:
@@ -81,27 +89,18 @@ def test_a_quiet_exact_account_has_no_drift(wallet: Wallet) -> None:
         assert wallet.drift() == 0
 
 
-def test_drift_is_exactly_what_usage_does_not_show(wallet: Wallet) -> None:
-    for _ in range(3):
-        wallet.round()
-    wallet.world.bill(3 * USD)
-    wallet.unlogged += 2 * USD
-    wallet.round()
-    wallet.round()
-    assert wallet.drift() == 2 * USD
-    wallet.exporter.restart()
-    wallet.round()
-    assert wallet.drift() == 2 * USD
-
-
-def test_drift_is_negative_where_usage_shows_more_than_was_spent(wallet: Wallet) -> None:
-    for _ in range(3):
-        wallet.round()
-    wallet.world.bill(3 * USD)
-    wallet.unlogged -= 2 * USD
-    wallet.round()
-    wallet.round()
-    assert wallet.drift() == -2 * USD
+@pytest.mark.parametrize("unlogged", [2 * USD, -2 * USD])
+def test_drift_is_exactly_what_usage_shows_too_little_or_too_much(
+    settled: Wallet, unlogged: int
+) -> None:
+    settled.world.bill(3 * USD)
+    settled.unlogged += unlogged
+    settled.round()
+    settled.round()
+    assert settled.drift() == unlogged
+    settled.exporter.restart()
+    settled.round()
+    assert settled.drift() == unlogged
 
 
 @pytest.mark.parametrize("account_first", [False, True])
@@ -123,34 +122,30 @@ def test_spending_between_the_polls_is_no_drift(wallet: Wallet, account_first: b
         assert not wallet.drift()
 
 
-def test_drift_does_not_hide_while_the_account_is_polled_rarely(wallet: Wallet) -> None:
+def test_drift_does_not_hide_while_the_account_is_polled_rarely(settled: Wallet) -> None:
     """Every ten minutes, as while the tap is fresh; a dollar a minute is what cannot be told."""
-    for _ in range(3):
-        wallet.round()
-    wallet.unlogged += 5 * USD
-    wallet.round()
+    settled.unlogged += 5 * USD
+    settled.round()
     for minute in range(1, 60):
-        wallet.world.now += 60
-        wallet.exporter.poll()
-        assert (wallet.drift() or 0) >= 4 * USD
+        settled.world.now += 60
+        settled.exporter.poll()
+        assert (settled.drift() or 0) >= 4 * USD
         if minute % 10 == 0:
-            wallet.poll()
-        wallet.world.bill(USD)
+            settled.poll()
+        settled.world.bill(USD)
 
 
-def test_usage_that_was_asked_for_before_the_account_answered_is_no_bound(wallet: Wallet) -> None:
-    for _ in range(3):
-        wallet.round()
-    began = wallet.exporter.now
-    wallet.world.now += 1
-    wallet.world.bill(USD)
-    wallet.poll()
-    wallet.exporter.ledger.commit_log(
+def test_usage_that_was_asked_for_before_the_account_answered_is_no_bound(settled: Wallet) -> None:
+    began = settled.exporter.now
+    settled.world.now += 1
+    settled.world.bill(USD)
+    settled.poll()
+    settled.exporter.ledger.commit_log(
         NAME, [], Slice(began - HOUR, began, True, False), None, began
     )
-    assert wallet.drift() == 0
-    wallet.exporter.poll()
-    assert wallet.drift() == 0
+    assert settled.drift() == 0
+    settled.exporter.poll()
+    assert settled.drift() == 0
 
 
 def test_drift_is_measured_from_when_usage_had_caught_up(make_exporter: MakeExporter) -> None:
@@ -167,45 +162,39 @@ def test_drift_is_measured_from_when_usage_had_caught_up(make_exporter: MakeExpo
     assert wallet.drift() == 0
 
 
-def test_catching_up_after_an_outage_is_no_drift(wallet: Wallet) -> None:
-    for _ in range(3):
-        wallet.round()
+def test_catching_up_after_an_outage_is_no_drift(settled: Wallet) -> None:
     for _ in range(20):
-        wallet.world.now += 24 * HOUR
-        wallet.world.bill(USD)
-    wallet.poll()
-    assert wallet.drift() == 0
-    wallet.exporter.poll(slices=2)
-    wallet.poll()
-    assert wallet.drift() == 0
+        settled.world.now += 24 * HOUR
+        settled.world.bill(USD)
+    settled.poll()
+    assert settled.drift() == 0
+    settled.exporter.poll(slices=2)
+    settled.poll()
+    assert settled.drift() == 0
     for _ in range(3):
-        wallet.round()
-    assert wallet.drift() == 0
+        settled.round()
+    assert settled.drift() == 0
 
 
-def test_a_sweep_that_leaves_a_gap_says_nothing_about_drift(wallet: Wallet) -> None:
-    for _ in range(3):
-        wallet.round()
-    wallet.world.now += 20 * 24 * HOUR
-    wallet.world.bill(USD, back=10 * 24 * HOUR)
-    wallet.exporter.poll(slices=1)
-    wallet.poll()
-    now = wallet.exporter.now
+def test_a_sweep_that_leaves_a_gap_says_nothing_about_drift(settled: Wallet) -> None:
+    settled.world.now += 20 * 24 * HOUR
+    settled.world.bill(USD, back=10 * 24 * HOUR)
+    settled.exporter.poll(slices=1)
+    settled.poll()
+    now = settled.exporter.now
     ahead = Slice(now - HOUR, now + HOUR, True, True)
-    wallet.exporter.ledger.commit_log(NAME, [], ahead, None, now)
-    assert wallet.drift() == 0
+    settled.exporter.ledger.commit_log(NAME, [], ahead, None, now)
+    assert settled.drift() == 0
 
 
 def test_lifetime_spend_that_falls_is_followed_by_drift_and_not_by_its_counter(
-    wallet: Wallet,
+    settled: Wallet,
 ) -> None:
-    for _ in range(3):
-        wallet.round()
-    wallet.unlogged -= 5 * USD
-    wallet.round()
-    wallet.round()
-    assert wallet.drift() == -5 * USD
-    assert wallet.exporter.totals.spent == 0
+    settled.unlogged -= 5 * USD
+    settled.round()
+    settled.round()
+    assert settled.drift() == -5 * USD
+    assert settled.exporter.totals.spent == 0
 
 
 def test_lifetime_counters_never_fall_and_start_with_the_user(wallet: Wallet) -> None:

@@ -7,7 +7,6 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from functools import cache
 from pathlib import Path
 
 import httpx
@@ -19,11 +18,11 @@ from tests.deploy.charts import (
     DEPLOY,
     MINIMAL,
     Object,
-    every_scenario,
     kind,
     nginx_containers,
     objects,
     pod_specs,
+    rendered,
 )
 from tests.peers.fixtures import StartPeer
 from tests.peers.nginx import changed, nginx_program
@@ -35,11 +34,6 @@ UID = 65532
 SETPRIV = shutil.which("setpriv")
 SCENARIOS = ["exporter-tap", "sidecar-tap", "manifest-tap"]
 KEY = {"x-api-key": "sk-byts-0123456789abcdef9f3c"}
-
-
-@cache
-def rendered() -> dict[str, list[Object]]:
-    return dict(every_scenario())
 
 
 def files(found: Sequence[Object]) -> dict[str, str]:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -215,37 +215,26 @@ def test_an_application_does_not_notice_that_nobody_listens(
 # -- asynchronous -------------------------------------------------------------------------
 
 
-async def said_to(sdk: str, key: str, url: str, client: Any, stream: bool) -> str:
+async def said_to(sdk: str, key: str, url: str, client: Any) -> str:
     """The answer to one call of an asynchronous application."""
-    text = ""
-    messages: Any = [{"role": "user", "content": "Count."}]
+    wish: Any = {"model": MODEL, "messages": [{"role": "user", "content": "Count."}]}
     if sdk == "openai":
         asked = openai.AsyncOpenAI(
             api_key=key, base_url=f"{url}/v1", http_client=client, max_retries=0
         )
-        create = asked.chat.completions.create
-        if not stream:
-            whole = await create(model=MODEL, messages=messages)
-            return whole.choices[0].message.content or ""
-        async for chunk in await create(model=MODEL, messages=messages, stream=True):
-            text += chunk.choices[0].delta.content or ""
-        return text
+        whole = await asked.chat.completions.create(**wish)
+        return whole.choices[0].message.content or ""
     told = anthropic.AsyncAnthropic(api_key=key, base_url=url, http_client=client, max_retries=0)
-    wish: Any = {"model": MODEL, "max_tokens": 64, "messages": messages}
-    if not stream:
-        [block] = (await told.messages.create(**wish)).content
-        return str(block.text)
-    async with told.messages.stream(**wish) as events:
-        async for piece in events.text_stream:
-            text += piece
-    return text
+    [block] = (await told.messages.create(**wish, max_tokens=64)).content
+    return str(block.text)
 
 
-@asynccontextmanager
-async def asynchronous(
-    library: ModuleType, gateway: Simulator, ear: Ear
-) -> AsyncIterator[tuple[str, Any, list[Any]]]:
-    """Where the gateway is served, a client with the hook, and the headers that it got."""
+@pytest.mark.anyio
+@every_sdk
+async def test_an_asynchronous_call_is_answered_as_ever_and_reported(
+    sdk: str, library: ModuleType, gateway: Simulator, ear: Ear
+) -> None:
+    """Streamed or not is one to the hook, which is called before a body is read."""
     headers: list[Any] = []
     tap = AsyncQuotaTap(ear.address, clock=lambda: NOW)
 
@@ -256,17 +245,6 @@ async def asynchronous(
         running(gateway) as url,
         library.AsyncClient(event_hooks={"response": [tap, keep]}) as client,
     ):
-        yield url, client, headers
-    assert tap.failed == 0
-
-
-@pytest.mark.anyio
-@every_sdk
-@streamed_or_not
-async def test_an_asynchronous_call_is_answered_as_ever_and_reported(
-    sdk: str, library: ModuleType, stream: bool, gateway: Simulator, ear: Ear
-) -> None:
-    async with asynchronous(library, gateway, ear) as (url, client, headers):
-        assert await said_to(sdk, gateway.api_key, url, client, stream) == ANSWER
-    assert ear.heard() == [expected(gateway, 200, headers[0])]
+        assert await said_to(sdk, gateway.api_key, url, client) == ANSWER
+    assert (ear.heard(), tap.failed) == ([expected(gateway, 200, headers[0])], 0)
     assert gateway.world.truth().rows == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -54,6 +55,12 @@ def every_scenario() -> Iterator[tuple[str, list[Object]]]:
         yield f"sidecar-{name}", render_sidecar(values, "app")
     for name, file in MANIFESTS.items():
         yield name, list(yaml.safe_load_all((DEPLOY / "manifests" / file).read_text("utf-8")))
+
+
+@cache
+def rendered() -> dict[str, list[Object]]:
+    """The same by name, rendered once."""
+    return dict(every_scenario())
 
 
 def scenario_names() -> list[str]:

@@ -1,15 +1,13 @@
 """Hours of simulated gateways, watched by real exporters, in seconds.
 
 Pollers, ledger, snapshot and OTLP are those of the daemon, in this process; gateways are
-simulated, behind a real socket. Only the clock is not real: it jumps from one poll to the next.
+simulated, behind a real socket. Only the clock is not real: it skips from one poll to the next.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
-import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -32,40 +30,11 @@ from exporter.secrets import Secret
 from exporter.tap.intake import Intake
 from exporter.threads import PATIENCE, Worker
 from exporter.throttle import Throttle
+from tests.clock import VirtualClock
 
 MINUTE, HOUR = 60.0, 3600.0
 
 _MODELS = ("gpt-5-4", "claude-sonnet-5")
-
-
-class JumpingClock:
-    """A clock that stands still until it is told to jump; durations are real."""
-
-    def __init__(self, now: float) -> None:
-        self._now = now
-        self._skipped = 0.0
-
-    def now(self) -> float:
-        """Unix seconds."""
-        return self._now
-
-    def monotonic(self) -> float:
-        """Seconds from an arbitrary start."""
-        return time.monotonic() + self._skipped
-
-    async def sleep(self, seconds: float) -> None:
-        """Jump."""
-        self.jump(seconds)
-        await asyncio.sleep(0)
-
-    async def sleep_unless(self, event: asyncio.Event, seconds: float) -> None:
-        """Jump, unless `event` is set."""
-        await self.sleep(0.0 if event.is_set() else seconds)
-
-    def jump(self, seconds: float) -> None:
-        """Let so many seconds have passed."""
-        self._now += seconds
-        self._skipped += seconds
 
 
 class Receivers(NamedTuple):
@@ -84,7 +53,7 @@ class Exporter:
         live: Live,
         store: Store,
         worker: Worker,
-        clock: JumpingClock,
+        clock: VirtualClock,
         throttle: Throttle,
         account: str,
     ) -> None:
@@ -132,7 +101,7 @@ class Exporter:
 class Replay:
     """Gateways and exporters, by name, on one clock. Make it with `replay`."""
 
-    def __init__(self, clock: JumpingClock, scraped: str) -> None:
+    def __init__(self, clock: VirtualClock, scraped: str) -> None:
         self.clock = clock
         self.gateways: dict[str, Simulator] = {}
         self.exporters: dict[str, Exporter] = {}
@@ -148,7 +117,7 @@ class Replay:
         due = self.clock.now()
         async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
             while due <= until:
-                self.clock.jump(max(0.0, due - self.clock.now()))
+                self.clock.time += max(0.0, due - self.clock.now())
                 for gateway in self.gateways.values():
                     gateway.world.advance(self.clock.now())
                 each(due)
@@ -176,7 +145,7 @@ async def replay(
     receivers: Receivers,
 ) -> AsyncIterator[Replay]:
     """Start at `began` (Unix s). `watchers`: each exporter's name and the accounts it polls."""
-    world = Replay(JumpingClock(began), receivers.scraped)
+    world = Replay(VirtualClock(began, skips=True), receivers.scraped)
     async with AsyncExitStack() as stack:
         urls = {}
         for name, options in accounts.items():

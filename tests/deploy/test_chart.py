@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import cache
 from typing import Any
 
 import certifi
@@ -25,21 +24,15 @@ from tests.deploy.charts import (
     SIDECAR,
     Object,
     configurations,
-    every_scenario,
     kind,
     objects,
     our_containers,
     pod_specs,
+    rendered,
     scenario_names,
     scenarios,
     texts,
 )
-
-
-@cache
-def rendered() -> dict[str, list[Object]]:
-    return dict(every_scenario())
-
 
 NAMES = scenario_names()
 

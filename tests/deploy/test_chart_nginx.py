@@ -5,12 +5,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 import tempfile
-import threading
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from functools import cache
 from pathlib import Path
 
 import httpx
@@ -22,26 +18,22 @@ from tests.deploy.charts import (
     DEPLOY,
     MINIMAL,
     Object,
-    every_scenario,
     kind,
     nginx_containers,
     objects,
     pod_specs,
+    rendered,
 )
 from tests.peers.fixtures import StartPeer
 from tests.peers.nginx import changed, nginx_program
 from tests.peers.process import Peer, free_port, until
 from tests.tap.hook_stage import Ear
+from tests.tap.nginx_stage import repeating
 
 UID = 65532
 SETPRIV = shutil.which("setpriv")
 SCENARIOS = ["exporter-tap", "sidecar-tap", "manifest-tap"]
 KEY = {"x-api-key": "sk-byts-0123456789abcdef9f3c"}
-
-
-@cache
-def rendered() -> dict[str, list[Object]]:
-    return dict(every_scenario())
 
 
 def files(found: Sequence[Object]) -> dict[str, str]:
@@ -105,22 +97,8 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture
 def gateway() -> Iterator[str]:
-    """It answers 200 to whatever comes on a connection."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def serve() -> None:
-            with suppress(OSError):
-                while True:
-                    connection, _ = server.accept()
-                    with connection:
-                        connection.recv(65_536)
-                        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        yield f"127.0.0.1:{server.getsockname()[1]}"
-        server.shutdown(socket.SHUT_RDWR)
-        thread.join()
+    with repeating("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") as address:
+        yield address
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or SETPRIV is None, reason="only root becomes another user")

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import json
-from functools import cache
 
 import pytest
 
 from exporter.secrets import looks_like_key
 from tests.deploy.charts import (
     Object,
-    every_scenario,
     nginx_containers,
     our_containers,
     pod_specs,
+    rendered,
     scenario_names,
 )
-
-
-@cache
-def rendered() -> dict[str, list[Object]]:
-    return dict(every_scenario())
-
 
 pytestmark = pytest.mark.parametrize("scenario", scenario_names())
 

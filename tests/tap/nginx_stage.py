@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+import socket
+import ssl
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -92,9 +95,9 @@ class Scripted:
 
 
 @asynccontextmanager
-async def scripted(answer: Answer) -> AsyncIterator[Scripted]:
+async def scripted(answer: Answer, tls: ssl.SSLContext | None = None) -> AsyncIterator[Scripted]:
     gateway = Scripted(answer)
-    server = await asyncio.start_server(gateway.serve, "127.0.0.1", 0, limit=1 << 20)
+    server = await asyncio.start_server(gateway.serve, "127.0.0.1", 0, limit=1 << 20, ssl=tls)
     async with server:
         gateway.url = "http://{}:{}".format(*server.sockets[0].getsockname())
         yield gateway
@@ -106,3 +109,23 @@ async def scripted(answer: Answer) -> AsyncIterator[Scripted]:
 async def empty(_: bytes, __: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """An answer without a body."""
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-RateLimit-Limit: 200.00\r\n\r\n")
+
+
+@contextmanager
+def repeating(*answers: str) -> Iterator[str]:
+    """Where a gateway is that gives one answer after the other, whatever it is asked."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            with suppress(OSError):
+                for number in range(1_000_000):
+                    connection, _ = server.accept()
+                    with connection, suppress(OSError):
+                        connection.recv(65_536)
+                        connection.sendall(answers[number % len(answers)].encode())
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()

@@ -91,17 +91,6 @@ async def test_the_tap_learns_what_the_gateway_said(
         assert key.encode() not in b"".join(datagrams)
 
 
-async def test_keys_that_the_gateway_does_not_know_are_masked_too(
-    behind: Behind, datagrams: list[bytes]
-) -> None:
-    async with simulating(Simulator()) as url, reporting(behind, url) as (bench, client):
-        for count, key in enumerate((ODD, "short", "sk-byts-short"), start=1):
-            response = await client.get(ACCOUNT, headers={"x-api-key": key})
-            assert response.status_code == 401
-            assert timeless(await seen(bench, count)) == told(response, key)
-            assert key.encode() not in datagrams[-1]
-
-
 async def test_what_cannot_be_a_key_is_not_reported(behind: Behind) -> None:
     simulator = Simulator()
     async with simulating(simulator) as url, reporting(behind, url) as (bench, client):
@@ -118,7 +107,7 @@ async def test_what_cannot_be_a_key_is_not_reported(behind: Behind) -> None:
     assert bench.status.observations == {}
 
 
-async def test_what_the_gateway_did_not_answer_is_not_reported(behind: Behind) -> None:
+async def test_a_gateway_that_is_away_is_a_502_until_it_is_back(behind: Behind) -> None:
     simulator, port = Simulator(), free_port()
     key = {"x-api-key": simulator.api_key}
     async with reporting(behind, f"127.0.0.1:{port}") as (bench, client):
@@ -209,5 +198,5 @@ async def test_a_call_through_nginx_reaches_the_metrics(behind: Behind, tmp_path
             traffic = live.daemon._live.accounts["prod"].traffic
             await until(lambda: traffic.responses)
             metrics = (await live.get("/metrics")).text
-    assert re.search(r'^bytespike_tap_responses_total\{.*class="2xx".*\} 1.0$', metrics, re.M)
+    assert re.search(r'^bytespike_tap_responses_total\{.*class="2xx".*\} 1(\.0)?$', metrics, re.M)
     assert 'bytespike_source="log"' in metrics

@@ -15,13 +15,12 @@ from tests.tap.nginx_stage import Behind, behind
 from tests.tap.test_hook_sdks import (
     ANSWER,
     BROKEN,
-    REFUSALS,
-    REFUSED,
     Application,
     ear,
     every_sdk,
+    every_state,
     gateway,
-    status_of,
+    outcome,
     streamed_or_not,
     url,
 )
@@ -29,51 +28,31 @@ from tests.tap.test_hook_sdks import (
 __all__ = ["behind", "ear", "gateway", "url"]
 
 
-def told(ear: Ear, gateway: Simulator) -> int:
-    """The status that is reported next."""
-    [datagram] = until(ear.raw, "a report")
-    observation = decode(datagram, 0.0)
-    assert observation.envelope.key_id == Secret(gateway.api_key).masked()
-    return observation.status
-
-
 @every_sdk
 @streamed_or_not
-def test_a_call_is_answered_and_reported(
+@every_state
+def test_a_call_is_answered_or_refused_as_ever_and_reported(
+    *,
     sdk: str,
     library: ModuleType,
     stream: bool,
+    state: str,
+    status: int,
     gateway: Simulator,
     url: str,
     ear: Ear,
     behind: Behind,
 ) -> None:
+    gateway.options.set({"state": state})
     nginx = behind(ear.address, url)
     with library.Client(trust_env=False) as client:
         app = Application(sdk, gateway.api_key, nginx.url, client)
-        assert "".join(app.pieces(stream)) == ANSWER
-    assert told(ear, gateway) == 200
-    assert gateway.world.truth().rows == 1
-
-
-@every_sdk
-@pytest.mark.parametrize("refusal", REFUSALS)
-def test_a_refused_call_raises_what_it_always_raises(
-    sdk: str,
-    library: ModuleType,
-    refusal: tuple[str, int],
-    gateway: Simulator,
-    url: str,
-    ear: Ear,
-    behind: Behind,
-) -> None:
-    state, status = refusal
-    gateway.options.set({"state": state})
-    nginx = behind(ear.address, url)
-    with library.Client(trust_env=False) as client, pytest.raises(REFUSED) as raised:
-        list(Application(sdk, gateway.api_key, nginx.url, client).pieces(stream=True))
-    assert status_of(raised.value) == status
-    assert told(ear, gateway) == status
+        assert outcome(app, stream) == (status, ANSWER if state == "ok" else "")
+    [datagram] = until(ear.raw, "a report")
+    reported = decode(datagram, 0.0)
+    key_id = Secret(gateway.api_key).masked()
+    assert (reported.status, reported.envelope.key_id) == (status, key_id)
+    assert gateway.world.truth().rows == (state == "ok")
 
 
 @every_sdk

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from itertools import product
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from hypothesis import strategies as st
 from tests.peers.nginx import Nginx
 from tests.peers.process import free_port
 from tests.tap.hook_stage import Ear
-from tests.tap.nginx_stage import Behind, behind
+from tests.tap.nginx_stage import Behind, behind, repeating
 
 __all__ = ["behind"]
 
@@ -95,33 +94,13 @@ def requests() -> Iterator[bytes]:
         yield head.encode("latin-1")
 
 
-@contextmanager
-def gateway(answers: tuple[str, ...]) -> Iterator[str]:
-    """It gives one answer after the other, and does not look at what is asked."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def serve() -> None:
-            with suppress(OSError):
-                for number in range(1_000_000):
-                    connection, _ = server.accept()
-                    with connection, suppress(OSError):
-                        connection.recv(65_536)
-                        connection.sendall(answers[number % len(answers)].encode())
-
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        yield f"127.0.0.1:{server.getsockname()[1]}"
-        server.shutdown(socket.SHUT_RDWR)
-        thread.join()
-
-
 OUTSIDE = "access_log {0}/outer.log; error_log {0}/outer-error.log debug;"
 """What the http block of an nginx says that is there already, as Debian's does, and worse."""
 
 
 @pytest.fixture
 def nginx(behind: Behind, tmp_path: Path) -> Iterator[tuple[Nginx, Ear]]:
-    with gateway(ANSWERS) as address, Ear() as ear:
+    with repeating(*ANSWERS) as address, Ear() as ear:
         yield behind(ear.address, address, OUTSIDE.format(tmp_path / "nginx")), ear
 
 
@@ -159,7 +138,7 @@ def test_nor_where_gateway_or_exporter_are_away_or_speak_no_tls(
     scheme: str, there: bool, behind: Behind
 ) -> None:
     nobody = f"127.0.0.1:{free_port()}"
-    with gateway(("",)) as address:
+    with repeating("") as address:
         changes = {"proxy_pass https://": f"proxy_pass {scheme}://"}
         server = behind(nobody, address if there else nobody, "", **changes)
         for request in requests():

@@ -101,13 +101,6 @@ async def test_a_low_wallet_and_a_topup_show_although_no_poll_is_due_for_an_hour
     await counted(live, accepted=2)
 
 
-async def test_before_the_secret_is_there_a_delivery_may_come_again(live: Live) -> None:
-    body = event()
-    assert await deliver(live, body, signature(body)) == 503
-    secret = await subscribe(live)
-    assert await deliver(live, body, signature(body, secret)) == 204
-
-
 async def test_a_reload_changes_path_header_and_secret_and_turns_the_webhook_off(
     live: Live, tmp_path: Path
 ) -> None:

@@ -39,6 +39,15 @@ def chunk(data: bytes) -> bytes:
     return f"{len(data):x}\r\n".encode() + data + b"\r\n"
 
 
+async def told(server: WebServer, sent: bytes) -> bytes:
+    """All that comes on a connection on which this is sent, until the server closes it."""
+    reader, writer = await connect(server)
+    writer.write(sent)
+    answered = await ended(reader)
+    writer.close()
+    return answered
+
+
 async def test_a_delivery_is_answered_without_a_body(bench: Bench) -> None:
     async with running(bench.app) as server:
         response = await post(server, event())
@@ -139,14 +148,9 @@ async def test_chunks_without_end_are_refused_as_soon_as_they_are_too_many(bench
 async def test_a_length_that_is_not_kept_to_is_no_delivery(bench: Bench) -> None:
     body = event()
     async with running(bench.app, IMPATIENT) as server:
-        reader, writer = await connect(server)
-        writer.write(head(body, f"content-length: {len(body) + 1}") + body)
-        assert await ended(reader) == b"", "it waits for the rest until it is cut off"
-        writer.close()
-        reader, writer = await connect(server)
-        writer.write(head(body, f"content-length: {len(body) - 1}") + body)
-        assert (await ended(reader)).startswith(b"HTTP/1.1 401")
-        writer.close()
+        more, less = (head(body, f"content-length: {len(body) + n}") + body for n in (1, -1))
+        assert await told(server, more) == b"", "it waits for the rest until it is cut off"
+        assert (await told(server, less)).startswith(b"HTTP/1.1 401")
         await until(lambda: len(bench.counted) == 2)
     assert bench.counted == {"unsigned": 1, "malformed": 1}
 
@@ -159,10 +163,7 @@ async def test_two_lengths_or_a_length_and_chunks_are_no_delivery(bench: Bench) 
             ("content-length: -1",),
             ("transfer-encoding: gzip, chunked",),
         ):
-            reader, writer = await connect(server)
-            writer.write(head(body, *lines) + body)
-            assert not (await ended(reader)).startswith(b"HTTP/1.1 2")
-            writer.close()
+            assert not (await told(server, head(body, *lines) + body)).startswith(b"HTTP/1.1 2")
     assert bench.asked() == []
 
 
@@ -185,12 +186,9 @@ async def test_a_body_is_never_taken_for_the_next_request(bench: Bench) -> None:
     inner = b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n"
     async with running(bench.app, Bounds(request_seconds=1.0)) as server:
         for lines in ((f"content-length: {len(inner)}",), ("transfer-encoding: chunked",)):
-            reader, writer = await connect(server)
-            writer.write(head(b"other", *lines) + inner)
-            answered = await ended(reader)
+            answered = await told(server, head(b"other", *lines) + inner)
             assert answered.count(b"HTTP/1.1 ") <= 1
             assert b"bytespike_" not in answered
-            writer.close()
 
 
 async def test_forged_deliveries_at_once_do_not_hold_up_a_signed_one(

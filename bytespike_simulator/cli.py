@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--control", action="store_true", help="add the control routes under /simulator/"
     )
+    parser.epilog = "What is marked (start) cannot be changed later by the control routes."
     for spec in fields(Options):
         flag, text = f"--{spec.name.replace('_', '-')}", spec.metadata["help"]
         if isinstance(spec.default, bool):
@@ -39,7 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             type=_duration if spec.name == "history" else type(spec.default),
             choices=spec.metadata["choices"] or None,
             default=spec.default,
-            help=f"{text} (default {spec.default or 'none'})".replace("%", "%%"),
+            help=f"{text} (default {'none' if spec.default == '' else spec.default})".replace(
+                "%", "%%"
+            ),
         )
 
 

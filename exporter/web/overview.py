@@ -7,9 +7,9 @@ from math import inf
 import msgspec
 
 from exporter.metrics import catalogue as c
+from exporter.web.diagnosis import Problem
 from exporter.web.figures import TONES, Figure, Subject, Tone, worst
 from exporter.web.formats import ago, money, plural
-from exporter.web.problems import Problem
 
 ROWS = 100
 """Accounts on one page of the overview."""
@@ -84,7 +84,7 @@ def _total(subjects: list[Subject]) -> Figure:
         url = subject.account.base_url if subject.account else ""
         wallets[url, reading.user_id or f"account {subject.live.name}"] = balance
     if not wallets:
-        return Figure(why="no balance has been read")
+        return Figure(why="no account's balance is known")
     missing = f"{plural(unknown, 'account')} unknown" if unknown else None
     return Figure(money(sum(wallets.values())), why=missing)
 

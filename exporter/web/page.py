@@ -17,10 +17,7 @@ from exporter.ledger.totals import AccountTotals
 from exporter.live import Live
 from exporter.metrics import catalogue, snapshot
 from exporter.web import formats
-from exporter.web.figures import Points, Subject, Tone, by_account, worst
-from exporter.web.limits import key_limits, model_limits
-from exporter.web.overview import summarize, survey
-from exporter.web.problems import (
+from exporter.web.diagnosis import (
     Problem,
     account_problems,
     endpoint_state,
@@ -28,6 +25,9 @@ from exporter.web.problems import (
     exports_state,
     grouped,
 )
+from exporter.web.figures import Points, Subject, Tone, by_account, worst
+from exporter.web.limits import key_limits, model_limits
+from exporter.web.overview import summarize, survey
 from exporter.web.spend import spend, traffic
 from exporter.web.style import STYLE
 from exporter.web.view import View

@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CHARTS = ("bytespike-exporter", "bytespike-sidecar")
 PAGES = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")]
 PAGES += sorted((ROOT / "docs").glob("*.md"))
+PAGES += sorted((ROOT / "deploy").glob("helm/*/README.md"))
 
 
 def test_a_clone_that_is_not_installed_knows_its_version(tmp_path: Path) -> None:
@@ -45,21 +46,22 @@ def test_the_newest_entry_of_the_changelog_is_the_version() -> None:
     assert re.findall(r"^## \[([^]]+)\]", changelog, re.MULTILINE)[0] == __version__
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_of_a_page_lead_to_files(page: Path) -> None:
-    links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
-    missing = [link for link in links if "://" not in link and not (page.parent / link).exists()]
-    assert not missing
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_of_a_page_lead_to_files_and_headings(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    broken = []
+    for link in re.findall(r"\]\(([^)\s]+)\)|src=\"([^\"]+)\"", text):
+        path, _, heading = "".join(link).partition("#")
+        target = page.parent / path if path else page
+        if "://" in path:
+            continue
+        if not target.exists() or (heading and heading not in _headings(target)):
+            broken.append("".join(link))
+    assert not broken
 
 
-def anchors(page: Path) -> set[str]:
-    """What a link can name in a page: its headings, spelled as GitHub does."""
-    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_into_a_page_lead_to_one_of_its_headings(page: Path) -> None:
-    links = re.findall(r"\]\(([^):\s]*?)#([^)\s]+)\)", page.read_text(encoding="utf-8"))
-    targets = [(page.parent / file if file else page, anchor) for file, anchor in links]
-    assert [anchor for file, anchor in targets if anchor not in anchors(file)] == []
+def _headings(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}

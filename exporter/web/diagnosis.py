@@ -163,7 +163,7 @@ def _wallet_problems(subject: Subject) -> list[Problem]:
         found.append(Problem(Tone.BAD, "The organization's wallet is low", advice, detail))
     drift = subject.points.value(c.LEDGER_DRIFT)
     if drift is not None and abs(drift) > limits.ledger_drift_usd:
-        advice = "Find out with `bytespike-exporter reconcile`, or see BytespikeLedgerDrift."
+        advice = "BytespikeLedgerDrift in docs/runbook.md says how to find the cause."
         detail = f"{money(drift)} apart"
         found.append(Problem(Tone.WARN, "Wallet and counted usage part", advice, detail))
     return found

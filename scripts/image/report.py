@@ -15,7 +15,7 @@ def part(path: str) -> str:
     """The part of the image to which a file belongs."""
     if path.startswith(_PACKAGES):
         package = path.removeprefix(_PACKAGES).partition("/")[0]
-        return "the exporter" if package.startswith("exporter") else f"package {package}"
+        return "the exporter" if package.startswith(("exporter", "bytespike_")) else f"package {package}"
     if "/python3." in f"/{path}":
         return "Python and its standard library"
     return "shared libraries" if ".so" in path else "other files"

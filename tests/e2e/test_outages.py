@@ -19,7 +19,7 @@ READINGS = '{__name__=~"bytespike_(wallet|quota|rate_limit|key|organization|ledg
 def exports(daemon: Daemon, outcome: str) -> int:
     """How many exports have ended so."""
     line = f'bytespike_exporter_exports_total{{bytespike_outcome="{outcome}"}} '
-    return int(daemon.metrics().partition(line)[2].partition("\n")[0])
+    return int(float(daemon.metrics().partition(line)[2].partition("\n")[0]))
 
 
 @pytest.mark.parametrize("kind", ["proxy", "hang"])

@@ -48,11 +48,12 @@ def _assert_in(name: str, text: str) -> None:
 
 
 def samples(families: Iterable[Family]) -> list[Sample]:
-    """What a scrape holds, as a query would give it."""
+    """What a scrape holds of ours, as a query would give it."""
     return [
         ({"__name__": sample.name, **sample.labels}, float(sample.value))
         for family in families
         for sample in family.samples
+        if sample.name.startswith("bytespike_")
     ]
 
 

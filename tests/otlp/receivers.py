@@ -44,6 +44,10 @@ class HttpReceiver(Receiver):
     def _take(self, posted: Posted) -> Reply:
         request = ExportMetricsServiceRequest.FromString(posted.body)
         self.received.append(Received(posted.path, posted.headers, request, posted.client))
+        return self.next()
+
+    def next(self) -> Reply:
+        """The answer to the request that was received last."""
         return self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
 
 

@@ -36,7 +36,7 @@ def scene(start_peer: StartPeer, tmp_path: Path) -> Scene:
 def failures(daemon: Daemon) -> int:
     """How many exports have failed."""
     line = 'bytespike_exporter_exports_total{bytespike_outcome="failure"} '
-    return int(daemon.metrics().partition(line)[2].partition("\n")[0] or 0)
+    return int(float(daemon.metrics().partition(line)[2].partition("\n")[0] or 0))
 
 
 def spend(gateway: Gateway, turn: int) -> None:

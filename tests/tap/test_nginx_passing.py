@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import resource
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 
 from exporter.clock import SystemClock
 from exporter.config.types import Listen
+from tests.daemon.live import until
 from tests.otlp.certificates import OPENSSL, make
 from tests.peers.process import free_port
 from tests.tap.bench import running
@@ -279,6 +281,41 @@ async def test_the_gateway_is_asked_by_name_and_only_if_its_certificate_is_right
     assert names == ["llm.bytespike.ai"]
     assert len(requests) == (status == 200)
     assert all(b"\r\nHost: llm.bytespike.ai\r\n" in request for request in requests)
+
+
+async def test_a_thousand_uploads_that_trickle_leave_room_for_others(
+    behind: Behind, few_files: int
+) -> None:
+    async def answer(
+        head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        if b"/slow" in head:
+            await reader.read()
+        else:
+            await empty(head, reader, writer)
+
+    async with scripted(answer) as gateway, reporting(behind, gateway.url) as (_, client):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (8192, few_files))
+        port = client.base_url.port
+        slow = b"POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\nx"
+        opened = [await asyncio.open_connection("127.0.0.1", port) for _ in range(1000)]
+        for _, writer in opened:
+            writer.write(slow)
+        await until(lambda: len(gateway.heads) >= 1000)
+        assert (await client.get("/v1/models", headers=KEY)).status_code == 200
+        for _, writer in opened:
+            writer.close()
+
+
+@pytest.fixture
+def few_files() -> Iterator[int]:
+    """What is started may open few files unless it asks for more; gives how many that may be."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 8192:
+        pytest.skip("the machine allows fewer than 8,192 open files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))
+    yield hard
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 async def test_a_gateway_that_is_away_is_a_502_until_it_is_back(behind: Behind) -> None:

@@ -173,8 +173,10 @@ main.conf: |
   pid /tmp/nginx.pid;
   error_log stderr notice;        # of nginx itself, never of a request
 
+  worker_rlimit_nofile 8192;      # many containers may open no more than 1,024 files unless they ask
+
   events {
-      worker_connections 4096;    # two for each call
+      worker_connections 3072;    # two for each call, and as many calls as fit into 128 MiB
   }
 
   http {

@@ -99,8 +99,10 @@ nginx.conf: |
 
   # nginx looks the name up when it starts or is reloaded, and does not start without an answer.
   # Reload it now and then, for the gateway's addresses may change; streams go on meanwhile.
+  # Where the name has several addresses, write `max_fails=0` behind it, as the charts do: else one
+  # broken call on each of them makes nginx answer 502 to all calls for ten seconds.
   upstream bytespike_gateway {
-      server {{ $url.hostname }}:{{ $port }};
+      server {{ $url.hostname }}:{{ $port }} max_fails=0;
       keepalive 32;
       keepalive_timeout 15s; # close idle connections before the gateway does
   }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 import resource
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -281,6 +282,32 @@ async def test_the_gateway_is_asked_by_name_and_only_if_its_certificate_is_right
     assert names == ["llm.bytespike.ai"]
     assert len(requests) == (status == 200)
     assert all(b"\r\nHost: llm.bytespike.ai\r\n" in request for request in requests)
+
+
+async def test_what_nginx_answers_itself_stands_in_its_log_without_the_request(
+    behind: Behind,
+) -> None:
+    async def answer(head: bytes, __: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if b"/drop" in head:
+            writer.close()
+        else:
+            writer.write(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")
+
+    async with scripted(answer) as gateway, running(clock=SystemClock()) as bench:
+        nginx = behind(bench.listener.address, gateway.url)
+        async with httpx.AsyncClient(base_url=nginx.url, trust_env=False) as client:
+            assert (await client.get("/busy?key=x", headers=KEY)).status_code == 503
+            assert (await client.get("/drop?key=x", headers=KEY)).status_code == 502
+            assert (await client.get("/" + "x" * 40_000, headers=KEY)).status_code == 414
+        await asyncio.to_thread(nginx.logged, "(bytespike: 414)")
+    told = [line for line in nginx.output().splitlines() if "bytespike: " in line]
+    address = gateway.url.removeprefix("http://")
+    assert re.fullmatch(
+        rf"\S+ bytespike: 502 from nginx itself after [\d.]+ s; "
+        rf"gateway {address}, connected in [\d.]+ s\n"
+        r"\S+ bytespike: 414 from nginx itself after [\d.]+ s; gateway -, connected in - s",
+        "\n".join(told),
+    )
 
 
 async def test_a_thousand_uploads_that_trickle_leave_room_for_others(

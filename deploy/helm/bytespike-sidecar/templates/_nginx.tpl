@@ -97,6 +97,21 @@ nginx.conf: |
       '"x-quota-remaining-credits":"$bytespike_quota",'
       '"x-org-quota-remaining-credits":"$bytespike_org_quota"}';
 
+  # Calls that failed before the gateway answered: nginx gave its own answer, or the client left.
+  map "$status $upstream_header_time" $bytespike_failed {
+      default           "";
+      "~^[45]\d\d -?$" $status;
+  }
+  log_format bytespike_failure
+      '$time_iso8601 bytespike: $status from nginx itself after $request_time s; '
+      'gateway $upstream_addr, connected in $upstream_connect_time s';
+
+  # What nginx' errors go to, which is open by the time that a call fails. A variable, because a log
+  # that is opened with the configuration could be none where nginx is started by systemd.
+  map $status $bytespike_stderr {
+      default stderr;
+  }
+
   # nginx looks the name up when it starts or is reloaded, and does not start without an answer.
   # Reload it now and then, for the gateway's addresses may change; streams go on meanwhile.
   # Where the name has several addresses, write `max_fails=0` behind it, as the charts do: else one
@@ -110,11 +125,14 @@ nginx.conf: |
   server {
       listen {{ .listen }};
 
-      # The only log of requests, and it holds nothing of them but the masked key.
+      # The report holds nothing of a request but the masked key, and the log of failures, beside
+      # nginx' errors, nothing of it at all.
       access_log syslog:server={{ .report }},nohostname,tag=bytespike bytespike if=$bytespike_key;
+      access_log /dev/$bytespike_stderr bytespike_failure if=$bytespike_failed;
+      root /dev; # a log whose name is a variable needs one that exists; nothing of it is served
 
-      # Whatever nginx says of a request holds its first line, `GET /…?key=…`, at every level.
-      # Look with curl why a call fails; a file here would hold keys.
+      # Whatever else nginx says of a request holds its first line, `GET /…?key=…`, at every level:
+      # a file here would hold keys.
       error_log /dev/null;
 
       # Long heads of requests, and clients that never send the rest of theirs.

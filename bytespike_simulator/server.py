@@ -19,16 +19,9 @@ _log = logging.getLogger(__name__)
 _log.addFilter(lambda record: "returned without completing" not in record.getMessage())
 
 
-@contextlib.asynccontextmanager
-async def running(simulator: ASGIApp, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
-    """Serve while the block runs; gives the base URL. Port 0 takes a free one.
-
-    What is open when the block ends is cut off. Raises OSError if the address is taken.
-    uvicorn's protocol is used without uvicorn's `Server`, which takes signals for itself, ends
-    the process when the address is taken, and waits for answers that never end.
-    """
+def _quiet(app: ASGIApp) -> uvicorn.Config:
     config = uvicorn.Config(
-        simulator,
+        app,
         http=H11Protocol,
         ws="none",
         lifespan="off",
@@ -38,7 +31,18 @@ async def running(simulator: ASGIApp, host: str = "127.0.0.1", port: int = 0) ->
         timeout_keep_alive=_KEEP_ALIVE,
     )
     config.load()
-    state = ServerState()
+    return config
+
+
+@contextlib.asynccontextmanager
+async def running(simulator: ASGIApp, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
+    """Serve while the block runs; gives the base URL. Port 0 takes a free one.
+
+    What is open when the block ends is cut off. Raises OSError if the address is taken.
+    uvicorn's protocol is used without uvicorn's `Server`, which takes signals for itself, ends
+    the process when the address is taken, and waits for answers that never end.
+    """
+    config, state = _quiet(simulator), ServerState()
 
     def protocol() -> H11Protocol:
         made = H11Protocol(config, state, app_state={})
@@ -48,8 +52,8 @@ async def running(simulator: ASGIApp, host: str = "127.0.0.1", port: int = 0) ->
     loop = asyncio.get_running_loop()
     server = await loop.create_server(protocol, host, port, backlog=256)
     try:
-        shown = f"[{host}]" if ":" in host else host
-        yield f"http://{shown}:{server.sockets[0].getsockname()[1]}"
+        port = server.sockets[0].getsockname()[1]
+        yield f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     finally:
         # `close` alone loses, without closing it, whoever was accepted and has no protocol yet.
         for listening in server.sockets:

@@ -86,14 +86,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    config = argparse.ArgumentParser(add_help=False)
-    config.add_argument(
-        "--config",
-        metavar="FILE",
-        type=Path,
-        default=Path("config.yaml"),
-        help="the configuration (default config.yaml)",
-    )
+    config = _config_option()
     run = commands.add_parser(
         "run", parents=[config], help="poll, export and serve until told to stop"
     )
@@ -118,6 +111,18 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     metrics = commands.add_parser("metrics", help="print the metric reference")
     metrics.add_argument("--format", choices=("markdown", "json"), default="markdown")
     metrics.set_defaults(command=_metrics)
+    return parser
+
+
+def _config_option() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        type=Path,
+        default=Path("config.yaml"),
+        help="the configuration (default config.yaml)",
+    )
     return parser
 
 

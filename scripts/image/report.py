@@ -15,7 +15,8 @@ def part(path: str) -> str:
     """The part of the image to which a file belongs."""
     if path.startswith(_PACKAGES):
         package = path.removeprefix(_PACKAGES).partition("/")[0]
-        return "the exporter" if package.startswith(("exporter", "bytespike_")) else f"package {package}"
+        ours = package.startswith(("exporter", "bytespike_"))
+        return "the exporter" if ours else f"package {package}"
     if "/python3." in f"/{path}":
         return "Python and its standard library"
     return "shared libraries" if ".so" in path else "other files"

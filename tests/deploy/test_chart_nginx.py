@@ -54,7 +54,7 @@ class Container(Peer):
         self.texts = texts
         self.port = free_port()
         listen = re.search(r"listen (.*);", texts["nginx.conf"])
-        server = re.search(r"server ([^{]*:\d+);", texts["nginx.conf"])
+        server = re.search(r"server ([^{]*:\d+) max_fails=0;", texts["nginx.conf"])
         report = re.search(r"syslog:server=(.*?),", texts["nginx.conf"])
         assert listen is not None
         assert server is not None
@@ -62,7 +62,7 @@ class Container(Peer):
         self.listen, self.server, self.report = listen[1], server[1], report[1]
         self._changes = {
             f"listen {self.listen};": f"listen 127.0.0.1:{self.port};",
-            f"server {self.server};": f"server {gateway};",
+            f"server {self.server} max_fails=0;": f"server {gateway};",
             f"server={self.report},": f"server={tap},",
             "proxy_pass https://": "proxy_pass http://",
         }

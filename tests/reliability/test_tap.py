@@ -81,8 +81,8 @@ def test_a_flood_of_datagrams_is_counted_and_holds_up_nothing(
             time.sleep(0.2)
             counted = process.metric("bytespike_tap_observations_total")
         polls = process.metric("bytespike_exporter_polls_total") - polled
-        log = 'bytespike_tap_observations_total{bytespike_source="log"'
-        accepted = process.metric(f'{log},bytespike_outcome="accepted"')
+        observations = 'bytespike_tap_observations_total{bytespike_outcome="accepted"'
+        accepted = process.metric(f'{observations},bytespike_source="log"')
         more = max(0, process.resident()[0] - before)
     saw(row, sent=DATAGRAMS, counted=counted, accepted=accepted, polls=polls, kib=more)
     assert counted == DATAGRAMS

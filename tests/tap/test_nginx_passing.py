@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
+import resource
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
@@ -13,6 +15,7 @@ import pytest
 
 from exporter.clock import SystemClock
 from exporter.config.types import Listen
+from tests.daemon.live import until
 from tests.otlp.certificates import OPENSSL, make
 from tests.tap.bench import running
 from tests.tap.nginx_stage import Behind, behind, empty, reporting, scripted, seen
@@ -262,3 +265,64 @@ async def test_the_gateway_is_asked_by_name_and_only_if_its_certificate_is_right
     assert names == ["llm.bytespike.ai"]
     assert len(gateway.heads) == (status == 200)
     assert all(b"\r\nHost: llm.bytespike.ai\r\n" in head for head in gateway.heads)
+
+
+async def test_what_nginx_answers_itself_stands_in_its_log_without_the_request(
+    behind: Behind,
+) -> None:
+    async def answer(head: bytes, __: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if b"/drop" in head:
+            writer.close()
+        else:
+            writer.write(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")
+
+    async with scripted(answer) as gateway, running(clock=SystemClock()) as bench:
+        nginx = behind(bench.listener.address, gateway.url)
+        async with httpx.AsyncClient(base_url=nginx.url, trust_env=False) as client:
+            assert (await client.get("/busy?key=x", headers=KEY)).status_code == 503
+            assert (await client.get("/drop?key=x", headers=KEY)).status_code == 502
+            assert (await client.get("/" + "x" * 40_000, headers=KEY)).status_code == 414
+        await asyncio.to_thread(nginx.logged, "(bytespike: 414)")
+    told = [line for line in nginx.output().splitlines() if "bytespike: " in line]
+    address = gateway.url.removeprefix("http://")
+    assert re.fullmatch(
+        rf"\S+ bytespike: 502 from nginx itself after [\d.]+ s; "
+        rf"gateway {address}, connected in [\d.]+ s\n"
+        r"\S+ bytespike: 414 from nginx itself after [\d.]+ s; gateway -, connected in - s",
+        "\n".join(told),
+    )
+
+
+async def test_a_thousand_uploads_that_trickle_leave_room_for_others(
+    behind: Behind, few_files: int
+) -> None:
+    async def answer(
+        head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        if b"/slow" in head:
+            await reader.read()
+        else:
+            await empty(head, reader, writer)
+
+    async with scripted(answer) as gateway, reporting(behind, gateway.url) as (_, client):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (8192, few_files))
+        port = client.base_url.port
+        slow = b"POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\nx"
+        opened = [await asyncio.open_connection("127.0.0.1", port) for _ in range(1000)]
+        for _, writer in opened:
+            writer.write(slow)
+        await until(lambda: len(gateway.heads) >= 1000)
+        assert (await client.get("/v1/models", headers=KEY)).status_code == 200
+        for _, writer in opened:
+            writer.close()
+
+
+@pytest.fixture
+def few_files() -> Iterator[int]:
+    """What is started may open few files unless it asks for more; gives how many that may be."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 8192:
+        pytest.skip("the machine allows fewer than 8,192 open files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))
+    yield hard
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

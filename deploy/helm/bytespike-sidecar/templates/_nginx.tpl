@@ -97,10 +97,27 @@ nginx.conf: |
       '"x-quota-remaining-credits":"$bytespike_quota",'
       '"x-org-quota-remaining-credits":"$bytespike_org_quota"}';
 
+  # Calls that failed before the gateway answered: nginx gave its own answer, or the client left.
+  map "$status $upstream_header_time" $bytespike_failed {
+      default           "";
+      "~^[45]\d\d -?$" $status;
+  }
+  log_format bytespike_failure
+      '$time_iso8601 bytespike: $status from nginx itself after $request_time s; '
+      'gateway $upstream_addr, connected in $upstream_connect_time s';
+
+  # What nginx' errors go to, which is open by the time that a call fails. A variable, because a log
+  # that is opened with the configuration could be none where nginx is started by systemd.
+  map $status $bytespike_stderr {
+      default stderr;
+  }
+
   # nginx looks the name up when it starts or is reloaded, and does not start without an answer.
   # Reload it now and then, for the gateway's addresses may change; streams go on meanwhile.
+  # Where the name has several addresses, write `max_fails=0` behind it, as the charts do: else one
+  # broken call on each of them makes nginx answer 502 to all calls for ten seconds.
   upstream bytespike_gateway {
-      server {{ $url.hostname }}:{{ $port }};
+      server {{ $url.hostname }}:{{ $port }} max_fails=0;
       keepalive 32;
       keepalive_timeout 15s; # close idle connections before the gateway does
   }
@@ -108,11 +125,14 @@ nginx.conf: |
   server {
       listen {{ .listen }};
 
-      # The only log of requests, and it holds nothing of them but the masked key.
+      # The report holds nothing of a request but the masked key, and the log of failures, beside
+      # nginx' errors, nothing of it at all.
       access_log syslog:server={{ .report }},nohostname,tag=bytespike bytespike if=$bytespike_key;
+      access_log /dev/$bytespike_stderr bytespike_failure if=$bytespike_failed;
+      root /dev; # a log whose name is a variable needs one that exists; nothing of it is served
 
-      # Whatever nginx says of a request holds its first line, `GET /…?key=…`, at every level.
-      # Look with curl why a call fails; a file here would hold keys.
+      # Whatever else nginx says of a request holds its first line, `GET /…?key=…`, at every level:
+      # a file here would hold keys.
       error_log /dev/null;
 
       # Long heads of requests, and clients that never send the rest of theirs.
@@ -173,8 +193,10 @@ main.conf: |
   pid /tmp/nginx.pid;
   error_log stderr notice;        # of nginx itself, never of a request
 
+  worker_rlimit_nofile 8192;      # many containers may open no more than 1,024 files unless they ask
+
   events {
-      worker_connections 4096;    # two for each call
+      worker_connections 3072;    # two for each call, and as many calls as fit into 128 MiB
   }
 
   http {

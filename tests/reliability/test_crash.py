@@ -57,7 +57,9 @@ class Life:
             key, model = rng.choice(world.keys).id, f"model-{rng.randrange(12)}"
             self._ids.append(world.bill(key=key, model=model, credits=credits))
         elif chance < 0.85:
-            self._ids.append(world.bill(model="veo-3-1", at=world.now - rng.uniform(400, 3000)))
+            # As dear as a video is: a drift so large that what was missed is looked for at once.
+            late = world.now - rng.uniform(400, 3000)
+            self._ids.append(world.bill(model="veo-3-1", credits=350_000, at=late))
         elif chance < 0.9 and self._ids:
             world.rebate(rng.choice(self._ids), credits=rng.randrange(1, 100))
         elif chance < 0.95:

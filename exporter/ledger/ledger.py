@@ -70,9 +70,11 @@ class Ledger:
     def commit_account(self, name: str, reading: AccountReading) -> None:
         """Take over lifetime counters, drift and spend rate of one account reading."""
         account = self._ids[name]
-        caught_up = self.cursor(name, "usage").caught_up
+        cursor = self.cursor(name, "usage")
+        window = self.rules.runway_window
         with self._store.transaction() as db:
-            wallet.count_account(db, account, reading, caught_up, self.rules.runway_window)
+            if wallet.count_account(db, account, reading, cursor.caught_up, window):
+                _write_cursor(db, account, "usage", cursor.sweeping(reading.observed_at))
         self._totals.pop(name, None)
 
     def commit_log(

@@ -17,8 +17,12 @@ _YOUNGEST = 720
 
 def count_account(
     db: sqlite3.Connection, account: int, reading: AccountReading, caught_up: bool, window: float
-) -> None:
-    """Take over one account reading. `caught_up`: usage was read up to now; `window` in seconds."""
+) -> bool:
+    """Take over one account reading. `caught_up`: usage was read up to now; `window` in seconds.
+
+    Returns whether drift is measured from this reading on: then a sweep must follow, for rows
+    that were late before it.
+    """
     _follow_user(db, account, reading)
     db.execute(
         "UPDATE account SET user_id = COALESCE(:user, user_id), available = :available, "
@@ -37,12 +41,15 @@ def count_account(
         },
     )
     used = usage_total(db, account)
+    anchored = False
     if reading.lifetime_spent is not None:
-        _measure_drift(db, account, reading.lifetime_spent, used, caught_up)
+        anchored = caught_up and _anchor(db, account, reading.lifetime_spent, used)
+        _measure_drift(db, account, reading.lifetime_spent, used)
     source, spent = (
         ("usage", used) if reading.lifetime_spent is None else ("wallet", reading.lifetime_spent)
     )
     _sample(db, account, reading.observed_at, source, spent, window)
+    return anchored
 
 
 def usage_total(db: sqlite3.Connection, account: int) -> int:
@@ -69,11 +76,16 @@ def settle_drift(
     if at is None or at > now or (at < before and not swept):
         return
     used = usage_total(db, account)
+    if swept:
+        db.execute(
+            "UPDATE account SET anchor_usage_high = COALESCE(anchor_usage_high, ?) "
+            "WHERE id = ? AND anchor_spent IS NOT NULL",
+            (used, account),
+        )
     db.execute(
-        "UPDATE account SET anchor_usage_high = COALESCE(anchor_usage_high, ?), "
-        "drift_low = last_spent - anchor_spent - (? - anchor_usage_low) "
-        "WHERE id = ? AND anchor_spent IS NOT NULL",
-        (used, used, account),
+        "UPDATE account SET drift_low = last_spent - anchor_spent - (? - anchor_usage_low) "
+        "WHERE id = ? AND anchor_usage_high IS NOT NULL",
+        (used, account),
     )
 
 
@@ -122,16 +134,30 @@ def _follow_user(db: sqlite3.Connection, account: int, reading: AccountReading) 
     db.execute("DELETE FROM spend_sample WHERE account = ?", (account,))
 
 
-def _measure_drift(
-    db: sqlite3.Connection, account: int, spent: int, used: int, caught_up: bool
-) -> None:
-    """The upper bound of the drift. Its anchor is set once usage has caught up with history."""
-    if caught_up:
-        db.execute(
-            "UPDATE account SET anchor_spent = ?, anchor_usage_low = ? "
-            "WHERE id = ? AND anchor_spent IS NULL",
-            (spent, used, account),
-        )
+def _anchor(db: sqlite3.Connection, account: int, spent: int, used: int) -> bool:
+    """Set the point from which drift is measured, or narrow it. Returns whether it was set.
+
+    Usage that was read long before the reading leaves room in which later losses would hide. A
+    reading that comes closer after its usage takes that room away.
+    """
+    first = db.execute(
+        "UPDATE account SET anchor_spent = ?, anchor_usage_low = ? "
+        "WHERE id = ? AND anchor_spent IS NULL",
+        (spent, used, account),
+    )
+    if first.rowcount:
+        return True
+    db.execute(
+        "UPDATE account SET anchor_usage_low = "
+        "max(anchor_usage_low, min(anchor_usage_high, ? - (? - anchor_spent))) "
+        "WHERE id = ? AND anchor_usage_high IS NOT NULL",
+        (used, spent, account),
+    )
+    return False
+
+
+def _measure_drift(db: sqlite3.Connection, account: int, spent: int, used: int) -> None:
+    """The upper bound of the drift."""
     db.execute(
         "UPDATE account SET drift_high = ? - anchor_spent - (? - anchor_usage_high) WHERE id = ?",
         (spent, used, account),

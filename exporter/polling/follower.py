@@ -52,14 +52,22 @@ class DriftAlarm:
         self._wait = shortest
         self._not_before = 0.0
         self._known = 0
+        self._began_with = 0
 
     def due(self, drift: int | None, now: float) -> bool:
         """Whether `drift` (nano-USD) is more than the last sweep could not explain."""
         return drift is not None and drift > self._known and now >= self._not_before
 
+    def begun(self, drift: int | None) -> None:
+        """A sweep begins, with this drift to explain."""
+        self._began_with = max(drift or 0, 0)
+
     def swept(self, drift: int | None, found: bool, now: float) -> None:
-        """A sweep ended and left this drift; `found`: it counted something."""
-        self._known = max(drift or 0, 0)
+        """A sweep ended and left this drift; `found`: it counted something.
+
+        What came while it was reading it cannot have explained.
+        """
+        self._known = 0 if found else min(self._began_with, max(drift or 0, 0))
         self._wait = self._shortest if found else min(self._wait * 2, self._longest)
         self._not_before = now + self._wait
 
@@ -143,6 +151,7 @@ class Follower:
             self._kind,
             reason,
         )
+        self._alarm.begun(drift)
         await self._worker.do(self._ledger.begin_sweep, self._name, self._kind, now)
         return True
 

@@ -214,12 +214,22 @@ def test_an_alarm_that_finds_nothing_becomes_rarer() -> None:
         while not alarm.due(drift, now):
             now += 1
         waits.append(now - before)
+        alarm.begun(drift)
         alarm.swept(drift, False, now)
     assert waits == [0, 120, 240, 480, 960, 1000, 1000, 1000]
     assert not alarm.due(8, now + 10_000), "that drift is known"
     assert not alarm.due(None, now + 10_000)
+    alarm.begun(8)
     alarm.swept(8, True, now)
-    assert alarm.due(9, now + 60)
+    assert alarm.due(8, now + 60), "what was found may not be all of it"
+
+
+def test_what_came_while_a_sweep_was_reading_is_looked_for_by_the_next_one() -> None:
+    alarm = DriftAlarm(60, 1000)
+    alarm.begun(2)
+    alarm.swept(5, False, 0.0)
+    assert not alarm.due(2, 10_000)
+    assert alarm.due(5, 10_000)
 
 
 @settings(max_examples=25)

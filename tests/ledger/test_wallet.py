@@ -148,6 +148,31 @@ def test_usage_that_was_asked_for_before_the_account_answered_is_no_bound(settle
     assert settled.drift() == 0
 
 
+def test_a_row_that_was_late_before_drift_is_measured_is_no_overcount(wallet: Wallet) -> None:
+    wallet.exporter.poll()
+    wallet.world.now += 2000
+    wallet.exporter.poll()
+    wallet.world.bill(3 * USD, back=1000)
+    wallet.poll()
+    for _ in range(3):
+        wallet.round()
+    assert wallet.exporter.counted == 1
+    assert wallet.drift() == 0
+
+
+def test_what_was_spent_before_drift_is_measured_leaves_no_room_for_losses(wallet: Wallet) -> None:
+    wallet.exporter.poll()
+    wallet.world.now += 2000
+    wallet.world.bill(50 * USD)
+    wallet.poll()
+    for _ in range(2):
+        wallet.round()
+    wallet.unlogged += 2 * USD
+    wallet.round()
+    wallet.round()
+    assert wallet.drift() == 2 * USD
+
+
 def test_drift_is_measured_from_when_usage_had_caught_up(make_exporter: MakeExporter) -> None:
     wallet = Wallet(make_exporter(back=40 * 24 * HOUR))
     for day in range(40):

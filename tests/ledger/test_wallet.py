@@ -149,14 +149,14 @@ def test_usage_that_was_asked_for_before_the_account_answered_is_no_bound(settle
 
 
 def test_a_row_that_was_late_before_drift_is_measured_is_no_overcount(wallet: Wallet) -> None:
-    wallet.exporter.poll()
     wallet.world.now += 2000
+    wallet.world.bill(USD)
     wallet.exporter.poll()
     wallet.world.bill(3 * USD, back=1000)
     wallet.poll()
     for _ in range(3):
         wallet.round()
-    assert wallet.exporter.counted == 1
+    assert wallet.exporter.counted == 2
     assert wallet.drift() == 0
 
 

@@ -210,6 +210,12 @@ class LiveAccount:
             del known[next(iter(known))]
         return list(fresh.values())
 
+    @property
+    def organization_balance(self) -> Sample | None:
+        """What is left in the organization's wallet, whichever key read it last."""
+        known = [key.org_quota_remaining for key in self.keys.values() if key.org_quota_remaining]
+        return max(known, key=lambda sample: sample.observed_at, default=None)
+
     def observe(self, envelope: Envelope) -> None:
         """Take over an envelope, whatever the status of the response that carried it."""
         self.keys.setdefault(envelope.key_id, KeyReadings()).observe(envelope)

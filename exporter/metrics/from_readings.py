@@ -71,12 +71,7 @@ def _envelopes(draft: Draft, account: LiveAccount) -> None:
     """
     for key_id, key in account.keys.items():
         _key(draft, (account.name, key_id), key, account.interval)
-    newest = max(
-        (key.org_quota_remaining for key in account.keys.values() if key.org_quota_remaining),
-        key=lambda reading: reading.observed_at,
-        default=None,
-    )
-    wallet = _known(newest, account.interval, draft.now)
+    wallet = _known(account.organization_balance, account.interval, draft.now)
     draft.money(c.ORGANIZATION_BALANCE, (account.name,), _nanos(wallet))
 
 

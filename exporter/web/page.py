@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote, urlencode, urlsplit
 
-import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from msgspec.structs import replace
@@ -28,7 +27,7 @@ from exporter.web.diagnosis import (
 from exporter.web.figures import Points, Subject, Tone, by_account, worst
 from exporter.web.limits import key_limits, model_limits
 from exporter.web.overview import summarize, survey
-from exporter.web.spend import spend, traffic
+from exporter.web.spend import spend
 from exporter.web.style import STYLE
 from exporter.web.view import View
 
@@ -41,48 +40,24 @@ _BOLT = "M9 1 2 9.2h4.6L6 15l7.4-8.6H8.6z"
 _COLOURS = {Tone.BAD: "#c8322b", Tone.WARN: "#b7710a", Tone.WAIT: "#66727f", Tone.OK: "#0b7a5c"}
 
 
-class Choice(msgspec.Struct, frozen=True):
-    """What the visitor asked for: one account, a page of the overview, the page standing still."""
-
-    account: str | None = None
-    page: int = 1
-    refresh: bool = True
-
-    @property
-    def switch_url(self) -> str:
-        """The same page standing still, or renewing itself again."""
-        query = {"account": self.account} if self.account is not None else {}
-        if self.page > 1:
-            query["page"] = str(self.page)
-        if self.refresh:
-            query["refresh"] = "off"
-        return "/?" + urlencode(query, errors="replace") if query else "/"
-
-
 def render(
     view: View, totals: Mapping[str, AccountTotals] | str, now: float, query: Mapping[str, str]
 ) -> tuple[int, str]:
     """Status and document at `now` (Unix s). `totals` may be the reason why there are none."""
-    choice = Choice(
-        account=query.get("account"),
-        page=_whole(query.get("page", "")),
-        refresh=query.get("refresh") != "off",
-    )
-    wanted = choice.account
+    wanted = query.get("account")
     if wanted is None and len(view.live.accounts) == 1:
         wanted = next(iter(view.live.accounts))
-    own = exporter_problems(view, totals if isinstance(totals, str) else None, now)
+    own = tuple(exporter_problems(view, totals if isinstance(totals, str) else None, now))
     if wanted is not None and wanted not in view.live.accounts:
-        return 404, _write("missing.html", view, own, choice, now, missing=wanted)
+        return 404, _write("missing.html", view, own, query, now, missing=wanted)
     subjects = _subjects(view, totals, now, wanted)
     problems = [account_problems(subject) for subject in subjects]
     everything = (*own, *(problem for found in problems for problem in found))
     rows = [summarize(*pair) for pair in zip(subjects, problems, strict=True)]
     if wanted is not None:
-        shown = {"summary": rows[0], "subject": subjects[0]}
-        return 200, _write("account.html", view, everything, choice, now, **shown)
-    overview = survey(rows, choice.page)
-    return 200, _write("overview.html", view, everything, choice, now, overview=overview)
+        return 200, _write("account.html", view, everything, query, now, summary=rows[0])
+    overview = survey(rows, _whole(query.get("page", "")))
+    return 200, _write("overview.html", view, everything, query, now, overview=overview)
 
 
 def _subjects(
@@ -101,17 +76,15 @@ def _subjects(
         Subject(
             live=account,
             points=points.get(name) or Points(),
-            counted_from=None if known is None else _counted_from(known.get(name)),
+            counted_from=known.get(name, AccountTotals()).counted_from
+            if known is not None
+            else None,
             account=configured.get(name),
             config=view.config,
             now=now,
         )
         for name, account in live.accounts.items()
     )
-
-
-def _counted_from(totals: AccountTotals | None) -> float:
-    return totals.counted_from if totals is not None else 0.0
 
 
 def _address(otlp: Otlp) -> str:
@@ -133,12 +106,15 @@ def _write(
     template: str,
     view: View,
     problems: tuple[Problem, ...],
-    choice: Choice,
+    query: Mapping[str, str],
     now: float,
     **content: object,
 ) -> str:
     """The document: what every page has, around its content."""
     tone, state = exports_state(view, now)
+    refresh = query.get("refresh") != "off"
+    kept = {name: query[name] for name in ("account", "page") if name in query}
+    kept |= {"refresh": "off"} if refresh else {}
     worst_of_all = worst(*(problem.tone for problem in problems), tone)
     return _TEMPLATES.get_template(template).render(
         view=view,
@@ -148,7 +124,8 @@ def _write(
         exports_tone=tone,
         exports_state=state,
         receiver=_address(view.config.otlp),
-        choice=choice,
+        refresh=refresh,
+        switch="/?" + urlencode(kept, errors="replace"),
         now=now,
         **content,
     )
@@ -191,7 +168,6 @@ def _environment() -> Environment:
         model_limits=model_limits,
         refresh_seconds=REFRESH_SECONDS,
         spend_of=spend,
-        traffic_of=traffic,
         style=Markup(STYLE),  # noqa: S704 - our own file
         version=__version__,
         words=_WORDS,

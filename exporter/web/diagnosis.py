@@ -25,43 +25,30 @@ class Problem(msgspec.Struct, frozen=True):
     accounts: tuple[str, ...] = ()
 
 
+# fmt: off
 _OUTCOMES = {
-    Outcome.AUTH: (
-        "The gateway refuses the key",
+    Outcome.AUTH: ("The gateway refuses the key",
         "The key is wrong, revoked or expired, this address is not allowed, or the organization "
-        "is paused. Put a valid key into {key}.",
-    ),
-    Outcome.TIMEOUT: (
-        "The gateway does not answer in time",
-        "Check the network and gateway.timeout. Nothing is lost: it is caught up afterwards.",
-    ),
-    Outcome.NETWORK: (
-        "The gateway cannot be reached",
+        "is paused. Put a valid key into {key}."),
+    Outcome.TIMEOUT: ("The gateway does not answer in time",
+        "Check the network and gateway.timeout. Nothing is lost: it is caught up afterwards."),
+    Outcome.NETWORK: ("The gateway cannot be reached",
         "Check gateway.base_url, DNS, and the network or proxy between. "
-        "Nothing is lost: it is caught up afterwards.",
-    ),
-    Outcome.SERVER_ERROR: (
-        "The gateway answers with server errors",
-        "Its operator has to act. Nothing is lost: it is caught up afterwards.",
-    ),
-    Outcome.BAD_RESPONSE: (
-        "The gateway's answers make no sense",
-        "Check that base_url leads to the gateway itself and not to a login page or a proxy.",
-    ),
-    Outcome.BAD_REQUEST: (
-        "The gateway does not know what it is asked",
-        "Check base_url, and whether usage.mode fits this gateway.",
-    ),
-    Outcome.RATE_LIMITED: (
-        "The gateway limits the rate of requests",
+        "Nothing is lost: it is caught up afterwards."),
+    Outcome.SERVER_ERROR: ("The gateway answers with server errors",
+        "Its operator has to act. Nothing is lost: it is caught up afterwards."),
+    Outcome.BAD_RESPONSE: ("The gateway's answers make no sense",
+        "Check that base_url leads to the gateway itself and not to a login page or a proxy."),
+    Outcome.BAD_REQUEST: ("The gateway does not know what it is asked",
+        "Check base_url, and whether usage.mode fits this gateway."),
+    Outcome.RATE_LIMITED: ("The gateway limits the rate of requests",
         "It is asked again when the window resets. If this stays, lower "
-        "gateway.max_requests_per_minute or look who else uses the key.",
-    ),
+        "gateway.max_requests_per_minute or look who else uses the key."),
 }
 _OUT_OF_MONEY = (
-    "The wallet or the key's cap is empty",
-    "Top up the wallet or raise the key's cap.",
+    "The wallet or the key's cap is empty", "Top up the wallet or raise the key's cap."
 )
+# fmt: on
 
 
 class _Rule(msgspec.Struct, frozen=True):

@@ -50,7 +50,7 @@ class Figure(msgspec.Struct, frozen=True):
 
 
 class Bar(msgspec.Struct, frozen=True):
-    """A share of a whole, 0 to 1; `mark` is a second share drawn as a line."""
+    """A share of a whole, drawn from 0 to 1; `mark` is a second share drawn as a line."""
 
     share: float
     label: str

@@ -45,10 +45,9 @@ def _window(subject: Subject, key_id: str, key: KeyReadings) -> Limit:
     cap = subject.points.value(c.RATE_LIMIT, key_id)
     bar = None
     if left is not None and cap is not None and cap > 0:
-        share = max(0.0, min(1.0, left / cap))
         nearly = left < subject.nearly_used_up(key_id)
-        tone = Tone.BAD if share <= 0 else Tone.WARN if nearly else Tone.OK
-        bar = Bar(share, f"{percent(share)} of the spend window left", tone)
+        tone = Tone.BAD if left <= 0 else Tone.WARN if nearly else Tone.OK
+        bar = Bar(left / cap, f"{percent(left / cap)} of the spend window left", tone)
     return Limit(key_id, figure, ", ".join(notes), bar, which)
 
 
@@ -65,8 +64,7 @@ def model_limits(subject: Subject) -> list[Limit]:
         share, bar = shares.get(quota.model), None
         if share is not None:
             tone = Tone.BAD if share >= 1 else Tone.WARN if share > least else Tone.OK
-            share = max(0.0, share)
-            bar = Bar(min(1.0, share), f"{percent(share)} of the cap used", tone)
+            bar = Bar(share, f"{percent(share)} of the cap used", tone)
         note = "used, no cap" if quota.cap is None else f"used of {money(to_usd(quota.cap))}"
         figure = subject.of_reading(c.QUOTA_USAGE, quota.used, quota.model)
         rows.append(Limit(quota.model, figure, note, bar))

@@ -9,7 +9,7 @@ import msgspec
 from exporter.metrics import catalogue as c
 from exporter.web.diagnosis import Problem
 from exporter.web.figures import TONES, Figure, Subject, Tone, worst
-from exporter.web.formats import ago, money, plural
+from exporter.web.formats import about, ago, money, plural
 
 ROWS = 100
 """Accounts on one page of the overview."""
@@ -77,12 +77,12 @@ def _total(subjects: list[Subject]) -> Figure:
     wallets: dict[tuple[str, str], float] = {}
     unknown = 0
     for subject in subjects:
-        balance, reading = subject.points.value(c.WALLET_BALANCE), subject.live.account
-        if balance is None or reading is None:
+        balance = subject.points.value(c.WALLET_BALANCE)
+        if balance is None:
             unknown += 1
             continue
         url = subject.account.base_url if subject.account else ""
-        wallets[url, reading.user_id or f"account {subject.live.name}"] = balance
+        wallets[url, subject.live.user_id or f"account {subject.live.name}"] = balance
     if not wallets:
         return Figure(why="no account's balance is known")
     missing = f"{plural(unknown, 'account')} unknown" if unknown else None
@@ -90,9 +90,8 @@ def _total(subjects: list[Subject]) -> Figure:
 
 
 def _shortest(subjects: list[Subject]) -> Figure:
-    runways = [(s.points.value(c.WALLET_RUNWAY), s) for s in subjects]
-    known = [(seconds, s) for seconds, s in runways if seconds is not None]
-    if not known:
+    runways = [(s.points.value(c.WALLET_RUNWAY), s.live.name) for s in subjects]
+    seconds, name = min((r for r in runways if r[0] is not None), default=(None, ""))
+    if seconds is None:
         return Figure(why="no account's runway is known")
-    _, subject = min(known, key=lambda item: item[0])
-    return Figure(subject.runway.text, why=subject.live.name)
+    return Figure(about(seconds), why=name)

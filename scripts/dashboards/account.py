@@ -8,10 +8,10 @@ from exporter.metrics.prometheus import label_name
 from scripts.dashboards import common as q
 from scripts.dashboards import limits, traffic
 from scripts.dashboards.annotations import movements
-from scripts.dashboards.books import books
 from scripts.dashboards.frame import IN_DEPTH, Page, Section
 from scripts.dashboards.panels import STACKED, Column, Field, Look, Tile, bars, lines, rows, single
 from scripts.dashboards.promql import RANGE, gauge, growth, matcher, rate, top
+from scripts.dashboards.reconciliation import reconciliation
 
 _PER_SERIES = (a.KEY_NAME, a.KEY_ID, a.MODEL)
 _MODELS = (a.MODEL,)
@@ -239,7 +239,7 @@ def page() -> Page:
             Section("Tokens and requests", _tokens()),
             Section("Limits", _limits()),
             Section(traffic.TITLE, calls),
-            Section("Books", books()),
+            Section("Books", reconciliation()),
         ),
         many=False,
         annotations=movements(),

@@ -1,4 +1,4 @@
-"""The books of one account: whether wallet and counted usage agree, and what else moved money."""
+"""Whether wallet and counted usage of one account agree, and what else moved money."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from scripts.dashboards.panels import Column, Field, Look, Tile, lines, rows
 from scripts.dashboards.promql import RANGE, gauge, growth, matcher
 
 
-def books() -> list[Tile]:
-    """Whether wallet and usage agree, what moved the wallet otherwise, and whose it is."""
+def reconciliation() -> list[Tile]:
     return [
         lines(
             "Drift and overcount",

@@ -77,7 +77,6 @@ class Browser:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End Chromium and forget its profile."""
         self._session = None
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
@@ -111,7 +110,6 @@ class Browser:
         return answer["result"].get("value")
 
     def screenshot(self) -> bytes:
-        """A PNG of the window."""
         return b64decode(self.command("Page.captureScreenshot")["data"])
 
     def command(self, method: str, **params: Any) -> dict[str, Any]:

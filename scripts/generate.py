@@ -18,21 +18,17 @@ from exporter.metrics import metric_reference
 from scripts import alerts, reliability
 from scripts.chart import nginx, readme, schema, sidecar
 from scripts.dashboards import account, health, overview
-from scripts.dashboards.frame import Page, text
+from scripts.dashboards.frame import text
 
 ROOT = Path(__file__).resolve().parent.parent
 CHART = "deploy/helm/bytespike-exporter"
-
-
-def _dashboard(page: Callable[[], Page]) -> str:
-    return text(page())
 
 
 def _dashboards() -> dict[str, Callable[[], str]]:
     """Each of them twice: a chart can only read files inside itself."""
     pages = {"overview": overview.page, "account": account.page, "exporter": health.page}
     return {
-        f"{folder}/bytespike-{name}.json": partial(_dashboard, page)
+        f"{folder}/bytespike-{name}.json": partial(text, page)
         for folder in ("deploy/dashboards", f"{CHART}/dashboards")
         for name, page in pages.items()
     }
@@ -107,7 +103,6 @@ def update(file: str, generator: Callable[[], str], *, check: bool) -> bool:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command line; gives the exit code."""
     parser = argparse.ArgumentParser(description="Write every generated file.")
     parser.add_argument("--check", action="store_true", help="compare, and write nothing")
     check = parser.parse_args(arguments).check

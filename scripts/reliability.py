@@ -92,7 +92,6 @@ def page() -> str:
 
 
 def main(arguments: list[str]) -> None:
-    """Run the command line."""
     _, file = arguments
     lines = Path(file).read_bytes().splitlines()
     rows = taken(results(), summed(msgspec.json.decode(line, type=Row) for line in lines))

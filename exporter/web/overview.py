@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import inf
 
 import msgspec
@@ -10,9 +11,6 @@ from exporter.metrics import catalogue as c
 from exporter.web.diagnosis import Problem
 from exporter.web.figures import TONES, Figure, Subject, Tone, worst
 from exporter.web.formats import about, ago, money, plural
-
-ROWS = 100
-"""Accounts on one page of the overview."""
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -23,18 +21,6 @@ class Summary(msgspec.Struct, frozen=True):
     state: str
     answered: str
     urgency: tuple[int, float, float, str]
-
-
-class Overview(msgspec.Struct, frozen=True):
-    """Many accounts, the most urgent first: one page of `pages`."""
-
-    accounts: int
-    counts: list[tuple[Tone, int]]
-    total: Figure
-    shortest: Figure
-    rows: list[Summary]
-    page: int
-    pages: int
 
 
 def summarize(subject: Subject, problems: tuple[Problem, ...]) -> Summary:
@@ -55,24 +41,7 @@ def summarize(subject: Subject, problems: tuple[Problem, ...]) -> Summary:
     )
 
 
-def survey(rows: list[Summary], wanted: int) -> Overview:
-    """The page number `wanted`, from 1, or the one that is closest to it."""
-    pages = max(1, -(-len(rows) // ROWS))
-    page = min(max(1, wanted), pages)
-    ranked = sorted(rows, key=lambda row: row.urgency)
-    subjects = [row.subject for row in rows]
-    return Overview(
-        accounts=len(rows),
-        counts=[(tone, sum(row.tone is tone for row in rows)) for tone in Tone],
-        total=_total(subjects),
-        shortest=_shortest(subjects),
-        rows=ranked[(page - 1) * ROWS : page * ROWS],
-        page=page,
-        pages=pages,
-    )
-
-
-def _total(subjects: list[Subject]) -> Figure:
+def total_balance(subjects: Sequence[Subject]) -> Figure:
     """What is left in all wallets; a wallet that two accounts read counts once."""
     wallets: dict[tuple[str, str], float] = {}
     unknown = 0
@@ -89,7 +58,7 @@ def _total(subjects: list[Subject]) -> Figure:
     return Figure(money(sum(wallets.values())), why=missing)
 
 
-def _shortest(subjects: list[Subject]) -> Figure:
+def shortest_runway(subjects: Sequence[Subject]) -> Figure:
     runways = [(s.points.value(c.WALLET_RUNWAY), s.live.name) for s in subjects]
     seconds, name = min((r for r in runways if r[0] is not None), default=(None, ""))
     if seconds is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -26,7 +26,7 @@ from exporter.web.diagnosis import (
 )
 from exporter.web.figures import Points, Subject, Tone, by_account, worst
 from exporter.web.limits import key_limits, model_limits
-from exporter.web.overview import summarize, survey
+from exporter.web.overview import shortest_runway, summarize, total_balance
 from exporter.web.spend import spend
 from exporter.web.style import STYLE
 from exporter.web.view import View
@@ -56,8 +56,12 @@ def render(
     rows = [summarize(*pair) for pair in zip(subjects, problems, strict=True)]
     if wanted is not None:
         return 200, _write("account.html", view, everything, query, now, summary=rows[0])
-    overview = survey(rows, _whole(query.get("page", "")))
-    return 200, _write("overview.html", view, everything, query, now, overview=overview)
+    overview = {
+        "rows": sorted(rows, key=lambda row: row.urgency),
+        "total": total_balance(subjects),
+        "shortest": shortest_runway(subjects),
+    }
+    return 200, _write("overview.html", view, everything, query, now, **overview)
 
 
 def _subjects(
@@ -98,10 +102,6 @@ def _address(otlp: Otlp) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
-def _whole(digits: str) -> int:
-    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 6 else 1
-
-
 def _write(
     template: str,
     view: View,
@@ -120,24 +120,15 @@ def _write(
         view=view,
         problems=grouped(problems),
         tone=worst_of_all,
-        icon=_icon(worst_of_all),
         exports_tone=tone,
         exports_state=state,
         receiver=_address(view.config.otlp),
+        query=query,
         refresh=refresh,
         switch="/?" + urlencode(kept, errors="replace"),
         now=now,
         **content,
     )
-
-
-def _icon(tone: Tone) -> str:
-    """A bolt in the colour of the worst problem, for the tab."""
-    drawing = (
-        "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'>"
-        f"<path d='{_BOLT}' fill='{_COLOURS[tone]}'/></svg>"
-    )
-    return "data:image/svg+xml," + quote(drawing, safe="")
 
 
 def _finalize(value: object) -> object:
@@ -162,6 +153,7 @@ def _environment() -> Environment:
     environment.filters.update({name: getattr(formats, name) for name in (*names, *more)})
     environment.globals.update(
         bolt=_BOLT,
+        colours=_COLOURS,
         endpoint_state=endpoint_state,
         key_limits=key_limits,
         metrics=catalogue,

@@ -79,7 +79,8 @@ class Points:
 
     def value(self, metric: c.Metric, *attributes: str | None) -> float | None:
         """One value, None where it is unknown."""
-        return self.of(metric).get(attributes)
+        point = self._points.get(metric.name, {}).get(attributes)
+        return point.value if point and isinstance(point.value, int | float) else None
 
     def started(self, metric: c.Metric) -> float | None:
         """When (Unix s) a counter without further attributes began."""

@@ -76,13 +76,14 @@ def _subjects(
         known = {name: replace(t, usage=(), billing=()) for name, t in known.items()}
     points = by_account(snapshot.take(live, known, now))
     configured = {account.name: account for account in view.config.accounts}
+    began: dict[str, float] = {}
+    if known is not None:
+        began = {name: known.get(name, AccountTotals()).counted_from for name in live.accounts}
     return tuple(
         Subject(
             live=account,
             points=points.get(name) or Points(),
-            counted_from=known.get(name, AccountTotals()).counted_from
-            if known is not None
-            else None,
+            counted_from=began.get(name),
             account=configured.get(name),
             config=view.config,
             now=now,

@@ -55,10 +55,10 @@ async def demo(listen: Listen | None, otlp: str) -> int:
         async with running(simulator) as url:
             config = _config(url, Path(directory), listen or _address(), otlp)
             key = {_KEY: simulator.api_key}
-            await Daemon(replace(config, otlp=Otlp(endpoint="")), key, clock=clock).once()
-            clock.behind = 0
             daemon = Daemon(config, key)
             daemon.install_signals()
+            await Daemon(replace(config, otlp=Otlp(endpoint="")), key, clock=clock).once()
+            clock.behind = 0
             traffic = asyncio.create_task(simulator.live())
             try:
                 await daemon.run(

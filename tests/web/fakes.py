@@ -1,8 +1,10 @@
-"""Boards, totals and a clock for the tests of the web layer, as real as they need to be."""
+"""Boards and totals for the tests of the web layer, as real as they need to be."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+
+from msgspec.structs import replace
 
 from exporter.config.types import Account, Config, Otlp
 from exporter.errors import Outcome
@@ -17,9 +19,7 @@ from exporter.ledger.totals import AccountTotals, BillingTotal, UsageTotal
 from exporter.live import ExportOutcome, Live, LiveAccount
 from exporter.money import NANOS_PER_USD
 from exporter.web.view import View
-
-NOW = 1_779_372_000.0
-"""21 May 2026, 14:00 UTC."""
+from tests.clock import NOW
 
 INTERVALS = {Endpoint.ACCOUNT: 60.0, Endpoint.USAGE: 60.0, Endpoint.TRANSACTIONS: 300.0}
 INSTANCE = "6f1c1c1e-54d3-4b6a-9d0e-2a8f0a6f7b11"
@@ -31,28 +31,17 @@ def usd(amount: float) -> int:
     return round(amount * NANOS_PER_USD)
 
 
-class FakeClock:
-    """A clock that stands at `at` (Unix s)."""
-
-    def __init__(self, at: float = NOW) -> None:
-        self.at = at
-
-    def now(self) -> float:
-        return self.at
-
-    def monotonic(self) -> float:
-        return self.at
-
-    async def sleep(self, seconds: float) -> None:
-        self.at += seconds
-
-
 def config(*names: str) -> Config:
     """A configuration with these accounts."""
     accounts = tuple(
         Account(name, "https://llm.example", api_key_env="BYTESPIKE_API_KEY") for name in names
     )
     return Config(accounts=accounts, otlp=Otlp(endpoint="http://collector:4318/v1/metrics"))
+
+
+def configured(view: View, **changes: object) -> View:
+    """The view after a reload that changed so much."""
+    return View(view.live, replace(view.config, **changes), view.instance_id)
 
 
 def empty_board(*names: str, started_at: float = NOW - 3) -> Live:

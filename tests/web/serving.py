@@ -13,7 +13,8 @@ from exporter.ledger.totals import AccountTotals
 from exporter.web.app import App
 from exporter.web.server import Bounds, WebServer
 from exporter.web.view import Totals, View
-from tests.web.fakes import FakeClock, healthy
+from tests.clock import VirtualClock
+from tests.web.fakes import healthy
 
 LOOPBACK = Listen("127.0.0.1", 0)
 
@@ -22,7 +23,7 @@ IMPATIENT = Bounds(request_seconds=0.2, connections=4)
 
 
 def serving(view: View, totals: Totals) -> App:
-    return App(lambda: view, totals, FakeClock())
+    return App(lambda: view, totals, VirtualClock())
 
 
 def known(totals: Mapping[str, AccountTotals]) -> Totals:

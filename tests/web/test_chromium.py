@@ -16,14 +16,12 @@ from exporter.errors import Outcome
 from exporter.gateway.readings import ModelQuota, Organization
 from exporter.ledger.totals import AccountTotals
 from exporter.live import ExportOutcome
-from exporter.web.app import App
 from exporter.web.server import WebServer
 from exporter.web.view import View
 from scripts.browser import Browser, find_chromium
+from tests.clock import NOW
 from tests.web.fakes import (
     INSTANCE,
-    NOW,
-    FakeClock,
     config,
     empty_board,
     envelope,
@@ -33,6 +31,7 @@ from tests.web.fakes import (
     series,
     usd,
 )
+from tests.web.serving import known, serving
 
 Scene = tuple[View, Mapping[str, AccountTotals]]
 
@@ -130,11 +129,8 @@ def served(scene: Scene) -> Iterator[str]:
     ready, done = threading.Event(), threading.Event()
     addresses: list[str] = []
 
-    async def read() -> Mapping[str, AccountTotals]:
-        return totals
-
     async def serve() -> None:
-        server = WebServer(Listen("127.0.0.1", 0), App(lambda: view, read, FakeClock()))
+        server = WebServer(Listen("127.0.0.1", 0), serving(view, known(totals)))
         await server.start()
         addresses.append(server.address)
         ready.set()

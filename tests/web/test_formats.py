@@ -19,7 +19,7 @@ from exporter.web.formats import (
     span,
     visible,
 )  # fmt: skip
-from tests.web.fakes import NOW
+from tests.clock import NOW
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from exporter.errors import Outcome
 from exporter.web.health import MAX_LISTED, Readiness
-from tests.web.fakes import NOW, answer, empty_board, fail, healthy
+from tests.clock import NOW
+from tests.web.fakes import answer, empty_board, fail, healthy
 
 
 def test_the_exporter_is_not_ready_before_anything_answered_and_says_what_it_waits_for() -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec.structs import replace
 from starlette.testclient import TestClient
 
 from exporter.config.types import Http, Listen, Webhook
 from exporter.web.app import App
 from exporter.web.hosts import allowed
-from exporter.web.view import View
-from tests.web.fakes import INSTANCE, FakeClock, healthy
+from tests.clock import VirtualClock
+from tests.web.fakes import configured, healthy
 from tests.web.serving import known, serving
 
 NAMED = Http(Listen("Exporter.internal", 9464), ("metrics.example.com", "Prom"))
@@ -51,8 +50,7 @@ def test_whatever_stands_there_is_judged_and_never_a_defect(host: str) -> None:
 
 def client(host: str) -> TestClient:
     view, totals = healthy("prod")
-    config = replace(view.config, webhook=Webhook("/in", None))
-    app = serving(View(view.live, config, INSTANCE), known(totals))
+    app = serving(configured(view, webhook=Webhook("/in", None)), known(totals))
     return TestClient(app, base_url=f"http://{host}")
 
 
@@ -76,9 +74,8 @@ def test_health_and_webhook_ask_nobody_for_a_name() -> None:
 def test_a_reload_changes_the_names_that_are_known() -> None:
     view, totals = healthy("prod")
     views = [view]
-    app = App(lambda: views[-1], known(totals), FakeClock())
+    app = App(lambda: views[-1], known(totals), VirtualClock())
     with TestClient(app, base_url="http://page.example") as asked:
         assert asked.get("/").status_code == 421
-        config = replace(view.config, http=Http(allow_hosts=("page.example",)))
-        views.append(View(view.live, config, INSTANCE))
+        views.append(configured(view, http=Http(allow_hosts=("page.example",))))
         assert asked.get("/").status_code == 200

@@ -6,23 +6,22 @@ import re
 from collections.abc import Mapping
 from html import unescape
 
-import msgspec
-import pytest
 from msgspec.structs import replace
 
-from exporter.config.types import Otlp, Thresholds
+from exporter.config.types import Otlp
 from exporter.errors import Outcome
-from exporter.gateway.readings import Endpoint, Envelope, ModelQuota, Observation, Source
+from exporter.gateway.readings import Envelope, Observation, Source
 from exporter.ledger.totals import AccountTotals
 from exporter.live import ExportOutcome
 from exporter.traffic import MAX_KEYS
 from exporter.web.page import render
 from exporter.web.view import View
+from tests.clock import NOW
 from tests.web.fakes import (
     INSTANCE,
-    NOW,
     OWN_KEY,
     config,
+    configured,
     empty_board,
     envelope,
     fail,
@@ -94,7 +93,7 @@ def test_spend_is_summed_by_key_and_by_model_and_sorted_by_cost() -> None:
 
 def test_spend_is_told_since_when_it_is_counted_not_since_its_series_were_seen() -> None:
     view, known = healthy("prod")
-    counted = msgspec.structs.replace(known["prod"], counted_from=1_779_372_491.0)
+    counted = replace(known["prod"], counted_from=1_779_372_491.0)
     assert "counted since 21 May 2026, 14:08 UTC" in words(page(view, {"prod": counted}))
 
 
@@ -124,7 +123,7 @@ def test_just_after_the_start_the_page_explains_what_it_waits_for() -> None:
 def test_what_the_gateway_did_not_say_is_unknown_and_not_zero() -> None:
     view, known = healthy("prod")
     view.live.accounts["prod"].account = reading(None, lifetime_spent=None, models=())
-    seen = words(page(view, {"prod": msgspec.structs.replace(known["prod"], runway=None)}))
+    seen = words(page(view, {"prod": replace(known["prod"], runway=None)}))
     assert "Balance unknown the gateway did not say" in seen
     assert "Runway unknown nothing spent in the last 6 h" in seen
     assert not re.search(r"\$0\.00(?!\d)", seen)
@@ -150,94 +149,21 @@ def test_a_window_that_has_reset_since_it_was_read_is_unknown() -> None:
     assert "$17.50" not in seen
 
 
-def test_a_refused_key_comes_first_and_says_where_to_put_a_valid_one() -> None:
-    view, known = healthy("prod")
-    view.live.accounts["prod"].account = reading(3.2)
-    fail(view, "prod", Outcome.AUTH, "401: the key is revoked")
-    html = page(view, known)
-    assert problems(html) == [("bad", "The gateway refuses the key"), ("bad", "The balance is low")]
-    assert "environment variable BYTESPIKE_API_KEY" in html
-    assert html.index("refuses the key") < html.index("<h1>")
-
-
-@pytest.mark.parametrize("outcome", [o for o in Outcome if o is not Outcome.SUCCESS])
-def test_every_outcome_has_words_that_say_what_to_do(outcome: Outcome) -> None:
-    view, known = healthy("prod")
-    fail(view, "prod", outcome, "the detail of it")
-    html = page(view, known)
-    assert len(problems(html)) == 1
-    assert re.search(r"<p>.{20,}</p>\s*<p class=\"detail\">account: the detail of it</p>", html)
-
-
-def test_a_failure_becomes_worse_when_the_reading_is_stale() -> None:
-    view, known = healthy("prod")
-    fail(view, "prod", Outcome.TIMEOUT, "no answer within 10 s")
-    assert problems(page(view, known))[0][0] == "warn"
-    assert problems(page(view, known, now=NOW + 300))[0][0] == "bad"
-
-
-def test_an_empty_wallet_is_not_an_outage() -> None:
-    view, known = healthy("prod")
-    view.live.accounts["prod"].account = reading(0)
-    status = view.live.accounts["prod"].endpoints[Endpoint.ACCOUNT]
-    status.failed(NOW - 5, 0.1, Outcome.RATE_LIMITED, "402: insufficient balance", up=True)
-    assert set(titles(page(view, known))) == {
-        "The wallet or the key's cap is empty", "The wallet is empty",
-    }  # fmt: skip
-    assert "Balance low balance $0.00" in words(page(view, known))
-
-
-def test_caps_that_are_reached_are_named() -> None:
-    view, known = healthy("prod")
-    account = view.live.accounts["prod"]
-    account.observe(envelope(key_quota_remaining=0, remaining=0))
-    account.account = reading(models=(ModelQuota("gpt-5-4", usd(50), usd(50)),))
-    assert set(titles(page(view, known))) == {
-        "A key's lifetime cap is reached",
-        "A key's spend window is used up",
-        "A model's cap is reached",
-    }
-
-
-def test_exports_that_fail_or_stop_are_told() -> None:
-    view, known = healthy("prod")
-    view.live.exports.ended(NOW - 5, ExportOutcome.PARTIAL, "5 points were rejected")
-    html = page(view, known)
-    assert titles(html) == ["Exports do not succeed"]
-    assert "10 success, 1 partial, 0 failure" in words(html)
-    assert "5 s ago: 5 points were rejected" in words(html)
-    view.live.exports.last_error = None
-    assert titles(page(view, known, now=NOW + 120)) == ["Exports have stopped"]
-
-
-def test_a_state_that_cannot_be_written_or_read_is_told_first() -> None:
-    view, _ = healthy("prod")
-    view.live.state_writable, view.live.state_error = False, "no space left on device"
-    html = page(view, "the state did not answer within 5 s")
-    assert titles(html) == ["The state cannot be written", "The state cannot be read"]
-    seen = words(html)
-    assert "Runway unknown the state could not be read" in seen
-    assert "Spent, lifetime unknown" in seen
-    assert "$31.40" in seen
-    assert "Unknown: the state could not be read." in seen
-
-
 def test_the_receivers_address_is_shown_without_what_could_be_a_secret() -> None:
     view, known = healthy("prod")
     otlp = Otlp(endpoint="https://user:hunter2@collector:4318/v1/metrics?token=hunter2")
-    secret = View(view.live, replace(view.config, otlp=otlp), INSTANCE)
-    shown = page(secret, known)
+    shown = page(configured(view, otlp=otlp), known)
     assert "https://collector:4318/v1/metrics" in shown
     assert "hunter2" not in shown
 
 
 def test_notes_about_the_counting_appear_when_there_is_something_to_say() -> None:
     view, known = healthy("prod")
-    counted = msgspec.structs.replace(known["prod"], overcount=usd(0.5), folded=3)
+    counted = replace(known["prod"], overcount=usd(0.5), folded=3)
     seen = words(page(view, {"prod": counted}))
     assert "Overcount $0.50" in seen
     assert "Folded 3 keys or models" in seen
-    quiet = msgspec.structs.replace(known["prod"], drift=0, overcount=0)
+    quiet = replace(known["prod"], drift=0, overcount=0)
     assert "Overcount" not in words(page(view, {"prod": quiet}))
 
 
@@ -247,7 +173,7 @@ def test_of_many_accounts_the_most_urgent_comes_first() -> None:
     live["low"].account = reading(30, low_balance_threshold=usd(35), low_balance_flagged=True)
     fail(view, "refused", Outcome.AUTH, "401")
     runways = {"calm": 9e6, "short": 100_000.0, "refused": 9e6, "low": 9e6}
-    counted = {n: msgspec.structs.replace(known[n], runway=r) for n, r in runways.items()}
+    counted = {n: replace(known[n], runway=r) for n, r in runways.items()}
     html = page(view, counted)
     assert rows(html) == ["refused", "low", "short", "calm"]
     assert "Accounts 1 broken 1 to look at 2 fine" in words(html)
@@ -302,7 +228,7 @@ def test_hostile_names_stay_text() -> None:
     view, known = healthy(hostile, "two")
     usage = (series(1, hostile, hostile, hostile, 1),)
     view.live.accounts[hostile].observe(envelope(hostile))
-    counted = {**known, hostile: msgspec.structs.replace(totals(), usage=usage)}
+    counted = {**known, hostile: replace(totals(), usage=usage)}
     fail(view, hostile, Outcome.SERVER_ERROR, hostile)
     for query in ({}, {"account": hostile}, {"account": hostile + "?"}):
         html = render(view, counted, NOW, query)[1]
@@ -312,7 +238,7 @@ def test_hostile_names_stay_text() -> None:
 
 def test_otlp_that_is_turned_off_is_no_problem_however_long_it_runs() -> None:
     view, known = healthy("prod")
-    off = View(view.live, replace(view.config, otlp=Otlp(endpoint="")), INSTANCE)
+    off = configured(view, otlp=Otlp(endpoint=""))
     view.live.exports.last_success = None
     view.live.exports.ended(NOW - 90_000, ExportOutcome.FAILURE, "from before it was turned off")
     html = page(off, known)
@@ -320,48 +246,6 @@ def test_otlp_that_is_turned_off_is_no_problem_however_long_it_runs() -> None:
     assert '<span class="badge ok">turned off</span>' in html
     assert "from before" not in html
     assert "Receiver none" in words(html)
-
-
-def test_history_that_is_caught_up_does_not_look_like_a_hanging_poll() -> None:
-    view, known = healthy("prod")
-    status = view.live.accounts["prod"].endpoints[Endpoint.USAGE]
-    status.behind = 3 * 86_400.0
-    assert problems(page(view, known)) == []
-    assert "catching up" in words(page(view, known))
-    status.last_success = NOW - 900
-    assert problems(page(view, known)) == [("warn", "History is being caught up")]
-    assert "usage: 3 d are left to read" in words(page(view, known))
-
-
-@pytest.mark.parametrize(
-    ("changed", "found"),
-    [
-        ({"balance_floor_usd": 31}, []),
-        ({"balance_floor_usd": 32}, [("bad", "The balance is low")]),
-        ({"runway_warning_hours": 36}, [("warn", "The balance will not last long")]),
-        ({"runway_critical_hours": 36, "runway_warning_hours": 40},
-         [("bad", "The balance will not last long")]),
-        ({"organization_balance_usd": 1241}, [("bad", "The organization's wallet is low")]),
-        ({"rate_limit_remaining_ratio": 0.8}, [("warn", "A key's spend window is nearly used up")]),
-        ({"key_quota_remaining_usd": 193}, [("warn", "A key's lifetime cap is nearly reached")]),
-        ({"model_quota_utilization_ratio": 0.8}, [("warn", "A model's cap is nearly reached")]),
-        ({"ledger_drift_usd": 0.01}, [("warn", "Wallet and counted usage part")]),
-    ],
-)  # fmt: skip
-def test_what_is_low_is_a_threshold_of_the_configuration(
-    changed: dict[str, float], found: list[tuple[str, str]]
-) -> None:
-    view, known = healthy("prod")
-    set_so = replace(view.config, thresholds=replace(Thresholds(), **changed))
-    html = page(View(view.live, set_so, INSTANCE), known)
-    assert [(tone, unescape(title)) for tone, title in problems(html)] == found
-
-
-def test_a_wallet_that_only_an_organization_fills_is_not_called_empty() -> None:
-    view, known = healthy("prod")
-    view.live.accounts["prod"].account = reading(0, tier="enterprise", lifetime_topup=0)
-    counted = msgspec.structs.replace(known["prod"], topup=0)
-    assert titles(page(view, {"prod": counted})) == []
 
 
 def test_what_the_snapshot_no_longer_shows_is_old_on_the_page_and_no_reason_for_alarm() -> None:

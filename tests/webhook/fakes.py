@@ -19,8 +19,9 @@ from exporter.gateway.readings import Endpoint
 from exporter.live import LiveAccount
 from exporter.traffic import DeliveryOutcome
 from exporter.web.app import App
-from exporter.web.view import View
-from tests.web.fakes import FakeClock, healthy
+from tests.clock import VirtualClock
+from tests.web.fakes import configured, healthy
+from tests.web.serving import known
 
 PATH = "/hooks/bytespike"
 HEADER = "X-ByteSpike-Signature"
@@ -50,24 +51,17 @@ class Bench:
     """An application with a webhook, without a server in front."""
 
     def __init__(self, folder: Path, *names: str) -> None:
-        self.clock = FakeClock()
+        self.clock = VirtualClock()
         self.secret_file = folder / "secret"
         self.secret_file.write_text(f"{SECRET}\n")
         view, totals = healthy(*names or ("prod",))
-        settings = Settings(PATH, self.secret_file, HEADER)
-        self.view = View(view.live, replace(view.config, webhook=settings), view.instance_id)
-
-        async def read() -> object:
-            return totals
-
-        self.app = App(lambda: self.view, read, self.clock)  # type: ignore[arg-type]
+        self.view = configured(view, webhook=Settings(PATH, self.secret_file, HEADER))
+        self.app = App(lambda: self.view, known(totals), self.clock)
         self.read = 0
 
     def configure(self, **changes: object) -> None:
         """Reload with other settings of the webhook."""
-        webhook = replace(self.view.config.webhook, **changes)
-        config = replace(self.view.config, webhook=webhook)
-        self.view = View(self.view.live, config, self.view.instance_id)
+        self.view = configured(self.view, webhook=replace(self.view.config.webhook, **changes))
 
     def deliver(
         self,

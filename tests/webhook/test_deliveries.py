@@ -80,10 +80,10 @@ def test_a_duplicate_asks_for_nothing_until_it_is_forgotten(bench: Bench) -> Non
     body = event()
     bench.deliver(body)
     bench.polled()
-    bench.clock.at += REMEMBERED_SECONDS - 1
+    bench.clock.time += REMEMBERED_SECONDS - 1
     bench.deliver(body)
     assert bench.asked() == []
-    bench.clock.at += 1
+    bench.clock.time += 1
     bench.deliver(body)
     assert bench.asked() == MONEY
 
@@ -101,11 +101,11 @@ def test_too_many_events_are_put_off_and_may_come_again(bench: Bench) -> None:
     answers = [bench.deliver(body) for body in bodies]
     assert [answer.status_code for answer in answers] == [204] * BURST + [429] * 2
     assert answers[-1].headers["retry-after"] == "20"
-    bench.clock.at += 60 / PER_MINUTE
+    bench.clock.time += 60 / PER_MINUTE
     assert bench.deliver(bodies[-1]).status_code == 204
     assert bench.deliver(bodies[-2]).status_code == 429
     assert bench.counted == {"accepted": BURST + 1, "too_many": 3}
-    bench.clock.at += 3600
+    bench.clock.time += 3600
     assert [bench.deliver(event()).status_code for _ in range(BURST + 1)] == [204] * BURST + [429]
 
 
@@ -243,7 +243,7 @@ def test_a_kind_of_trouble_is_told_once_and_says_what_to_do(
     assert all(SECRET not in line for line in lines)
     advice = ("webhook.signature_header", "webhook.secret_file", "webhook.path", "subscribe only")
     assert all(any(words in line for line in lines) for words in advice)
-    bench.clock.at += 601
+    bench.clock.time += 601
     bench.deliver(event(), "")
     assert caplog.messages[-1].endswith(f"(and {BURST + 4} times since the last such line)")
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from exporter.web.bounds import Bucket, Seen
 from exporter.web.event import read_event
-from tests.web.fakes import FakeClock
+from tests.clock import VirtualClock
 from tests.webhook.fakes import PAYMENT, SECRET, Bench, event, signature
 
 HEX = st.text(alphabet=string.hexdigits, min_size=64, max_size=64)
@@ -103,19 +103,19 @@ def test_whatever_stands_in_its_members_an_event_is_the_same_each_time(
 
 @given(steps=st.lists(st.floats(0, 5), max_size=200))
 def test_a_bucket_never_gives_more_than_its_burst_and_what_flowed_in(steps: list[float]) -> None:
-    clock = FakeClock(0.0)
+    clock = VirtualClock(0.0)
     bucket, taken = Bucket(60, 20, clock), 0
     for step in steps:
-        clock.at += step
+        clock.time += step
         taken += bucket.take()
-        assert taken <= 20 + clock.at + 1e-6
+        assert taken <= 20 + clock.time + 1e-6
 
 
 @given(names=st.lists(st.sampled_from([bytes([code]) for code in range(8)]), max_size=60))
 def test_the_newest_are_remembered_and_no_more_than_there_is_room_for(
     names: list[bytes],
 ) -> None:
-    seen = Seen(10.0, 5, FakeClock(0.0))
+    seen = Seen(10.0, 5, VirtualClock(0.0))
     for name in names:
         seen.add(name)
     newest = list(dict.fromkeys(reversed(names)))[:5]

@@ -55,10 +55,12 @@ def datagrams(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 
 
 @asynccontextmanager
-async def reporting(behind: Behind, gateway: str) -> AsyncIterator[tuple[Bench, httpx.AsyncClient]]:
+async def reporting(
+    behind: Behind, gateway: str, **changes: str
+) -> AsyncIterator[tuple[Bench, httpx.AsyncClient]]:
     """A listener, and a client of the nginx that reports to it."""
     async with running(clock=SystemClock()) as bench:
-        nginx = behind(bench.listener.address, gateway)
+        nginx = behind(bench.listener.address, gateway, **changes)
         async with httpx.AsyncClient(base_url=nginx.url, trust_env=False, timeout=30) as client:
             yield bench, client
 

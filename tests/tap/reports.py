@@ -5,14 +5,10 @@ from __future__ import annotations
 import json
 
 from exporter.gateway.readings import Envelope, Observation, Source
-
-NOW = 1_779_372_000.0
-"""21 May 2026, 14:00 UTC."""
+from tests.tap.hook_stage import MASKED
 
 WHOLE = "sk-byts-0123456789abcdef0123456789ab9f3c"
 """A key that opens nothing."""
-
-MASKED = "sk-byts-…9f3c"
 
 DOCUMENTED: dict[str, object] = {
     "key": MASKED,

@@ -14,7 +14,9 @@ from exporter.gateway.readings import Envelope, Observation, Source
 from exporter.money import to_nanos
 from exporter.secrets import Secret, looks_like_key, protect, redact
 from exporter.tap.datagram import MAX_BYTES, MAX_MODEL, MEMBERS, DatagramError, decode
-from tests.tap.reports import DOCUMENTED, MASKED, NOW, READ, WHOLE, report
+from tests.clock import NOW
+from tests.tap.hook_stage import MASKED
+from tests.tap.reports import DOCUMENTED, READ, WHOLE, report
 
 QUOTA = [name for name in DOCUMENTED if name.startswith("x-")]
 HEADER = b"<190>Nov 26 06:07:14 nginx: "

@@ -11,7 +11,7 @@ from exporter.gateway.readings import Source
 from exporter.tap.datagram import MAX_BYTES, MAX_MODEL, MEMBERS, decode
 from exporter.tap.listener import BURST, RATE
 from exporter.traffic import TapOutcome
-from tests.tap.reports import NOW
+from tests.clock import NOW
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -14,7 +14,9 @@ import yaml
 
 from exporter.gateway.readings import Envelope, Observation, Source
 from exporter.tap.datagram import MEMBERS, decode
-from tests.tap.reports import DOCUMENTED, MASKED, NOW, READ
+from tests.clock import NOW
+from tests.tap.hook_stage import MASKED
+from tests.tap.reports import DOCUMENTED, READ
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "deploy" / "tap" / "envoy.yaml"
 

@@ -9,8 +9,9 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import product
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import anthropic
 import httpx
@@ -31,9 +32,26 @@ BROKEN = (httpx.TransportError, httpx2.TransportError, openai.APIError, anthropi
 
 STATES = [("ok", 200), ("wallet_empty", 402), ("key_cap_reached", 402), ("window_spent", 429)]
 
-every_state = pytest.mark.parametrize(("state", "status"), STATES)
+
+class Call(NamedTuple):
+    """One call through an SDK, and what the gateway makes of it."""
+
+    sdk: str
+    library: Any
+    stream: bool
+    state: str
+    status: int
+
+    @property
+    def outcome(self) -> tuple[int, str]:
+        """Status and text that it must come to."""
+        return self.status, ANSWER if self.state == "ok" else ""
+
+
+CALLS = [Call(*sdk, stream, *state) for sdk, stream, state in product(SDKS, (False, True), STATES)]
+
 every_sdk = pytest.mark.parametrize(("sdk", "library"), SDKS)
-streamed_or_not = pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+every_call = pytest.mark.parametrize("call", CALLS, ids=str)
 
 
 @pytest.fixture
@@ -158,25 +176,15 @@ def outcome(app: Application, stream: bool) -> tuple[int, str]:
         return error.status_code, ""
 
 
-@every_sdk
-@streamed_or_not
-@every_state
+@every_call
 def test_a_call_is_answered_or_refused_as_ever_and_reported(
-    *,
-    sdk: str,
-    library: ModuleType,
-    stream: bool,
-    state: str,
-    status: int,
-    gateway: Simulator,
-    url: str,
-    ear: Ear,
+    call: Call, gateway: Simulator, url: str, ear: Ear
 ) -> None:
-    gateway.options.set({"state": state})
-    with application(sdk, library, gateway, url, ear) as (app, headers):
-        assert outcome(app, stream) == (status, ANSWER if state == "ok" else "")
-    assert ear.heard() == [expected(gateway, status, headers[0])]
-    assert gateway.world.truth().rows == (state == "ok")
+    gateway.options.set({"state": call.state})
+    with application(call.sdk, call.library, gateway, url, ear) as (app, headers):
+        assert outcome(app, call.stream) == call.outcome
+    assert ear.heard() == [expected(gateway, call.status, headers[0])]
+    assert gateway.world.truth().rows == (call.state == "ok")
 
 
 @every_sdk

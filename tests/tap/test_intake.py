@@ -34,12 +34,16 @@ def seen(key: str = OWN, at: float = NOW, status: int = 200, **numbers: int) -> 
     return Observation(Source.HOOK, status, envelope)
 
 
-def intake(made: Live, account: str | None = None) -> Intake:
-    return intake_at(VirtualClock(), made, account)
-
-
-def intake_at(clock: VirtualClock, made: Live, account: str | None = None) -> Intake:
+def intake(made: Live, account: str | None = None, clock: VirtualClock | None = None) -> Intake:
+    clock = clock or VirtualClock()
     return Intake(made, account, clock, Throttle(logging.getLogger("exporter"), clock))
+
+
+def remaining(made: Live, key: str = OWN) -> tuple[float, float]:
+    """What is left in a key's window, and when that was so."""
+    found = made.accounts["prod"].keys[key].remaining
+    assert found is not None
+    return found.value, found.observed_at
 
 
 def asked(made: Live, name: str = "prod") -> bool:
@@ -49,9 +53,7 @@ def asked(made: Live, name: str = "prod") -> bool:
 def test_an_only_account_owns_every_key() -> None:
     made = live()
     assert intake(made).take(seen(OTHERS, remaining=7 * USD)) is TapOutcome.ACCEPTED
-    remaining = made.accounts["prod"].keys[OTHERS].remaining
-    assert remaining is not None
-    assert (remaining.value, remaining.observed_at) == (7 * USD, NOW)
+    assert remaining(made, OTHERS) == (7 * USD, NOW)
 
 
 def test_of_several_accounts_the_one_that_polls_with_the_key_owns_it() -> None:
@@ -97,12 +99,10 @@ def test_a_stream_that_is_told_of_at_its_end_counts_and_its_limits_are_history()
     tap = intake(made)
     tap.take(seen(at=NOW - 1, remaining=2 * USD))
     assert tap.take(seen(at=NOW - MAX_SKEW - 300, remaining=9 * USD)) is TapOutcome.ACCEPTED
-    account = made.accounts["prod"]
-    remaining = account.keys[OWN].remaining
-    assert remaining is not None
-    assert remaining.value == 2 * USD
-    assert account.traffic.responses == {(OWN, "2xx", None): 2}
-    assert account.traffic.last_seen(OWN) == NOW - 1
+    assert remaining(made) == (2 * USD, NOW - 1)
+    traffic = made.accounts["prod"].traffic
+    assert traffic.responses == {(OWN, "2xx", None): 2}
+    assert traffic.last_seen(OWN) == NOW - 1
 
 
 @pytest.mark.parametrize("order", list(permutations((1.0, 2.0, 3.0))))
@@ -110,21 +110,17 @@ def test_the_newest_observation_wins_in_whatever_order_they_come(order: tuple[fl
     made = live()
     for at in order:
         intake(made).take(seen(at=NOW - at, remaining=int(at) * USD))
-    remaining = made.accounts["prod"].keys[OWN].remaining
-    assert remaining is not None
-    assert remaining.value == USD
+    assert remaining(made) == (USD, NOW - 1)
 
 
 def test_a_sender_whose_clock_is_ahead_overrules_nobody() -> None:
     made, clock = live(), VirtualClock()
-    tap = intake_at(clock, made)
+    tap = intake(made, clock=clock)
     tap.take(seen(at=NOW + MAX_SKEW, remaining=9 * USD))
     clock.time = 1.0
     tap.take(seen(at=NOW + 0.5, remaining=2 * USD))
     tap.take(seen(at=NOW - 30, remaining=5 * USD))
-    remaining = made.accounts["prod"].keys[OWN].remaining
-    assert remaining is not None
-    assert (remaining.value, remaining.observed_at) == (2 * USD, NOW + 0.5)
+    assert remaining(made) == (2 * USD, NOW + 0.5)
 
 
 def test_a_flood_of_keys_is_bounded_and_keeps_room_for_the_accounts_own() -> None:
@@ -141,7 +137,7 @@ def test_a_flood_of_keys_is_bounded_and_keeps_room_for_the_accounts_own() -> Non
 
 def test_keys_that_nobody_uses_any_more_make_room() -> None:
     made, clock = live(), VirtualClock()
-    tap = intake_at(clock, made)
+    tap = intake(made, clock=clock)
     for number in range(MAX_KEYS):
         tap.take(seen(f"sk-byts-…{number:04}"))
     clock.time = 181.0
@@ -152,7 +148,7 @@ def test_keys_that_nobody_uses_any_more_make_room() -> None:
 
 def test_a_key_that_comes_back_counts_from_then_whatever_time_it_tells() -> None:
     made, clock = live(), VirtualClock()
-    tap = intake_at(clock, made)
+    tap = intake(made, clock=clock)
     for number in range(MAX_KEYS):
         tap.take(seen(f"sk-byts-…{number:04}"))
     clock.time = 300.0
@@ -165,7 +161,7 @@ def test_a_key_that_comes_back_counts_from_then_whatever_time_it_tells() -> None
 
 def test_a_clock_that_is_set_back_does_not_leave_a_key_seen_in_the_future() -> None:
     made, clock = live(), VirtualClock()
-    tap = intake_at(clock, made)
+    tap = intake(made, clock=clock)
     tap.take(seen(at=NOW + MAX_SKEW))
     assert made.accounts["prod"].traffic.last_seen(OWN) == NOW
     clock.time = -7200.0
@@ -175,7 +171,7 @@ def test_a_clock_that_is_set_back_does_not_leave_a_key_seen_in_the_future() -> N
 
 def test_a_flood_of_models_folds_into_other_and_ends_with_its_key() -> None:
     made, clock = live(), VirtualClock()
-    tap = intake_at(clock, made)
+    tap = intake(made, clock=clock)
     for number in range(MAX_SERIES + 5):
         tap.take(Observation(Source.PROXY, 200, Envelope(NOW, OWN), f"model-{number}"))
     traffic = made.accounts["prod"].traffic

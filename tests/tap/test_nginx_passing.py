@@ -255,11 +255,11 @@ async def test_the_gateway_is_asked_by_name_and_only_if_its_certificate_is_right
     context.sni_callback = lambda _, server_name, __: names.append(server_name)
     shipped = "/etc/ssl/certs/ca-certificates.crt"
     changes = {shipped: str(certificates.ca)} if trusted else {shipped: shipped}
-    async with scripted(empty, tls=context) as gateway, running(clock=SystemClock()) as bench:
-        nginx = behind(bench.listener.address, gateway.url, **changes)
-        async with httpx.AsyncClient(base_url=nginx.url, trust_env=False) as client:
-            response = await client.get("/v1/models", headers=KEY)
-        assert response.status_code == status
+    async with (
+        scripted(empty, tls=context) as gateway,
+        reporting(behind, gateway.url, **changes) as (bench, client),
+    ):
+        assert (await client.get("/v1/models", headers=KEY)).status_code == status
         if status == 200:
             assert (await seen(bench, 1)).status == 200
     assert names == ["llm.bytespike.ai"]

@@ -13,46 +13,34 @@ from tests.peers.process import until
 from tests.tap.hook_stage import Ear
 from tests.tap.nginx_stage import Behind, behind
 from tests.tap.test_hook_sdks import (
-    ANSWER,
     BROKEN,
     Application,
+    Call,
     ear,
+    every_call,
     every_sdk,
-    every_state,
     gateway,
     outcome,
-    streamed_or_not,
     url,
 )
 
 __all__ = ["behind", "ear", "gateway", "url"]
 
 
-@every_sdk
-@streamed_or_not
-@every_state
+@every_call
 def test_a_call_is_answered_or_refused_as_ever_and_reported(
-    *,
-    sdk: str,
-    library: ModuleType,
-    stream: bool,
-    state: str,
-    status: int,
-    gateway: Simulator,
-    url: str,
-    ear: Ear,
-    behind: Behind,
+    call: Call, gateway: Simulator, url: str, ear: Ear, behind: Behind
 ) -> None:
-    gateway.options.set({"state": state})
+    gateway.options.set({"state": call.state})
     nginx = behind(ear.address, url)
-    with library.Client(trust_env=False) as client:
-        app = Application(sdk, gateway.api_key, nginx.url, client)
-        assert outcome(app, stream) == (status, ANSWER if state == "ok" else "")
+    with call.library.Client(trust_env=False) as client:
+        app = Application(call.sdk, gateway.api_key, nginx.url, client)
+        assert outcome(app, call.stream) == call.outcome
     [datagram] = until(ear.raw, "a report")
     reported = decode(datagram, 0.0)
     key_id = Secret(gateway.api_key).masked()
-    assert (reported.status, reported.envelope.key_id) == (status, key_id)
-    assert gateway.world.truth().rows == (state == "ok")
+    assert (reported.status, reported.envelope.key_id) == (call.status, key_id)
+    assert gateway.world.truth().rows == (call.state == "ok")
 
 
 @every_sdk

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-from tests.alerts.watchers import Forwarder, Pager, VmAlert, Watcher, write_rules
+from tests.alerts.watchers import Forwarder, VmAlert, Watcher, pager, write_rules
 from tests.alerts.webhook import Webhook
 from tests.e2e.daemon import Daemon
 from tests.e2e.gateway import Gateway
@@ -41,7 +41,6 @@ class Wallet:
         self.gateway.bill(credits=round(usd * 1_000_000))
 
     def top_up(self, usd: float) -> None:
-        """Pay in."""
         self.gateway.post("topup", usd=usd)
 
     @property
@@ -83,12 +82,12 @@ class Chain:
         with ExitStack() as running:  # ends what has started if the rest does not start
             self._running = running
             rules = write_rules(self._folder, self._scale)
-            pager = self._start(Pager(self._folder / "alertmanager", self._webhook.url))
-            endpoint = self._otlp(rules, pager.url)
+            told = self._start(pager(self._folder / "alertmanager", self._webhook.url)).url
+            endpoint = self._otlp(rules, told)
             self.wallets = [self._wallet(*wanted, endpoint) for wanted in self._wanted.items()]
             targets = [f"{d.url}/metrics" for w in self.wallets for d in w.exporters]
             self.stores[SCRAPE] = self._start(
-                Watcher(self._folder / SCRAPE, rules, pager.url, SCRAPE, targets)
+                Watcher(self._folder / SCRAPE, rules, told, SCRAPE, targets)
             )
             self._running = running.pop_all()
         return self
@@ -117,7 +116,6 @@ class Chain:
         return self._start(Forwarder(agent, prometheus.remote_write, write)).endpoint
 
     def _wallet(self, name: str, exporters: int, endpoint: str) -> Wallet:
-        """Start a gateway and its exporters."""
         options = {"caps": False, "balance_usd": self._balance}
         gateway = self._start(Gateway(self._folder / name / "gateway", **options))
         folders = [self._folder / name / f"exporter-{n}" for n in range(exporters)]

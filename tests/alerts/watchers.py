@@ -40,21 +40,15 @@ def write_rules(folder: Path, scale: float) -> Path:
     return path
 
 
-class Pager(Alertmanager):
+def pager(folder: Path, webhook: str) -> Alertmanager:
     """Alertmanager with the shipped sample configuration, in a hurry; tells `webhook`."""
-
-    def __init__(self, folder: Path, webhook: str) -> None:
-        super().__init__(folder)
-        self._url = webhook
-
-    def _config(self) -> dict[str, object]:
-        config: dict[str, Any] = yaml.safe_load(ALERTMANAGER.read_text(encoding="utf-8"))
-        route = config["route"]
-        route |= {"group_wait": "1s", "group_interval": "1s"}
-        route["group_by"] = [*route["group_by"], PATH]
-        for receiver in config["receivers"]:
-            receiver["webhook_configs"][0]["url"] = f"{self._url}{receiver['name']}"
-        return config
+    config: dict[str, Any] = yaml.safe_load(ALERTMANAGER.read_text(encoding="utf-8"))
+    route = config["route"]
+    route |= {"group_wait": "1s", "group_interval": "1s"}
+    route["group_by"] = [*route["group_by"], PATH]
+    for receiver in config["receivers"]:
+        receiver["webhook_configs"][0]["url"] = f"{webhook}{receiver['name']}"
+    return Alertmanager(folder, config)
 
 
 class Watcher(Prometheus):

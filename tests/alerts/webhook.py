@@ -19,7 +19,6 @@ class Told(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """The alert's name."""
         return self.labels["alertname"]
 
     @property

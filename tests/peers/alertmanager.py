@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-import httpx
 
 from tests.peers.missing import ALERTMANAGER, PEERS, missing, require
 from tests.peers.process import Peer
@@ -40,16 +38,16 @@ def _works(command: Sequence[str | Path]) -> bool:
 
 
 class Alertmanager(Peer):
-    """One running Alertmanager; `webhook` is a URL that it notifies at once."""
+    """One running Alertmanager."""
 
-    def __init__(self, folder: Path, webhook: str | None = None) -> None:
+    def __init__(self, folder: Path, config: Mapping[str, object]) -> None:
         super().__init__(folder)
-        self._webhook = webhook
+        self._config = config
 
     def command(self) -> Sequence[str | Path]:
         binary = require(ALERTMANAGER)
         config = self.folder / "alertmanager.json"
-        config.write_text(json.dumps(self._config()), encoding="utf-8")  # JSON is YAML
+        config.write_text(json.dumps(self._config), encoding="utf-8")  # JSON is YAML
         return [
             *_wrapper(),
             binary,
@@ -59,17 +57,5 @@ class Alertmanager(Peer):
             "--cluster.listen-address=",
         ]
 
-    def _config(self) -> dict[str, object]:
-        receiver: dict[str, object] = {"name": "test"}
-        if self._webhook is not None:
-            receiver["webhook_configs"] = [{"url": self._webhook}]
-        route = {"receiver": "test", "group_by": ["..."], "group_wait": "0s"}
-        return {"route": route, "receivers": [receiver]}
-
     def started(self) -> None:
         self.url = "http://" + self.logged(r'msg="Listening on" address=(127\.0\.0\.1:\d+)')
-
-    def alerts(self) -> list[dict[str, str]]:
-        """The labels of every active alert."""
-        response = httpx.get(f"{self.url}/api/v2/alerts", timeout=30, trust_env=False)
-        return [alert["labels"] for alert in response.raise_for_status().json()]

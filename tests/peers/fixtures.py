@@ -1,7 +1,7 @@
 """Fixtures that start the real peers, each fresh for its test, and show their logs on failure.
 
-What takes no settings is there by name: `victoria_metrics`, `collector`, `alertmanager`; the
-paths of `promtool`, `amtool` and `chromium`. `start_peer` runs any other until the test ends:
+What takes no settings is there by name: `victoria_metrics`, `collector`, and the paths of
+`promtool` and `amtool`. `start_peer` runs any other until the test ends:
 `start_peer(Prometheus(tmp_path / "prometheus", targets=[url]))`.
 """
 
@@ -14,10 +14,8 @@ from typing import Protocol, TypeVar
 
 import pytest
 
-from scripts.browser import find_chromium
-from tests.peers.alertmanager import Alertmanager
 from tests.peers.collector import Collector
-from tests.peers.missing import AMTOOL, PROMTOOL, missing, require
+from tests.peers.missing import AMTOOL, PROMTOOL, require
 from tests.peers.process import Peer
 from tests.peers.victoria_metrics import VictoriaMetrics
 
@@ -34,7 +32,6 @@ class StartPeer(Protocol):
 
 @pytest.fixture
 def start_peer(request: pytest.FixtureRequest) -> Iterator[StartPeer]:
-    """Start a peer; it is stopped when the test ends."""
     peers = request.node.stash.setdefault(_STARTED, [])
     with ExitStack() as running:
 
@@ -59,27 +56,13 @@ def collector(start_peer: StartPeer, tmp_path: Path) -> Collector:
 
 
 @pytest.fixture
-def alertmanager(start_peer: StartPeer, tmp_path: Path) -> Alertmanager:
-    """An Alertmanager that knows of no alert and notifies nobody."""
-    return start_peer(Alertmanager(tmp_path / "alertmanager"))
-
-
-@pytest.fixture
 def promtool() -> Path:
-    """The path of promtool."""
     return require(PROMTOOL)
 
 
 @pytest.fixture
 def amtool() -> Path:
-    """The path of amtool."""
     return require(AMTOOL)
-
-
-@pytest.fixture
-def chromium() -> str:
-    """The path of Chromium."""
-    return find_chromium() or missing("Chromium", "run scripts/install-programs as root")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -88,7 +88,6 @@ class Peer:
             self._process.wait()
 
     def output(self) -> str:
-        """What it has logged so far."""
         return self.log.read_text(encoding="utf-8", errors="replace")
 
     def logged(self, pattern: str) -> str:

@@ -67,11 +67,6 @@ class Prometheus(PromQl):
         self.remote_write = f"{self.url}/api/v1/write"
         self.logged(r"(Server is ready to receive web requests)")
 
-    def alerts(self) -> list[tuple[dict[str, str], str]]:
-        """Active alerts: labels, and `pending` or `firing`."""
-        found = self.get("/api/v1/alerts").json()["data"]["alerts"]
-        return [(alert["labels"], alert["state"]) for alert in found]
-
     def scraped(self) -> list[Sample]:
         """`up` of every target, once each has been scraped. Raises PeerError."""
         return self.wait_for(f"up and on() (count(up) == {len(self._targets)})")

@@ -24,10 +24,10 @@ class PromQl(Peer):
         response = httpx.get(self.url + path, params=parameters, timeout=30, trust_env=False)
         return response.raise_for_status()
 
-    def query(self, expression: str, at: float | None = None) -> list[Sample]:
-        """The instant vector at `at` (Unix s; None: now), sorted by labels."""
-        # Said even for now: VictoriaMetrics' own "now" is up to a second old.
-        parameters = {"query": expression, "time": str(time.time() if at is None else at)}
+    def query(self, expression: str) -> list[Sample]:
+        """The instant vector of now, sorted by labels."""
+        # The time is said: VictoriaMetrics' own "now" is up to a second old.
+        parameters = {"query": expression, "time": str(time.time())}
         found: list[dict[str, Any]] = self.get("/api/v1/query", **parameters).json()["data"][
             "result"
         ]

@@ -16,8 +16,6 @@ from tests.peers.process import Peer, PeerError
 
 
 class Broken(Peer):
-    """A peer that ends at once."""
-
     def command(self) -> list[str | Path]:
         return ["sh", "-c", "echo no such option; exit 2"]
 

@@ -44,9 +44,9 @@ class VictoriaMetrics(PromQl):
         """Make everything that was received visible to queries."""
         self.get("/internal/force_flush")
 
-    def query(self, expression: str, at: float | None = None) -> list[Sample]:
+    def query(self, expression: str) -> list[Sample]:
         self.flush()
-        return super().query(expression, at)
+        return super().query(expression)
 
     def stored(self, selector: str) -> list[Series]:
         """Every raw sample of the series that match, sorted by labels."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from exporter.web.server import WebServer
 from exporter.web.view import View
 from scripts.browser import Browser, find_chromium
 from tests.clock import NOW
+from tests.peers.missing import missing
 from tests.web.fakes import (
     INSTANCE,
     config,
@@ -113,11 +113,7 @@ SCENES = (well, started, broken, many, hostile)
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    chromium = find_chromium()
-    if chromium is None:
-        if os.environ.get("PEERS") == "required":
-            pytest.fail("Chromium is not installed: scripts/install-programs")
-        pytest.skip("Chromium is not installed")
+    chromium = find_chromium() or missing("Chromium", "run scripts/install-programs as root")
     with Browser(chromium) as browser:
         yield browser
 

@@ -14,5 +14,4 @@ pytest.register_assert_rewrite("tests.e2e.expected")
 
 @pytest.fixture
 def scene(start_peer: StartPeer, tmp_path: Path) -> Scene:
-    """Starts gateways and daemons."""
     return Scene(start_peer, tmp_path)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from bytespike_simulator.truth import Truth, UsageTruth
-from tests.e2e.daemon import ACCOUNT
+from tests.e2e.daemon import ACCOUNT, Daemon
 from tests.e2e.gateway import Gateway
 from tests.peers.promql import Sample
 
@@ -138,6 +138,12 @@ def envelope(gateway: Gateway) -> Shown:
         "bytespike_key_quota_remaining_USD": {key: headers["x-quota-remaining-credits"]},
         "bytespike_organization_balance_USD": {series(): headers["x-org-quota-remaining-credits"]},
     }
+
+
+def exports(daemon: Daemon, outcome: str) -> int:
+    """How many exports have ended so."""
+    line = f'bytespike_exporter_exports_total{{bytespike_outcome="{outcome}"}} '
+    return int(float(daemon.metrics().partition(line)[2].partition("\n")[0] or 0))
 
 
 def assert_shows(shown: Shown, *expected: Shown) -> None:

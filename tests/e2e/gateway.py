@@ -81,11 +81,9 @@ class Gateway(Peer):
         return self._get("/simulator/truth", Truth, parameters)
 
     def models(self) -> list[Model]:
-        """The models as the account endpoint shows them now."""
         return self._get("/api/v1/me/account", _Account).allowed_models
 
     def requests(self) -> dict[str, int]:
-        """How many requests each endpoint has had."""
         return self._get("/simulator/requests", dict[str, int])
 
     def envelope(self) -> dict[str, float]:

@@ -27,7 +27,6 @@ class LastingVictoriaMetrics(VictoriaMetrics):
         ]
 
     def start(self) -> None:
-        """Start again on what is stored."""
         self.__enter__()
 
 

@@ -19,7 +19,6 @@ class Scene:
         self.folder = folder
 
     def gateway(self, **options: float | str | bool) -> Gateway:
-        """Start a simulated gateway with these options."""
         return self.start_peer(Gateway(self.folder / "gateway", **options))
 
     def daemon(self, gateway: Gateway, endpoint: str, /, **settings: object) -> Daemon:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.e2e import expected
-from tests.e2e.daemon import Daemon
-from tests.e2e.expected import MICRO, assert_shows, by_name, series
+from tests.e2e.expected import MICRO, assert_shows, by_name, exports, series
 from tests.e2e.scene import Scene
 from tests.e2e.waiting import eventually
 from tests.peers.victoria_metrics import VictoriaMetrics
@@ -14,12 +13,6 @@ from tests.peers.victoria_metrics import VictoriaMetrics
 COUNTERS = '{__name__=~"bytespike_(usage|billing)_.*_total"}'
 READINGS = '{__name__=~"bytespike_(wallet|quota|rate_limit|key|organization|ledger|account)_.*"}'
 """What is only known while the gateway answers."""
-
-
-def exports(daemon: Daemon, outcome: str) -> int:
-    """How many exports have ended so."""
-    line = f'bytespike_exporter_exports_total{{bytespike_outcome="{outcome}"}} '
-    return int(float(daemon.metrics().partition(line)[2].partition("\n")[0]))
 
 
 @pytest.mark.parametrize("kind", ["proxy", "hang"])

@@ -120,22 +120,3 @@ def test_a_rebate_takes_nothing_from_a_counter_and_is_told(
         assert round(cost - over, 6) == round(2.2 - taken_back, 6)
 
     eventually(followed)
-
-
-def test_a_topup_and_its_bonus_are_two_movements(
-    scene: Scene, victoria_metrics: VictoriaMetrics
-) -> None:
-    gateway = scene.gateway()
-    scene.daemon(gateway, victoria_metrics.endpoint)
-    gateway.post("topup", usd=200, bonus=20)
-    gateway.post("topup", usd=0.1)
-    gateway.post("transaction", kind="admin_credit", amount=5_000_000)
-    gateway.post("transaction", kind="of_a_new_kind", amount=-1)
-
-    def same() -> None:
-        shown, truth = by_name(victoria_metrics.query(OURS)), gateway.truth()
-        assert_shows(shown, expected.billing(truth), expected.wallet(truth))
-        counts = shown["bytespike_billing_transactions_total"]
-        assert counts[series(transaction_kind="topup")] == 3
-
-    eventually(same)

@@ -89,7 +89,9 @@ def test_every_number_in_victoria_metrics_is_what_the_gateway_billed(
         call(daemon, gateway)
     gateway.live(seconds=3)
     gateway.post("topup", usd=100, bonus=10)
-    gateway.post("transaction", kind="admin_debit", amount=-2_500_001)
+    gateway.post("topup", usd=0.1)
+    for kind, amount in (("admin_debit", -2_500_001), ("admin_credit", 5_000_000), ("new", -1)):
+        gateway.post("transaction", kind=kind, amount=amount)
     calls = sum(usage.calls for usage in gateway.truth().usage)
     assert calls > 20
 
@@ -99,6 +101,8 @@ def test_every_number_in_victoria_metrics_is_what_the_gateway_billed(
         rows = shown["bytespike_exporter_usage_rows_total"]
         assert rows[series(outcome="counted")] == calls
         assert rows[series(outcome="rejected")] == 0
+        movements = shown["bytespike_billing_transactions_total"]
+        assert movements[series(transaction_kind="topup")] == 3
         seen = shown["bytespike_tap_responses_total"]
         assert seen[series(key_id=Secret(gateway.key).masked(), status_class="2xx")] == 3
         used, shares = (shown[f"bytespike_quota_{n}"] for n in ("usage_USD", "utilization_ratio"))

@@ -9,9 +9,9 @@ SECONDS = 40.0
 """How long anything may take to show. A busy machine is slow; a right answer still comes."""
 
 
-def eventually(check: Callable[[], None], seconds: float = SECONDS) -> None:
+def eventually(check: Callable[[], None]) -> None:
     """Run `check` until it raises no AssertionError; its last one is the test's failure."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + SECONDS
     while True:
         try:
             check()

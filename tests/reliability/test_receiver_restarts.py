@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e import expected
 from tests.e2e.daemon import Daemon
-from tests.e2e.expected import COST, MICRO, assert_shows, by_name
+from tests.e2e.expected import COST, MICRO, assert_shows, by_name, exports
 from tests.e2e.gateway import Gateway
 from tests.e2e.receivers import LastingVictoriaMetrics
 from tests.e2e.scene import Scene
@@ -29,14 +29,7 @@ COUNTERS = '{__name__=~"bytespike_(usage|billing)_.*_total"}'
 
 @pytest.fixture
 def scene(start_peer: StartPeer, tmp_path: Path) -> Scene:
-    """Starts gateways and daemons."""
     return Scene(start_peer, tmp_path)
-
-
-def failures(daemon: Daemon) -> int:
-    """How many exports have failed."""
-    line = 'bytespike_exporter_exports_total{bytespike_outcome="failure"} '
-    return int(float(daemon.metrics().partition(line)[2].partition("\n")[0] or 0))
 
 
 def spend(gateway: Gateway, turn: int) -> None:
@@ -48,9 +41,9 @@ def spend(gateway: Gateway, turn: int) -> None:
 
 def during(gateway: Gateway, daemon: Daemon, turn: int) -> None:
     """What happens while the receiver is away: money is spent, and an export fails."""
-    before = failures(daemon)
+    before = exports(daemon, "failure")
     spend(gateway, turn)
-    until(lambda: failures(daemon) > before, "an export that fails")
+    until(lambda: exports(daemon, "failure") > before, "an export that fails")
 
 
 def test_victoria_metrics_is_restarted_in_the_middle(scene: Scene, trials: Trials) -> None:
@@ -79,7 +72,7 @@ def test_victoria_metrics_is_restarted_in_the_middle(scene: Scene, trials: Trial
         row,
         RESTARTS,
         restarts=RESTARTS,
-        failed=failures(daemon),
+        failed=exports(daemon, "failure"),
         points=sum(map(len, series)),
         series=len(series),
         fell=fell,

@@ -32,7 +32,6 @@ class Front:
 
     @property
     def port(self) -> int:
-        """Where it listens."""
         return int(self._server.getsockname()[1])
 
     @property
@@ -110,7 +109,6 @@ def answer(
 
 
 def relay(front: Front, connection: socket.socket, head: str) -> None:
-    """The right answer."""
     status, headers, body = front.ask(head)
     answer(connection, f"{status} OK", headers, body)
 
@@ -146,12 +144,10 @@ def endless(front: Front, connection: socket.socket, head: str) -> None:
 
 
 def no_http(front: Front, connection: socket.socket, head: str) -> None:
-    """Another protocol."""
     connection.sendall(b"220 mail.example ESMTP\r\n" * 3)
 
 
 def endless_headers(front: Front, connection: socket.socket, head: str) -> None:
-    """Headers without an end."""
     connection.sendall(b"HTTP/1.1 200 OK\r\n")
     for number in range(100_000):
         connection.sendall(b"x-%d: %s\r\n" % (number, b"y" * 1000))

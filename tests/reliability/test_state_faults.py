@@ -46,7 +46,6 @@ def bill(live: Live) -> None:
 
 
 async def until_ready(live: Live, status: int) -> None:
-    """Return once `/readyz` answers so."""
     async with asyncio.timeout(20):
         while (await live.get("/readyz")).status_code != status:  # noqa: ASYNC110
             await asyncio.sleep(0.05)

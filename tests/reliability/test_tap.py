@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 import time
 from collections.abc import Iterator, Mapping
@@ -114,16 +116,18 @@ def test_no_key_that_is_reported_or_delivered_is_found_anywhere(
         settings = {"otlp": {"endpoint": receiver.url}, "log": {"level": "debug"}}
         with tapped(tmp_path, **settings) as process:
             _report_whole_keys(process.listener)
-            _deliver(process.address())
+            secret_words = [MARK, *_deliver(process.address())]
+            os.kill(process.pid, signal.SIGHUP)
             time.sleep(0.5)
             pages = [
                 httpx.get(f"http://{process.address()}{page}", trust_env=False).content
-                for page in ("/", "/metrics", "/readyz", "/livez")
+                for page in ("/", "/metrics", "/readyz", "/livez", PATH)
             ]
             assert process.end() == 0
             texts = [process.output().encode(), *pages, *receiver.bodies, *process.stored()]
-    found = sum(MARK.encode() in text for text in texts)
+    found = sum(word.encode() in text for text in texts for word in secret_words)
     saw(row, bytes=sum(map(len, texts)), found=found)
+    assert "Configuration reloaded" in process.output()
     assert b"sk-byts-\xe2\x80\xa69f3c" in b"".join(pages)
     assert receiver.bodies
     assert not found
@@ -144,11 +148,24 @@ def _report_whole_keys(port: int) -> None:
                 sender.sendto(line.encode(), ("127.0.0.1", port))
 
 
-def _deliver(address: str) -> None:
-    body = event(note=KEY)
-    for signed in (signature(body, f"{MARK}-webhook-secret"), signature(body, KEY), KEY):
+def _deliver(address: str) -> list[str]:
+    """Deliver what is signed well and badly; gives the digits of the signatures."""
+    secret = f"{MARK}-webhook-secret"
+    body, no_event = event(note=KEY), secret.encode()
+    right, wrong = signature(body, secret), signature(body, KEY)
+    for sent, signed, status in (
+        (body, right, 204),
+        (body, wrong, 401),
+        (body, KEY, 401),
+        (body, "", 401),
+        (body[:-1], right, 401),
+        (no_event, signature(no_event, secret), 400),
+    ):
         headers = {HEADER: signed}
-        httpx.post(f"http://{address}{PATH}", content=body, headers=headers, trust_env=False)
+        url = f"http://{address}{PATH}"
+        answer = httpx.post(url, content=sent, headers=headers, trust_env=False)
+        assert answer.status_code == status
+    return [signed.removeprefix("sha256=") for signed in (right, wrong)]
 
 
 def test_nothing_listens_to_others_unless_told_otherwise() -> None:

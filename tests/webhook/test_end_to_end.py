@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -132,27 +131,3 @@ async def test_what_was_delivered_is_remembered_when_the_server_moves(live: Live
     await until(lambda: live.daemon.address not in (before, None))
     assert await deliver(live, body, signature(body, secret)) == 204
     await counted(live, accepted=1, duplicate=1)
-
-
-async def test_the_secret_is_found_nowhere(live: Live, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG)
-    secret = await subscribe(live)
-    body = event(note=secret)
-    signed = signature(body, secret)
-    assert await deliver(live, body, signed) == 204
-    for wrong, given in ((body, "0" * 64), (body, ""), (body[:-1], signed), (body[:-1], "")):
-        assert await deliver(live, wrong, given) == 401
-    assert await deliver(live, secret.encode(), signature(secret.encode(), secret)) == 400
-    live.reload(replace(live.config, poll=Poll(account=HOUR / 2)))
-    await until(lambda: "Configuration reloaded" in caplog.text)
-    pages = [await live.get(path) for path in ("/", "/metrics", "/livez", "/readyz", PATH, "/no")]
-    shown = [f"{page.headers} {page.text}" for page in pages]
-    ours = [r.getMessage() for r in caplog.records if r.name.startswith("exporter")]
-    state = [
-        path.read_bytes().decode("latin-1")
-        for path in live.config.state.path.parent.glob("state.db*")
-    ]
-    texts = [*shown, *ours, *state]
-    assert sum("webhook" in text for text in texts) > 2
-    digits = signed.removeprefix("sha256=")
-    assert [text for text in texts if secret in text or digits in text] == []

@@ -32,7 +32,6 @@ def usd(amount: float) -> int:
 
 
 def config(*names: str) -> Config:
-    """A configuration with these accounts."""
     accounts = tuple(
         Account(name, "https://llm.example", api_key_env="BYTESPIKE_API_KEY") for name in names
     )
@@ -139,7 +138,6 @@ def totals() -> AccountTotals:
 
 
 def healthy(*names: str) -> tuple[View, Mapping[str, AccountTotals]]:
-    """Accounts that all work, and their totals."""
     live = empty_board(*names, started_at=NOW - 11_520)
     for account in live.accounts.values():
         answer(account)

@@ -76,3 +76,12 @@ async def ended(reader: asyncio.StreamReader) -> bytes:
             return await reader.read()
         except ConnectionResetError:
             return b""
+
+
+async def told(server: WebServer, sent: bytes) -> bytes:
+    """All that comes on a connection on which this is sent, until the server closes it."""
+    reader, writer = await connect(server)
+    writer.write(sent)
+    answered = await ended(reader)
+    writer.close()
+    return answered

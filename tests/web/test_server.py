@@ -34,6 +34,7 @@ from tests.web.serving import (
     opened,
     running,
     serving,
+    told,
     until,
 )
 
@@ -231,10 +232,7 @@ async def test_requests_that_come_together_are_answered_in_their_order() -> None
         b"GET /readyz HTTP/1.1",
     ]
     async with running() as server:
-        reader, writer = await connect(server)
-        writer.write(b"".join(line + b"\r\nhost: x\r\n\r\n" for line in lines))
-        answers = await ended(reader)
-        writer.close()
+        answers = await told(server, b"".join(line + b"\r\nhost: x\r\n\r\n" for line in lines))
     assert re.findall(rb"HTTP/1\.1 (\d+)", answers) == [b"200", b"404", b"404", b"405", b"200"]
 
 

@@ -42,7 +42,6 @@ def signature(body: bytes, secret: str = SECRET) -> str:
 
 
 def split(body: bytes, pieces: int) -> Iterator[bytes]:
-    """The body in so many pieces."""
     size = -(-len(body) // pieces) or 1
     return (body[at : at + size] for at in range(0, max(1, len(body)), size))
 

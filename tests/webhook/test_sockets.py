@@ -12,7 +12,7 @@ import pytest
 
 from exporter.web.server import Bounds, WebServer
 from exporter.web.webhook import MAX_BODY
-from tests.web.serving import IMPATIENT, connect, ended, get, opened, running, until
+from tests.web.serving import IMPATIENT, connect, ended, get, opened, running, told, until
 from tests.webhook.fakes import HEADER, MONEY, PATH, Bench, event, signature
 
 pytestmark = pytest.mark.anyio
@@ -37,15 +37,6 @@ def head(body: bytes, *lines: str) -> bytes:
 
 def chunk(data: bytes) -> bytes:
     return f"{len(data):x}\r\n".encode() + data + b"\r\n"
-
-
-async def told(server: WebServer, sent: bytes) -> bytes:
-    """All that comes on a connection on which this is sent, until the server closes it."""
-    reader, writer = await connect(server)
-    writer.write(sent)
-    answered = await ended(reader)
-    writer.close()
-    return answered
 
 
 async def test_a_delivery_is_answered_without_a_body(bench: Bench) -> None:

@@ -109,7 +109,6 @@ async def scripted(answer: Answer, tls: ssl.SSLContext | None = None) -> AsyncIt
 
 
 async def empty(_: bytes, __: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """An answer without a body."""
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-RateLimit-Limit: 200.00\r\n\r\n")
 
 

@@ -23,7 +23,6 @@ def page() -> str:
 
 @pytest.fixture(scope="module")
 def section(page: str) -> str:
-    """The section on the datagram."""
     return page.partition("\n## The datagram\n")[2].partition("\n## ")[0]
 
 

@@ -5,8 +5,6 @@ OpenAI's SDK takes the clients of httpx and of httpx2, Anthropic's those of http
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import product
@@ -22,6 +20,7 @@ import pytest
 from bytespike_simulator import Fault, Simulator, quiet, running
 from exporter.secrets import Secret
 from exporter.tap.hook import AsyncQuotaTap, QuotaTap
+from tests.reliability.machine import served
 from tests.tap.hook_stage import LARGEST, NOW, QUOTA, Ear
 
 SDKS = [("openai", httpx), ("openai", httpx2), ("anthropic", httpx2)]
@@ -79,26 +78,8 @@ def ear(gateway: Simulator) -> Iterator[Ear]:
 @pytest.fixture
 def url(gateway: Simulator) -> Iterator[str]:
     """Where the gateway is served, from a thread of its own: a synchronous SDK waits for it."""
-    loop = asyncio.new_event_loop()
-    stop = asyncio.Event()
-    told: list[str] = []
-    ready = threading.Event()
-
-    async def serve() -> None:
-        async with running(gateway) as base:
-            told.append(base)
-            ready.set()
-            await stop.wait()
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
-    thread.start()
-    assert ready.wait(30)
-    try:
-        yield told[0]
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join()
-        loop.close()
+    with served(gateway) as base:
+        yield base
 
 
 def expected(gateway: Simulator, status: int, headers: Any) -> dict[str, object]:

@@ -28,7 +28,6 @@ pytestmark = pytest.mark.anyio
 
 
 def loopbacks() -> list[str]:
-    """The loopback addresses of this machine."""
     found = ["127.0.0.1"]
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
         try:

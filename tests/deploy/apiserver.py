@@ -45,8 +45,6 @@ def tools() -> Tools:
 
 
 class Etcd(Peer):
-    """An empty etcd."""
-
     def __init__(self, folder: Path, port: int, peer_port: int) -> None:
         super().__init__(folder)
         self.url = f"http://127.0.0.1:{port}"

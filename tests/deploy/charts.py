@@ -41,7 +41,6 @@ def texts(values: Object, release: str = "spike") -> dict[str, str]:
 
 
 def objects(values: Object, release: str = "spike") -> list[Object]:
-    """Every object of the exporter's chart."""
     files = texts(values, release)
     manifests = (text for path, text in files.items() if not path.endswith(".txt"))
     return [one for text in manifests for one in yaml.safe_load_all(text) if one]

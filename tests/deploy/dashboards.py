@@ -26,7 +26,6 @@ class PanelQuery(NamedTuple):
 
     @property
     def where(self) -> str:
-        """As a reader finds it."""
         return f"{self.dashboard} / {self.panel} / {self.ref}"
 
 
@@ -53,5 +52,4 @@ def queries(name: str) -> Iterator[PanelQuery]:
 
 
 def all_queries() -> list[PanelQuery]:
-    """Of all dashboards."""
     return [query for name in NAMES for query in queries(name)]

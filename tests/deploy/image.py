@@ -72,22 +72,19 @@ exec /usr/bin/setpriv --no-new-privs /usr/sbin/chroot --userspec=65532:65532 --g
 class Container(Peer):
     """The image's own command as its own user on a read-only root, in a mount namespace.
 
-    `folder/config` is /etc/bytespike, `folder/state` is /var/lib/bytespike. `arguments` stand in
-    for the image's own.
+    `folder/config` is /etc/bytespike, `folder/state` is /var/lib/bytespike.
     """
 
-    def __init__(self, folder: Path, image: Image, arguments: Sequence[str] | None = None) -> None:
+    def __init__(self, folder: Path, image: Image) -> None:
         super().__init__(folder)
         self._image = image
-        self._arguments = arguments
         (folder / "config").mkdir()
         (folder / "state").mkdir()
         os.chown(folder / "state", UID, UID)
 
     def command(self) -> Sequence[str | Path]:
         config = self._image.config
-        arguments = config["Cmd"] if self._arguments is None else self._arguments
-        words = [*config["Entrypoint"], *arguments]
+        words = [*config["Entrypoint"], *config["Cmd"]]
         folders = (self._image.root, self.folder / "state", self.folder / "config")
         # The image has no env(1), so its variables are set outside.
         return [

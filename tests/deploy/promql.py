@@ -18,9 +18,6 @@ from exporter.metrics.metric_reference import attribute_values
 from exporter.metrics.prometheus import label_name, prometheus_name
 from tests.deploy import shipped
 
-ADDED = frozenset({"job", "instance", "service_name", "service_version", "service_instance_id"})
-"""Labels that receivers add, of targets and of resources. Nothing shipped may need one."""
-
 _STORED = ("_bucket", "_sum", "_count")
 
 

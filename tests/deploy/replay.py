@@ -74,7 +74,6 @@ class Exporter:
         await self._runtime.exports.export()
 
     async def metrics(self) -> bytes:
-        """What `/metrics` shows now."""
         totals = await self._worker.do(self._runtime.ledger.totals)
         snapshot = take(self._live, totals, self._clock.now())
         return render(snapshot, openmetrics=False)
@@ -90,7 +89,6 @@ class Exporter:
             self._intake.take(Observation(source, 200 if fine else refused, envelope, model))
 
     async def close(self) -> None:
-        """Close the state file and the connections."""
         await self._runtime.stop()
         assert self._runtime.exports is not None
         await self._runtime.exports.retire()

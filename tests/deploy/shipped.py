@@ -30,7 +30,6 @@ def rules(text: str | None = None) -> list[dict[str, Any]]:
 
 
 def alerts() -> dict[str, dict[str, Any]]:
-    """The shipped alerts by name."""
     return {rule["alert"]: rule for rule in rules() if "alert" in rule}
 
 

@@ -9,9 +9,7 @@ import yaml
 
 from scripts.alerts import SOURCE, Thresholds, helm, plain, read
 from tests.deploy import shipped
-from tests.peers.missing import VICTORIA_METRICS, require
-
-_VMALERT = VICTORIA_METRICS.with_name("vmalert")
+from tests.peers.missing import AMTOOL, PROMTOOL, VICTORIA_METRICS, require
 
 ALERTS = shipped.alerts()
 OF_NO_ACCOUNT = {
@@ -26,18 +24,19 @@ def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, check=False, capture_output=True, text=True)
 
 
-def test_promtool_finds_no_fault_with_the_rules(promtool: Path) -> None:
-    done = run(promtool, "check", "rules", "--lint=all", "--lint-fatal", shipped.RULES)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_vmalert_takes_the_rules() -> None:
-    done = run(require(_VMALERT), "-dryRun", f"-rule={shipped.RULES}")
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_amtool_finds_no_fault_with_the_sample_configuration(amtool: Path) -> None:
-    done = run(amtool, "check-config", shipped.ALERTMANAGER)
+@pytest.mark.parametrize(
+    ("program", "arguments"),
+    [
+        (PROMTOOL, ("check", "rules", "--lint=all", "--lint-fatal", shipped.RULES)),
+        (VICTORIA_METRICS.with_name("vmalert"), ("-dryRun", f"-rule={shipped.RULES}")),
+        (AMTOOL, ("check-config", shipped.ALERTMANAGER)),
+    ],
+    ids=["promtool", "vmalert", "amtool"],
+)
+def test_the_real_tools_find_no_fault_with_what_is_shipped(
+    program: Path, arguments: tuple[str | Path, ...]
+) -> None:
+    done = run(require(program), *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -7,10 +7,9 @@
     http.py       one request over HTTP; grpc.py over gRPC, imported only where it is chosen
     answers.py    what a receiver's answer means
     receiver.py   where requests go, and what may be shown of it and of what it says
-    proxies.py    which proxy is on the way
 """
 
+from exporter.otlp.answers import ExportResult
 from exporter.otlp.exporter import OtlpExporter
-from exporter.otlp.result import ExportResult
 
 __all__ = ["ExportResult", "OtlpExporter"]

@@ -9,8 +9,8 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceResponse,
 )
 
+from exporter.live import ExportOutcome
 from exporter.otlp.receiver import Receiver, shown_url
-from exporter.otlp.result import ExportResult, failure, partial, success
 
 _REFUSED = frozenset({400, 413, 422})
 """The points themselves are refused; everything else may pass."""
@@ -30,6 +30,35 @@ _ADVICE = {
 }
 _UNREADABLE = (DecodeError, json_format.Error, ValueError, ArithmeticError, RecursionError)
 _SERVER_ADVICE = "the receiver is in trouble; the next interval sends everything again"
+
+
+class ExportResult(msgspec.Struct, frozen=True):
+    """How one export ended.
+
+    `error` says what happened and what to do, None on success. `data_refused`: the receiver
+    answered and refused (some of) the points themselves, so that sending them again is no use.
+    `warning` is what a receiver said although it took every point.
+    """
+
+    outcome: ExportOutcome
+    error: str | None = None
+    data_refused: bool = False
+    warning: str | None = None
+
+
+def success(warning: str | None = None) -> ExportResult:
+    """Every point was accepted."""
+    return ExportResult(ExportOutcome.SUCCESS, warning=warning)
+
+
+def partial(error: str) -> ExportResult:
+    """Some points were accepted and some were refused for good."""
+    return ExportResult(ExportOutcome.PARTIAL, error, data_refused=True)
+
+
+def failure(error: str, *, data_refused: bool = False) -> ExportResult:
+    """No point is known to be accepted."""
+    return ExportResult(ExportOutcome.FAILURE, error, data_refused)
 
 
 class HttpAnswer(msgspec.Struct, frozen=True):

@@ -16,7 +16,7 @@ from exporter.ledger.totals import AccountTotals
 from exporter.live import ExportOutcome, Live
 from exporter.metrics.snapshot import Point, Snapshot, take
 from exporter.otlp import ExportResult, OtlpExporter
-from exporter.otlp.answers import partial
+from exporter.otlp.receiver import partial
 from exporter.threads import Worker
 from exporter.throttle import Throttle
 

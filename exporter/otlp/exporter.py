@@ -14,8 +14,7 @@ from exporter import threads
 from exporter.config import types as config
 from exporter.live import ExportOutcome
 from exporter.metrics.snapshot import Snapshot
-from exporter.otlp.answers import ExportResult, failure, partial, success
-from exporter.otlp.receiver import Receiver
+from exporter.otlp.receiver import ExportResult, Receiver, failure, partial, success
 from exporter.otlp.sdk_points import POINTS_PER_REQUEST, requests_of, resource_of
 
 _log = logging.getLogger(__name__)

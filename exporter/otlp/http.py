@@ -23,8 +23,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 
 from exporter import __version__, threads
 from exporter.config import types as config
-from exporter.otlp.answers import ExportResult, HttpAnswer, failure, judge_http
-from exporter.otlp.receiver import Receiver
+from exporter.otlp.receiver import ExportResult, HttpAnswer, Receiver, failure, judge_http
 
 MAX_ANSWER = 64 * 1024
 """An OTLP answer is tiny; what is larger is not read."""

@@ -25,10 +25,9 @@ from exporter.web.diagnosis import (
     grouped,
 )
 from exporter.web.figures import Points, Subject, Tone, by_account, worst
-from exporter.web.limits import key_limits, model_limits
 from exporter.web.overview import shortest_runway, summarize, total_balance
-from exporter.web.spend import spend
 from exporter.web.style import STYLE
+from exporter.web.tables import key_limits, model_limits, spend
 from exporter.web.view import View
 
 REFRESH_SECONDS = 10

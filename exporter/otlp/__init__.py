@@ -2,8 +2,7 @@
 
 ::
 
-    exporter.py   a snapshot as requests of bounded size, within `otlp.timeout`
-    sdk_points.py points → the SDK's public types → requests
+    exporter.py   a snapshot → the SDK's public types → requests, within `otlp.timeout`
     http.py       one request over HTTP; grpc.py over gRPC, imported only where it is chosen
     receiver.py   where requests go, what the answers mean, and what may be shown of them
 """

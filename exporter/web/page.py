@@ -78,17 +78,11 @@ def _subjects(
     began: dict[str, float] = {}
     if known is not None:
         began = {name: known.get(name, AccountTotals()).counted_from for name in live.accounts}
-    return tuple(
-        Subject(
-            live=account,
-            points=points.get(name) or Points(),
-            counted_from=began.get(name),
-            account=configured.get(name),
-            config=view.config,
-            now=now,
-        )
-        for name, account in live.accounts.items()
-    )
+    subjects = []
+    for name, account in live.accounts.items():
+        shown, whose = points.get(name) or Points(), configured.get(name)
+        subjects.append(Subject(account, shown, began.get(name), whose, view.config, now))
+    return tuple(subjects)
 
 
 def _address(otlp: Otlp) -> str:

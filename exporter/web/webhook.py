@@ -13,6 +13,7 @@ import hashlib
 import hmac
 import logging
 import re
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -241,14 +242,14 @@ class Bucket:
         return True
 
 
+@dataclass(eq=False)
 class Seen:
     """What was seen in the last `seconds`, of the last `at_most`."""
 
-    def __init__(self, seconds: float, at_most: int, clock: Clock) -> None:
-        self._seconds = seconds
-        self._at_most = at_most
-        self._clock = clock
-        self._at: dict[bytes, float] = {}
+    _seconds: float
+    _at_most: int
+    _clock: Clock
+    _at: dict[bytes, float] = field(default_factory=dict, init=False)
 
     def __contains__(self, identity: bytes) -> bool:
         at = self._at.get(identity)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from exporter.check_report import DETAILED, Tried, table
+import msgspec
+
 from exporter.clock import Clock, SystemClock
+from exporter.config.mistakes import printable
 from exporter.config.types import Account, Config
 from exporter.errors import GatewayError
 from exporter.gateway.client import GatewayClient, HttpClient
@@ -26,6 +28,20 @@ from exporter.web.formats import plural
 
 _HOUR = 3600.0
 _DAY = 86_400.0
+
+DETAILED = 20
+"""With more accounts than this, endpoints that work are counted, and failures grouped."""
+
+_NAMED = 5
+
+
+class Tried(msgspec.Struct, frozen=True):
+    """One thing that was tried. `account` is empty where it belongs to none."""
+
+    account: str
+    what: str
+    worked: bool
+    said: str
 
 
 async def check(config: Config, path: Path, environ: Mapping[str, str]) -> bool:
@@ -141,3 +157,48 @@ async def _export(config: Config, clock: Clock) -> Tried:
     await exporter.close()
     said = result.error or f"{otlp.endpoint} accepted an export"
     return Tried("", "otlp", result.error is None, said)
+
+
+def table(tried: Sequence[Tried]) -> Iterator[str]:
+    """The lines of the table, then a sum."""
+    of_accounts = [one for one in tried if one.account]
+    rows: list[Tried] = list(tried)
+    if len({one.account for one in of_accounts}) > DETAILED:
+        rows = [*_grouped(of_accounts), *(one for one in tried if not one.account)]
+    whats = [f"{printable(one.account)}: {one.what}" if one.account else one.what for one in rows]
+    width = max(map(len, whats), default=0)
+    for what, one in zip(whats, rows, strict=True):
+        yield f"  {'ok  ' if one.worked else 'FAIL'}  {what:{width}}  {printable(one.said)}"
+    yield ""
+    failed = sum(not one.worked for one in tried)
+    if failed:
+        yield f"{failed} of {len(tried)} failed; each line says what to do next."
+    else:
+        yield "All of it works."
+
+
+def _grouped(tried: Sequence[Tried]) -> Iterator[Tried]:
+    """What works is counted by endpoint; the same failure of many accounts is one row."""
+    for what in dict.fromkeys(one.what for one in tried):
+        of_what = [one for one in tried if one.what == what]
+        worked = sum(one.worked for one in of_what)
+        if worked:
+            yield Tried("", what, True, f"{worked:,} of {len(of_what):,} accounts")
+        yield from _failures(what, of_what)
+
+
+def _failures(what: str, tried: Iterable[Tried]) -> Iterator[Tried]:
+    groups: dict[str, list[str]] = {}
+    for one in tried:
+        if not one.worked:
+            # An account's own name in a message would make a group of every account.
+            said = one.said.replace(repr(one.account), "…")
+            groups.setdefault(said, []).append(one.account)
+    by_size = sorted(groups.items(), key=lambda group: -len(group[1]))
+    for said, names in by_size[:DETAILED]:
+        more = len(names) - _NAMED
+        named = ", ".join(names[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")
+        yield Tried("", what, False, f"{named}: {said}")
+    hidden = sum(len(names) for _, names in by_size[DETAILED:])
+    if hidden:
+        yield Tried("", what, False, f"{hidden:,} more accounts, for other reasons")

@@ -88,7 +88,14 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    config = _config_option()
+    config = argparse.ArgumentParser(add_help=False)
+    config.add_argument(
+        "--config",
+        metavar="FILE",
+        type=Path,
+        default=Path("config.yaml"),
+        help="the configuration (default config.yaml)",
+    )
     run = commands.add_parser(
         "run", parents=[config], help="poll, export and serve until told to stop"
     )
@@ -107,42 +114,25 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         add_arguments(simulate)
     simulate.set_defaults(command=_simulate)
 
-    _add_demo(
-        commands.add_parser("demo", help="simulator, exporter and status page in one process")
-    )
-    metrics = commands.add_parser("metrics", help="print the metric reference")
-    metrics.add_argument("--format", choices=("markdown", "json"), default="markdown")
-    metrics.set_defaults(command=_metrics)
-    return parser
-
-
-def _config_option() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument(
-        "--config",
-        metavar="FILE",
-        type=Path,
-        default=Path("config.yaml"),
-        help="the configuration (default config.yaml)",
-    )
-    return parser
-
-
-def _add_demo(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
+    demo = commands.add_parser("demo", help="simulator, exporter and status page in one process")
+    demo.add_argument(
         "--listen",
         metavar="HOST:PORT",
         type=_listen,
         help="address of the status page (default 127.0.0.1:9464, or a free port if it is taken)",
     )
-    parser.add_argument(
+    demo.add_argument(
         "--otlp",
         metavar="URL",
         type=_endpoint,
-        default=None,
         help="also send OTLP over HTTP, for example to http://localhost:4318",
     )
-    parser.set_defaults(command=_demo)
+    demo.set_defaults(command=_demo)
+
+    metrics = commands.add_parser("metrics", help="print the metric reference")
+    metrics.add_argument("--format", choices=("markdown", "json"), default="markdown")
+    metrics.set_defaults(command=_metrics)
+    return parser
 
 
 def _listen(text: str) -> Listen:

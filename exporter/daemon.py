@@ -73,14 +73,12 @@ class Daemon:
     @property
     def address(self) -> str | None:
         """`host:port` of the status page, None where it is off."""
-        web = self._listeners.at("http.listen")
-        return web.address if web is not None else None
+        return self._listeners.address("http.listen")
 
     @property
     def tap(self) -> str | None:
         """`host:port` that takes reports (UDP), None where it is off."""
-        listener = self._listeners.at("tap.listen")
-        return listener.address if listener is not None else None
+        return self._listeners.address("tap.listen")
 
     def stop(self) -> None:
         """Stop polling, commit, export once more, end."""

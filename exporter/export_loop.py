@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -15,7 +16,7 @@ from exporter.ledger.totals import AccountTotals
 from exporter.live import ExportOutcome, Live
 from exporter.metrics.snapshot import Point, Snapshot, take
 from exporter.otlp import ExportResult, OtlpExporter
-from exporter.otlp.result import partial
+from exporter.otlp.receiver import partial
 from exporter.threads import Worker
 from exporter.throttle import Throttle
 
@@ -25,30 +26,20 @@ HEAD_START = 1.0
 logger = logging.getLogger(__name__)
 
 
+@dataclass(eq=False)
 class ExportLoop:
-    """Exports at a steady rate. Polls never wait for it."""
+    """Exports every `interval` seconds. Polls never wait for it."""
 
-    def __init__(
-        self,
-        exporter: OtlpExporter,
-        live: Live,
-        ledger: Ledger,
-        worker: Worker,
-        clock: Clock,
-        throttle: Throttle,
-        interval: float,
-    ) -> None:
-        """`interval` in seconds."""
-        self._exporter = exporter
-        self._live = live
-        self._ledger = ledger
-        self._worker = worker
-        self._clock = clock
-        self._throttle = throttle
-        self._interval = interval
-        self._exporting = asyncio.Lock()
-        self._under_way: asyncio.Task[ExportResult] | None = None
-        self._retired = False
+    _exporter: OtlpExporter
+    _live: Live
+    _ledger: Ledger
+    _worker: Worker
+    _clock: Clock
+    _throttle: Throttle
+    _interval: float
+    _exporting: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    _under_way: asyncio.Task[ExportResult] | None = field(default=None, init=False)
+    _retired: bool = field(default=False, init=False)
 
     async def run(self) -> None:
         """Export for ever, first at once. Ends only by being cancelled."""

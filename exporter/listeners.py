@@ -40,10 +40,10 @@ class Listeners:
         self._makers = makers
         self._open: dict[str, tuple[Listen, Listening]] = {}
 
-    def at(self, path: str) -> Listening | None:
-        """The listener that is open, None where there is none."""
+    def address(self, path: str) -> str | None:
+        """`host:port` as bound, None where the listener is off."""
         found = self._open.get(path)
-        return found[1] if found is not None else None
+        return found[1].address if found is not None else None
 
     async def open(self, config: Config) -> None:
         """Open every listener of the configuration. Raises ListenError; some may be open then."""

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
@@ -94,31 +95,26 @@ async def in_turn(
     return [result for results in found for result in results]
 
 
+@dataclass(eq=False)
 class Runtime:
-    """Everything that one configuration sets in motion: `open`, then `take_over`, then `start`."""
+    """Everything that one configuration sets in motion: `open`, then `take_over`, then `start`.
 
-    def __init__(
-        self,
-        config: Config,
-        live: Live,
-        store: Store,
-        worker: Worker,
-        clock: InterruptibleClock,
-        throttle: Throttle,
-        environ: Mapping[str, str],
-    ) -> None:
-        """Touches nothing yet; all but `config` outlives a reload. Raises ConfigError."""
-        self._config = config
-        self._live = live
-        self._store = store
-        self._worker = worker
-        self._clock = clock
-        self._throttle = throttle
-        self._environ = environ
-        usage = config.usage
-        rules = Rules(usage.settle_window, usage.max_series, config.runway.window)
-        self.ledger = Ledger(store, rules)
-        self._http = connect(config)
+    All but `config` outlives a reload. Making one touches nothing yet; it raises ConfigError.
+    """
+
+    _config: Config
+    _live: Live
+    _store: Store
+    _worker: Worker
+    _clock: InterruptibleClock
+    _throttle: Throttle
+    _environ: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        usage = self._config.usage
+        rules = Rules(usage.settle_window, usage.max_series, self._config.runway.window)
+        self.ledger = Ledger(self._store, rules)
+        self._http = connect(self._config)
         self.exports = self._export_loop()
         self._pollers: list[AccountPoller] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -188,15 +184,9 @@ class Runtime:
         otlp = self._config.otlp
         if not otlp.endpoint:
             return None
-        return ExportLoop(
-            OtlpExporter(otlp, resource(self._config, self._store.instance_id)),
-            self._live,
-            self.ledger,
-            self._worker,
-            self._clock,
-            self._throttle,
-            otlp.interval,
-        )
+        exporter = OtlpExporter(otlp, resource(self._config, self._store.instance_id))
+        live, worker, clock = self._live, self._worker, self._clock
+        return ExportLoop(exporter, live, self.ledger, worker, clock, self._throttle, otlp.interval)
 
     async def _export(self, exports: ExportLoop) -> None:
         """Export for ever, first when every endpoint has answered, or will not soon."""

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,10 +19,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from exporter.config.mistakes import Mistake, quoted
+from exporter.config.values import Listen, UsageStart, seconds_of, show_duration
 from exporter.secrets import Secret
 
-_MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-_SHOWN_FROM = {"d": 2, "h": 1, "m": 2, "s": 1, "ms": 0}
 _DURATION = "[0-9]{1,12}(ms|s|m|h|d)"
 _TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9:.]+(Z|[+-][0-9:]+)?)?"
 _WHOLE = r"(0|[1-9][0-9_]{0,14})(\.0+)?([eE]\+?[0-9]{1,2})?"
@@ -102,55 +101,14 @@ class MappingOf(Struct, frozen=True):
 AnyKind = Kind | ListOf | MappingOf
 
 
-class Listen(Struct, frozen=True):
-    """An address to listen on. Port 0 takes a free one."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-class UsageStart(Struct, frozen=True):
-    """Where counting begins on the first start: `at` (Unix s), or `back` seconds before it."""
-
-    at: float | None = None
-    back: float = 0.0
-
-    def __str__(self) -> str:
-        if self.at is not None:
-            return datetime.fromtimestamp(self.at, UTC).isoformat().replace("+00:00", "Z")
-        return f"-{show_duration(self.back)}" if self.back else "now"
-
-    def instant(self, now: float) -> float:
-        """The start in Unix s on a first start at `now`: never later than `now`."""
-        return min(now, self.at if self.at is not None else now - self.back)
-
-
-def _seconds(text: str) -> float:
-    number, unit = re.split("(?<=[0-9])(?=[a-z])", text)
-    return int(number) * _MILLISECONDS[unit] / 1000
-
-
-def show_duration(seconds: float) -> str:
-    """A duration in the largest unit that reads well: `60s`, `5m`, `1h`, `24h`, `2d`."""
-    milliseconds = round(seconds * 1000)
-    for unit, least in _SHOWN_FROM.items():
-        count, rest = divmod(milliseconds, _MILLISECONDS[unit])
-        if count >= least and not rest:
-            return f"{count}{unit}"
-    return f"{milliseconds}ms"
-
-
 def duration(shortest: str, longest: str) -> Kind:
     """A duration between two others, in seconds."""
     return Kind(
         f"a duration from {shortest} to {longest}",
         _DURATION,
-        _seconds,
+        seconds_of,
         show_duration,
-        bounds=(_seconds(shortest), _seconds(longest)),
+        bounds=(seconds_of(shortest), seconds_of(longest)),
         hints=(
             ("[0-9]{1,12}", "has no unit; write {0}s, or one of 250ms, 30s, 5m, 6h or 2d"),
             (rf"(?!{_DURATION}$)[\s\S]*", "is not a duration; write 250ms, 30s, 5m, 6h or 2d"),
@@ -202,7 +160,7 @@ def _start(text: str) -> UsageStart:
     if text == "now":
         return UsageStart()
     if text.startswith("-"):
-        back = _seconds(text[1:])
+        back = seconds_of(text[1:])
         if back > 90 * 86_400:
             raise ValueError
         return UsageStart(back=back)
@@ -237,16 +195,6 @@ def _url(text: str) -> str:
     if parts.port == 0:
         raise ValueError
     return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host's name or address is this machine."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _pem(text: str) -> Path:

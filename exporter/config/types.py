@@ -12,7 +12,8 @@ from typing import Annotated
 from msgspec import Struct, field
 
 from exporter.config import kinds
-from exporter.config.kinds import Listen, UsageStart, duration, number, one_of, whole
+from exporter.config.kinds import duration, number, one_of, whole
+from exporter.config.values import Listen, UsageStart
 from exporter.secrets import Secret
 
 __all__ = ["Listen", "UsageStart"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass
 from typing import Final, TypeVar
 from urllib.parse import urlencode
 
@@ -81,28 +82,23 @@ _MEANINGS: Final[tuple[tuple[Container[int], type[GatewayError], str], ...]] = (
 """Statuses, the error that each means, and what an operator can do. The first that fits."""
 
 
+@dataclass(eq=False)
 class Requester:
     """Makes the requests of one account.
 
     Every response's envelope goes to `on_envelope`, whatever its status.
     """
 
-    def __init__(
-        self,
-        http: HttpClient,
-        account: Account,
-        gateway: Gateway,
-        clock: Clock,
-        on_envelope: Callable[[Envelope], None],
-        keys: KeySource,
-    ) -> None:
-        self._http = http
-        self._base = account.base_url.rstrip("/")
-        self._timeout = gateway.timeout
-        self._clock = clock
-        self._on_envelope = on_envelope
-        self._keys = keys
-        self._budget = RequestBudget(gateway.max_requests_per_minute, clock)
+    _http: HttpClient
+    _account: Account
+    _gateway: Gateway
+    _clock: Clock
+    _on_envelope: Callable[[Envelope], None]
+    _keys: KeySource
+
+    def __post_init__(self) -> None:
+        self._base = self._account.base_url.rstrip("/")
+        self._budget = RequestBudget(self._gateway.max_requests_per_minute, self._clock)
 
     async def ask(
         self,
@@ -161,7 +157,7 @@ class Requester:
     async def _attempt(self, url: str, bulk: bool) -> Answer:
         await self._budget.take(bulk=bulk)
         key = self._keys.read()
-        answer = await exchange(self._http, url, key, self._timeout)
+        answer = await exchange(self._http, url, key, self._gateway.timeout)
         envelope = read_envelope(answer.headers, key.masked(), self._clock.now())
         if envelope is not None:
             self._on_envelope(envelope)

@@ -72,9 +72,6 @@ def settle_drift(
     the account is polled more rarely than usage. A sweep is another matter: what it found is what
     the reading knew of already.
     """
-    (at,) = db.execute("SELECT MAX(at) FROM spend_sample WHERE account = ?", (account,)).fetchone()
-    if at is None or at > now or (at < before and not swept):
-        return
     used = usage_total(db, account)
     if swept:
         db.execute(
@@ -82,6 +79,9 @@ def settle_drift(
             "WHERE id = ? AND anchor_spent IS NOT NULL",
             (used, account),
         )
+    (at,) = db.execute("SELECT MAX(at) FROM spend_sample WHERE account = ?", (account,)).fetchone()
+    if at is None or at > now or (at < before and not swept):
+        return
     db.execute(
         "UPDATE account SET drift_low = last_spent - anchor_spent - (? - anchor_usage_low) "
         "WHERE id = ? AND anchor_usage_high IS NOT NULL",

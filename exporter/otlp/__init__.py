@@ -2,15 +2,12 @@
 
 ::
 
-    exporter.py   a snapshot as requests of bounded size, within `otlp.timeout`
-    sdk_points.py points → the SDK's public types → requests
+    exporter.py   a snapshot → the SDK's public types → requests, within `otlp.timeout`
     http.py       one request over HTTP; grpc.py over gRPC, imported only where it is chosen
-    answers.py    what a receiver's answer means
-    receiver.py   where requests go, and what may be shown of it and of what it says
-    proxies.py    which proxy is on the way
+    receiver.py   where requests go, what the answers mean, and what may be shown of them
 """
 
 from exporter.otlp.exporter import OtlpExporter
-from exporter.otlp.result import ExportResult
+from exporter.otlp.receiver import ExportResult
 
 __all__ = ["ExportResult", "OtlpExporter"]

@@ -18,9 +18,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2_grpc import Me
 
 from exporter import __version__, threads
 from exporter.config import types as config
-from exporter.otlp.answers import judge_response
-from exporter.otlp.receiver import Receiver
-from exporter.otlp.result import ExportResult, failure
+from exporter.otlp.receiver import ExportResult, Receiver, failure, judge_response
 
 _ADVICE = {
     "CANCELLED": "the export was given up",

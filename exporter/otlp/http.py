@@ -10,7 +10,11 @@ import gzip
 import os
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from ipaddress import ip_address, ip_network
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
@@ -19,10 +23,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 
 from exporter import __version__, threads
 from exporter.config import types as config
-from exporter.otlp.answers import HttpAnswer, judge_http
-from exporter.otlp.proxies import proxy_for
-from exporter.otlp.receiver import Receiver
-from exporter.otlp.result import ExportResult, failure
+from exporter.otlp.receiver import ExportResult, HttpAnswer, Receiver, failure, judge_http
 
 MAX_ANSWER = 64 * 1024
 """An OTLP answer is tiny; what is larger is not read."""
@@ -176,3 +177,31 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
             error = error.exceptions[0]
         else:
             error = error.__cause__ or error.__context__
+
+
+def proxy_for(url: str) -> str | None:
+    """The URL of the proxy that the environment names, None where the receiver is asked directly.
+
+    Networks in NO_PROXY are known, of which httpx knows nothing.
+    """
+    parts = urlsplit(url)
+    proxies = getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    host = parts.hostname or ""
+    if not proxy or proxy_bypass(host) or proxy_bypass(parts.netloc.rpartition("@")[2]):
+        return None
+    if _within(host, proxies.get("no", "").split(",")):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def _within(host: str, networks: Iterable[str]) -> bool:
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    for network in networks:
+        with suppress(ValueError):  # a name
+            if address in ip_network(network.strip(), strict=False):
+                return True
+    return False

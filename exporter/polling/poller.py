@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
 from exporter.clock import InterruptibleClock
 from exporter.errors import AuthError, GatewayError, Outcome, QuotaSpentError, StateError
@@ -54,34 +55,32 @@ def wait_after(interval: float, error: PollError | None) -> float:
     return wait
 
 
+@dataclass(eq=False)
 class AccountPoller:
-    """Polls one account. `live` gets what was read and how every poll ended."""
+    """Polls one account. `live` gets what was read and how every poll ended.
 
-    def __init__(
-        self,
-        live: Live,
-        account: LiveAccount,
-        client: GatewayClient,
-        ledger: Ledger,
-        worker: Worker,
-        clock: InterruptibleClock,
-        throttle: Throttle,
-    ) -> None:
-        """Calls of `ledger` are made by `worker`."""
-        self._live = live
-        self._account = account
-        self._client = client
-        self._ledger = ledger
-        self._worker = worker
-        self._clock = clock
-        self._throttle = throttle
+    Calls of the ledger are made by the worker.
+    """
+
+    _live: Live
+    _account: LiveAccount
+    _client: GatewayClient
+    _ledger: Ledger
+    _worker: Worker
+    _clock: InterruptibleClock
+    _throttle: Throttle
+
+    def __post_init__(self) -> None:
         self._rounds: dict[Endpoint, Round] = {Endpoint.ACCOUNT: self._read_account}
-        batch = batch_of(len(live.accounts))
+        batch = batch_of(len(self._live.accounts))
         for reader_of in (UsageReader, TransactionsReader):
-            status = account.endpoints.get(reader_of.endpoint)
+            status = self._account.endpoints.get(reader_of.endpoint)
             if status is not None:
-                reader = reader_of(account, client, ledger, worker, throttle, batch)
-                self._rounds[reader_of.endpoint] = Follower(reader, clock, status).round
+                reader = reader_of(
+                    self._account, self._client, self._ledger, self._worker, self._throttle, batch
+                )
+                follower = Follower(reader, self._clock, status)
+                self._rounds[reader_of.endpoint] = follower.round
 
     @property
     def endpoints(self) -> Sequence[Endpoint]:

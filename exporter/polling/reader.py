@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
 
 import msgspec
 
@@ -50,28 +52,19 @@ class SliceResult(msgspec.Struct, frozen=True):
     counted: int = 0
 
 
+@dataclass(eq=False)
 class SliceReader(ABC):
-    """Reads slices of one kind of rows of one account."""
+    """Reads slices of one kind of rows of one account. Commits `batch` rows together."""
 
-    kind: RowKind
-    endpoint: Endpoint
+    kind: ClassVar[RowKind]
+    endpoint: ClassVar[Endpoint]
 
-    def __init__(
-        self,
-        account: LiveAccount,
-        client: GatewayClient,
-        ledger: Ledger,
-        worker: Worker,
-        throttle: Throttle,
-        batch: int,
-    ) -> None:
-        """Commits `batch` rows together."""
-        self.account = account
-        self.ledger = ledger
-        self.worker = worker
-        self._client = client
-        self._throttle = throttle
-        self._batch = batch
+    account: LiveAccount
+    _client: GatewayClient
+    ledger: Ledger
+    worker: Worker
+    _throttle: Throttle
+    _batch: int
 
     @abstractmethod
     async def read(self, span: Slice, now: float) -> SliceResult:
@@ -98,7 +91,7 @@ class SliceReader(ABC):
 class UsageReader(SliceReader):
     """`/me/usage`, in whichever shape the gateway answers."""
 
-    kind: RowKind = "usage"
+    kind = "usage"
     endpoint = Endpoint.USAGE
     _was_empty = False
 
@@ -149,7 +142,7 @@ class UsageReader(SliceReader):
 class TransactionsReader(SliceReader):
     """`/me/billing/transactions`."""
 
-    kind: RowKind = "transactions"
+    kind = "transactions"
     endpoint = Endpoint.TRANSACTIONS
     _looked_back = False
 

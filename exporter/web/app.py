@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
-from exporter import __version__
+from exporter import __version__, threads
 from exporter.clock import Clock
 from exporter.errors import StateError
 from exporter.ledger.totals import AccountTotals
@@ -30,13 +31,18 @@ from exporter.web.style import STYLE_HASH
 from exporter.web.view import Totals, Views
 
 if TYPE_CHECKING:
-    from exporter.web.exposition import Exposition
     from exporter.web.webhook import WebhookReceiver
 
 log = logging.getLogger(__name__)
 
 TOTALS_SECONDS = 5.0
 """How long the state may take to be read before an answer does without it."""
+
+SHARED_SECONDS = 1.0
+"""How long a finished body is given to whoever asks."""
+
+_LEVEL = 4
+"""Of gzip: text that repeats itself so much gains little from a higher one."""
 
 _HEADERS = {
     "cache-control": "no-store",
@@ -58,7 +64,7 @@ class App:
         self._totals = totals
         self._clock = clock
         self._readiness = Readiness()
-        self._exposition: Exposition | None = None
+        self._exposition = Exposition(self._take)
         self._webhook: WebhookReceiver | None = None
         hosts = Middleware(HostCheck, views)
         self._site = Starlette(
@@ -101,10 +107,7 @@ class App:
         from prometheus_client.exposition import gzip_accepted  # noqa: PLC0415
 
         from exporter.metrics import prometheus  # noqa: PLC0415
-        from exporter.web.exposition import Exposition  # noqa: PLC0415
 
-        if self._exposition is None:
-            self._exposition = Exposition(self._take)
         openmetrics = prometheus.negotiate(request.headers.get("accept", ""))
         compressed = gzip_accepted(request.headers.get("accept-encoding", ""))
         headers = {
@@ -152,6 +155,42 @@ class App:
             return f"the state did not answer within {TOTALS_SECONDS:.0f} s"
         except StateError as error:
             return str(error)
+
+
+class Exposition:
+    """The body of `/metrics`, made once for all who ask within a second.
+
+    Takes snapshots, and renders them in a thread so that polls keep their rhythm.
+    """
+
+    def __init__(self, take: Callable[[], Awaitable[snapshot.Snapshot]]) -> None:
+        self._take = take
+        self._bodies: dict[tuple[bool, bool], asyncio.Task[bytes]] = {}
+
+    async def body(self, openmetrics: bool, compressed: bool) -> bytes:
+        """The newest body in this format; `compressed` by gzip."""
+        form = (openmetrics, compressed)
+        if form not in self._bodies:
+            task = asyncio.create_task(self._make(openmetrics, compressed))
+            task.add_done_callback(lambda _: self._forget_soon(form))
+            self._bodies[form] = task
+        # One who hangs up must not take the body away from the others.
+        return await asyncio.shield(self._bodies[form])
+
+    async def _make(self, openmetrics: bool, compressed: bool) -> bytes:
+        from exporter.metrics import prometheus  # noqa: PLC0415
+
+        taken = await self._take()
+
+        def render() -> bytes:
+            body = prometheus.render(taken, openmetrics, process=True)
+            return gzip.compress(body, _LEVEL, mtime=0) if compressed else body
+
+        return await threads.call(render)
+
+    def _forget_soon(self, form: tuple[bool, bool]) -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_later(SHARED_SECONDS, self._bodies.pop, form, None)
 
 
 def _json(status: int, body: object) -> Response:

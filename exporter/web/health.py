@@ -17,33 +17,19 @@ MAX_LISTED = 20
 """Accounts that the body of `/readyz` lists: a probe's answer stays small."""
 
 
-class StateHealth(msgspec.Struct, frozen=True):
-    """Whether what is counted can be kept, and if not, why."""
-
-    writable: bool
-    error: str | None
-
-
-class EndpointHealth(msgspec.Struct, frozen=True):
-    """One endpoint. `last_success` is in Unix seconds; `error` is that of its last poll."""
-
-    answered: bool
-    last_success: float | None
-    error: str | None
-
-
 class ReadinessBody(msgspec.Struct, frozen=True):
     """The body of `/readyz`.
 
-    `waiting_for` has one line for each thing that readiness still needs. `accounts` holds the
-    first `MAX_LISTED` of `accounts_total` accounts.
+    `waiting_for` has one line for each thing that readiness still needs; `state` says whether it
+    is writable, and why not. `accounts` holds the first `MAX_LISTED` of `accounts_total` accounts:
+    whether each endpoint has answered, when last (Unix s), and the error of its last poll.
     """
 
     status: str
     waiting_for: tuple[str, ...]
-    state: StateHealth
+    state: dict[str, bool | str | None]
     accounts_total: int
-    accounts: dict[str, dict[Endpoint, EndpointHealth]]
+    accounts: dict[str, dict[Endpoint, dict[str, bool | float | str | None]]]
 
     @property
     def ready(self) -> bool:
@@ -66,13 +52,15 @@ class Readiness:
         return ReadinessBody(
             status="waiting" if waiting else "ready",
             waiting_for=tuple(waiting),
-            state=StateHealth(live.state_writable, live.state_error),
+            state={"writable": live.state_writable, "error": live.state_error},
             accounts_total=len(accounts),
             accounts={
                 account.name: {
-                    endpoint: EndpointHealth(
-                        status.last_success is not None, status.last_success, status.last_error
-                    )
+                    endpoint: {
+                        "answered": status.last_success is not None,
+                        "last_success": status.last_success,
+                        "error": status.last_error,
+                    }
                     for endpoint, status in account.endpoints.items()
                 }
                 for account in accounts[:MAX_LISTED]

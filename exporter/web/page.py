@@ -25,10 +25,9 @@ from exporter.web.diagnosis import (
     grouped,
 )
 from exporter.web.figures import Points, Subject, Tone, by_account, worst
-from exporter.web.limits import key_limits, model_limits
 from exporter.web.overview import shortest_runway, summarize, total_balance
-from exporter.web.spend import spend
 from exporter.web.style import STYLE
+from exporter.web.tables import key_limits, model_limits, spend
 from exporter.web.view import View
 
 REFRESH_SECONDS = 10
@@ -79,17 +78,11 @@ def _subjects(
     began: dict[str, float] = {}
     if known is not None:
         began = {name: known.get(name, AccountTotals()).counted_from for name in live.accounts}
-    return tuple(
-        Subject(
-            live=account,
-            points=points.get(name) or Points(),
-            counted_from=began.get(name),
-            account=configured.get(name),
-            config=view.config,
-            now=now,
-        )
-        for name, account in live.accounts.items()
-    )
+    subjects = []
+    for name, account in live.accounts.items():
+        shown, whose = points.get(name) or Points(), configured.get(name)
+        subjects.append(Subject(account, shown, began.get(name), whose, view.config, now))
+    return tuple(subjects)
 
 
 def _address(otlp: Otlp) -> str:

@@ -15,7 +15,7 @@ from benchmarks.many import Polls, polls_of
 from benchmarks.processes import Memory, read_cpu, read_memory
 from benchmarks.sink import Series, Sink
 from exporter.metrics.snapshot import Point, Snapshot
-from exporter.otlp.sdk_points import requests_of, resource_of
+from exporter.otlp.exporter import requests_of, resource_of
 from tests.otlp import samples
 
 

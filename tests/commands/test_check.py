@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.check_report import DETAILED, Tried, table
+from exporter.check import DETAILED, Tried, table
 from tests.commands.programs import KEY, Exporter, configured, finished
 from tests.e2e.gateway import Gateway
 from tests.http import Reply

@@ -5,10 +5,11 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from exporter.config.kinds import URL, duration, show_duration
+from exporter.config.kinds import URL, duration
 from exporter.config.load import describe, parse
 from exporter.config.settings import ACCOUNT, SETTINGS
 from exporter.config.types import Config
+from exporter.config.values import show_duration
 from exporter.errors import ConfigError
 
 ENVIRON = {"BYTESPIKE_API_KEY": "sk-byts-0123456789abcdef"}

@@ -18,7 +18,7 @@ from exporter.gateway.readings import Endpoint
 from exporter.ledger.store import Store
 from exporter.live import Live, RowOutcome
 from exporter.metrics.snapshot import Snapshot
-from exporter.otlp.result import ExportResult, success
+from exporter.otlp.receiver import ExportResult, success
 from exporter.runtime import (
     FIRST_POLLS,
     RESTART,

@@ -13,10 +13,8 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 
 from exporter.live import ExportOutcome
-from exporter.otlp.answers import HttpAnswer, judge_http
 from exporter.otlp.http import MAX_ANSWER
-from exporter.otlp.receiver import MAX_SHOWN, Receiver
-from exporter.otlp.result import ExportResult
+from exporter.otlp.receiver import MAX_SHOWN, ExportResult, HttpAnswer, Receiver, judge_http
 from tests.reliability.trials import SOAK, Trials, saw
 
 SECRET = "s3cr3t-header-value"

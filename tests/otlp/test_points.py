@@ -14,7 +14,7 @@ from exporter.live import DURATION_BOUNDS
 from exporter.metrics import catalogue
 from exporter.metrics.attributes import MODEL
 from exporter.metrics.snapshot import Point, Snapshot
-from exporter.otlp.sdk_points import requests_of, resource_of
+from exporter.otlp.exporter import requests_of, resource_of
 from tests.otlp import samples
 
 

@@ -32,8 +32,8 @@ from exporter.gateway.readings import Endpoint
 from exporter.ledger.store import Store
 from exporter.live import Live
 from exporter.metrics.snapshot import Snapshot
-from exporter.otlp.result import ExportResult, success
-from exporter.otlp.sdk_points import requests_of, resource_of
+from exporter.otlp.exporter import requests_of, resource_of
+from exporter.otlp.receiver import ExportResult, success
 from exporter.runtime import Runtime, intervals, resource
 from exporter.throttle import Throttle
 from tests.clock import NOW, VirtualClock

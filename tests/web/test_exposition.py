@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.ledger.totals import AccountTotals
 from exporter.metrics import prometheus, snapshot
-from exporter.web import exposition
+from exporter.web import app as exposition
 from exporter.web.view import View
 from tests.web.fakes import healthy
 from tests.web.serving import known, running, serving

@@ -11,8 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from exporter.web.bounds import Bucket, Seen
-from exporter.web.event import read_event
+from exporter.web.webhook import Bucket, Seen, read_event
 from tests.clock import VirtualClock
 from tests.webhook.fakes import PAYMENT, SECRET, Bench, event, signature
 

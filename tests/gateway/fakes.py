@@ -34,6 +34,7 @@ class Bench:
         credits_per_usd: int = 1_000_000,
         timeout: float = 10.0,
         budget: int = 100_000,
+        base_url: str = "https://gateway.test",
         key_file: Path | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
@@ -44,7 +45,7 @@ class Bench:
         self._http = open_http(timeout, transport=httpx.MockTransport(self._answer))
         account = Account(
             "prod",
-            "https://gateway.test",
+            base_url,
             api_key_env=None if key_file else "BYTESPIKE_API_KEY",
             api_key_file=key_file,
         )
@@ -94,6 +95,9 @@ def reply(body: object, status: int = 200, headers: Mapping[str, str] | None = N
     """A gateway that always gives the same JSON."""
     text = json.dumps(body)
     return lambda request: httpx.Response(status, text=text, headers=dict(headers or {}))
+
+
+FINE = reply({"balance": 1})
 
 
 def raw(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Handler:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -49,10 +48,7 @@ def program(*words: str | Path, variables: Mapping[str, str] | None = None) -> l
 
 
 def finished(
-    *words: str | Path,
-    folder: Path,
-    variables: Mapping[str, str] | None = None,
-    seconds: float = 30.0,
+    *words: str | Path, folder: Path, variables: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """A command that ended by itself."""
     return subprocess.run(
@@ -61,7 +57,7 @@ def finished(
         capture_output=True,
         text=True,
         encoding="utf-8",
-        timeout=seconds,
+        timeout=30,
         check=False,
     )
 
@@ -69,10 +65,9 @@ def finished(
 class Exporter(Peer):
     """`run` as a process; a `wrapper` is Python code that is executed before it."""
 
-    def __init__(self, config: Path, *, ready: str = r"(Polling)", wrapper: str = "") -> None:
+    def __init__(self, config: Path, *, wrapper: str = "") -> None:
         super().__init__(config.parent)
         self._config = config
-        self._ready = ready
         self._wrapper = wrapper
 
     def command(self) -> Sequence[str | Path]:
@@ -84,7 +79,7 @@ class Exporter(Peer):
         return [*python, "-c", code]
 
     def started(self) -> None:
-        self.logged(self._ready)
+        self.logged("(Polling)")
 
     @property
     def url(self) -> str:
@@ -94,24 +89,9 @@ class Exporter(Peer):
     def signal(self, number: Signals) -> None:
         self._process.send_signal(number)
 
-    def kill(self) -> None:
-        """SIGKILL: it ends in the middle of whatever it does."""
-        self._process.kill()
-        self._process.wait()
-
     def end(self, number: Signals = SIGTERM) -> tuple[int, float]:
         """Its exit code after the signal, and the seconds it took."""
         began = time.monotonic()
         self.signal(number)
         code = self._process.wait(2 * LIMIT)
         return code, time.monotonic() - began
-
-
-def counted(folder: Path) -> tuple[int, int]:
-    """Cost in nano-USD and number of calls in the state file; (0, 0) without one."""
-    if not (folder / "state.db").exists():
-        return 0, 0
-    with sqlite3.connect(folder / "state.db") as db:
-        found = db.execute("SELECT TOTAL(cost), TOTAL(requests) FROM series").fetchone()
-    db.close()
-    return int(found[0]), int(found[1])

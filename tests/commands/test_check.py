@@ -6,7 +6,6 @@ import os
 import re
 import stat
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,15 +16,9 @@ from tests.e2e.gateway import Gateway
 from tests.http import Reply
 from tests.otlp.receivers import HttpReceiver
 from tests.peers.process import free_port
+from tests.reliability.watch import Watch
 
 Ended = subprocess.CompletedProcess[str]
-
-
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    folder = tmp_path_factory.mktemp("gateway")
-    with Gateway(folder, history="30m", rate=10) as running:
-        yield running
 
 
 def check(folder: Path, url: str, key: str = KEY, **settings: object) -> Ended:
@@ -43,13 +36,9 @@ def failures(ended: Ended) -> list[str]:
 def test_where_all_works_it_says_so_and_leaves_nothing(tmp_path: Path, gateway: Gateway) -> None:
     with HttpReceiver() as receiver:
         ended = check(tmp_path, gateway.url, gateway.key, otlp={"endpoint": receiver.url})
-        names = [
-            metric.name
-            for one in receiver.received
-            for resource in one.request.resource_metrics
-            for scope in resource.scope_metrics
-            for metric in scope.metrics
-        ]
+        watch = Watch()
+        for one in receiver.received:
+            watch.take(one.request)
     assert ended.returncode == 0
     assert failures(ended) == []
     said = ended.stdout
@@ -59,21 +48,23 @@ def test_where_all_works_it_says_so_and_leaves_nothing(tmp_path: Path, gateway: 
     assert re.search(r"ok +state +.*state\.db can be made", said)
     assert re.search(r"ok +otlp +.* accepted an export", said)
     assert said.endswith("All of it works.\n")
-    assert names == ["bytespike.exporter.build.info"], "counters are the daemon's"
+    assert list(watch.values) == ["bytespike.exporter.build.info"], "counters are the daemon's"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.yaml", "key"]
+
+
+def failing(folder: Path, url: str, key: str = KEY, **settings: object) -> list[str]:
+    """What failed of a check that did not succeed."""
+    ended = check(folder, url, key, **settings)
+    assert ended.returncode == 1
+    assert f"{len(failures(ended))} of 5 failed" in ended.stdout
+    return failures(ended)
 
 
 def test_a_wrong_key_is_told_with_the_place_to_put_it_right(
     tmp_path: Path, gateway: Gateway
 ) -> None:
-    ended = check(tmp_path, gateway.url)
-    assert ended.returncode == 1
-    assert len(failures(ended)) == 3
-    assert all(
-        f"the key is wrong, revoked or expired: check api_key_file '{tmp_path}/key'" in line
-        for line in failures(ended)
-    )
-    assert "3 of 5 failed" in ended.stdout
+    told = f"the key is wrong, revoked or expired: check api_key_file '{tmp_path}/key'"
+    assert [told in line for line in failing(tmp_path, gateway.url)] == [True] * 3
 
 
 def test_a_key_file_that_is_not_there_is_noted_and_told(tmp_path: Path, gateway: Gateway) -> None:
@@ -85,10 +76,9 @@ def test_a_key_file_that_is_not_there_is_noted_and_told(tmp_path: Path, gateway:
 
 
 def test_a_gateway_that_is_down_is_told(tmp_path: Path) -> None:
-    ended = check(tmp_path, f"http://127.0.0.1:{free_port()}")
-    assert ended.returncode == 1
-    assert "network: " in failures(ended)[0]
-    assert "refused the connection: check base_url and its port" in failures(ended)[0]
+    told = failing(tmp_path, f"http://127.0.0.1:{free_port()}")[0]
+    assert "network: " in told
+    assert "refused the connection: check base_url and its port" in told
 
 
 @pytest.mark.parametrize(
@@ -108,12 +98,11 @@ def test_a_gateway_that_answers_nonsense_is_told(
 ) -> None:
     gateway.post("fault", **fault)
     try:
-        ended = check(tmp_path, gateway.url, gateway.key)
+        said = failing(tmp_path, gateway.url, gateway.key)
     finally:
         gateway.post("faults/clear")
-    assert ended.returncode == 1
-    assert len(failures(ended)) == 3
-    assert told in failures(ended)[0]
+    assert len(said) == 3
+    assert told in said[0]
 
 
 def test_the_rollup_is_named_as_such(tmp_path: Path, gateway: Gateway) -> None:
@@ -121,8 +110,8 @@ def test_the_rollup_is_named_as_such(tmp_path: Path, gateway: Gateway) -> None:
     try:
         ended = check(tmp_path, gateway.url, gateway.key)
         assert "the gateway gives the rollup:" in ended.stdout
-        ended = check(tmp_path, gateway.url, gateway.key, usage={"mode": "log"})
-        assert "set usage.mode to rollup or auto" in failures(ended)[0]
+        (failure,) = failing(tmp_path, gateway.url, gateway.key, usage={"mode": "log"})
+        assert "set usage.mode to rollup or auto" in failure
     finally:
         gateway.post("options", usage="log")
 
@@ -143,9 +132,7 @@ def test_a_receiver_that_does_not_take_the_export_is_told(
 ) -> None:
     with HttpReceiver(*([reply] if reply else [])) as receiver:
         url = receiver.url if reply else f"http://127.0.0.1:{free_port()}/v1/metrics"
-        ended = check(tmp_path, gateway.url, gateway.key, otlp={"endpoint": url})
-    assert ended.returncode == 1
-    (failure,) = failures(ended)
+        (failure,) = failing(tmp_path, gateway.url, gateway.key, otlp={"endpoint": url})
     assert failure.startswith("otlp")
     assert told in failure
 
@@ -155,9 +142,7 @@ def test_a_place_for_the_state_that_cannot_be_written_is_told(
 ) -> None:
     (tmp_path / "file").write_text("")
     for path in (tmp_path / "file" / "state.db", tmp_path, Path("/proc/state.db")):
-        ended = check(tmp_path, gateway.url, gateway.key, state={"path": str(path)})
-        assert ended.returncode == 1
-        (failure,) = failures(ended)
+        (failure,) = failing(tmp_path, gateway.url, gateway.key, state={"path": str(path)})
         assert re.match(rf"state +{re.escape(str(path))} cannot be written \(", failure)
         assert "let state.path point to a file on a writable disk" in failure
 
@@ -166,8 +151,8 @@ def test_a_place_for_the_state_that_cannot_be_written_is_told(
 def test_a_directory_without_permission_is_told(tmp_path: Path, gateway: Gateway) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=stat.S_IRUSR | stat.S_IXUSR)
-    ended = check(tmp_path, gateway.url, gateway.key, state={"path": str(closed / "state.db")})
-    assert "Permission denied" in failures(ended)[0]
+    state = {"path": str(closed / "state.db")}
+    assert "Permission denied" in failing(tmp_path, gateway.url, gateway.key, state=state)[0]
 
 
 def test_a_running_exporter_is_not_disturbed(tmp_path: Path, gateway: Gateway) -> None:
@@ -226,26 +211,29 @@ def test_a_thousand_accounts_that_work_are_a_few_lines() -> None:
     ]
 
 
-def test_the_same_failure_of_many_accounts_is_one_line() -> None:
-    lines = list(table(many(1000, 400)))
-    assert lines[1] == "  FAIL  account  a0, a1, a2, a3, a4 and 395 more: network: down"
-    assert len(lines) == 6
-    assert lines[-1] == "800 of 2000 failed; each line says what to do next."
+NO_KEY = "auth: no key for account '{n}': put it there"
+NO_FILE = "auth: file /keys/{n} does not exist"
 
 
-def test_failures_that_name_their_account_are_one_line_too() -> None:
-    lines = list(table(many(100, 60, "auth: no key for account '{n}': put it there")))
-    assert len(lines) == 6
-    assert "auth: no key for account …: put it there" in lines[1]
-
-
-def test_a_thousand_different_failures_stay_readable() -> None:
-    lines = list(table(many(1000, 1000, "auth: file /keys/{n} does not exist")))
-    assert len(lines) == 2 * (DETAILED + 1) + 2
-    assert "980 more accounts, for other reasons" in lines[DETAILED]
-
-
-def test_a_few_accounts_are_told_one_by_one() -> None:
-    lines = list(table(many(DETAILED, 1)))
-    assert len(lines) == 2 * DETAILED + 2
-    assert lines[0] == "  FAIL  a0: account   network: down"
+@pytest.mark.parametrize(
+    ("tried", "length", "at", "line"),
+    [
+        (many(1000, 400), 6, 1, "  FAIL  account  a0, a1, a2, a3, a4 and 395 more: network: down"),
+        (many(1000, 400), 6, 5, "800 of 2000 failed; each line says what to do next."),
+        (many(100, 60, NO_KEY), 6, 1, "auth: no key for account …: put it there"),
+        (
+            many(1000, 1000, NO_FILE),
+            2 * (DETAILED + 1) + 2,
+            DETAILED,
+            "980 more accounts, for other reasons",
+        ),
+        (many(DETAILED, 1), 2 * DETAILED + 2, 0, "  FAIL  a0: account   network: down"),
+    ],
+    ids=["the same", "counted", "named", "all different", "few"],
+)
+def test_failures_of_many_accounts_stay_readable(
+    tried: list[Tried], length: int, at: int, line: str
+) -> None:
+    lines = list(table(tried))
+    assert len(lines) == length
+    assert line in lines[at]

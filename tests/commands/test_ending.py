@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.commands.programs import KEY, LIMIT, Exporter, configured
+from tests.commands.programs import LIMIT, Exporter, configured
 from tests.e2e.gateway import Gateway
 from tests.otlp.receivers import HttpReceiver, black_hole
 from tests.peers.process import until
@@ -20,12 +19,6 @@ import time
 from exporter.ledger.ledger import Ledger
 Ledger.commit_account = lambda *arguments: time.sleep(3600)
 """
-
-
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    with Gateway(tmp_path_factory.mktemp("gateway")) as running:
-        yield running
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
@@ -80,29 +73,3 @@ def test_sighup_reloads_and_an_invalid_file_changes_nothing(
         exporter.logged("(config.yaml: cannot be read: No such file)")
         assert httpx.get(f"{exporter.url}/livez").status_code == 200
         assert exporter.end()[0] == 0
-
-
-def test_a_key_in_another_spelling_is_in_no_line_of_the_log(tmp_path: Path) -> None:
-    key = "another-spelling-0123456789-of-a-key"
-    with black_hole() as port:
-        for number, secret in enumerate((KEY, key)):
-            folder = tmp_path / str(number)
-            folder.mkdir()
-            config = configured(folder, f"http://127.0.0.1:{port}", secret, log={"level": "debug"})
-            with Exporter(config, wrapper=_leaking(secret)) as exporter:
-                exporter.logged("(a line that leaks)")
-                exporter.end()
-                assert secret not in exporter.output()
-
-
-def _leaking(secret: str) -> str:
-    return f"""
-import logging
-from exporter.gateway.client import GatewayClient
-account = GatewayClient.account
-async def leaking(self):
-    self.masked_key
-    logging.getLogger("exporter.test").warning("a line that leaks %s", "{secret}")
-    return await account(self)
-GatewayClient.account = leaking
-"""

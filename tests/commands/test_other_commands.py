@@ -34,6 +34,10 @@ class Demo(Peer):
 
     def started(self) -> None:
         self.url = self.logged(r"status page +(http://[^/\s]+)/")
+        self.logged(r"(Nothing is kept\.)")
+
+    def page(self, path: str = "/") -> str:
+        return httpx.get(f"{self.url}{path}", trust_env=False).text
 
     def end(self) -> int:
         """Ctrl-C."""
@@ -44,18 +48,12 @@ class Demo(Peer):
 def test_the_demo_prints_where_to_look_and_shows_money(tmp_path: Path) -> None:
     proxies = {"HTTP_PROXY": "http://127.0.0.1:9", "all_proxy": "socks5://x:9", "NO_PROXY": "[::1]"}
     with Demo(tmp_path, "--listen", "127.0.0.1:0", **proxies) as demo:
-
-        def shown() -> bool:
-            return "Spend" in httpx.get(f"{demo.url}/", trust_env=False).text
-
-        until(lambda: "Nothing is kept." in demo.output(), "the introduction")
         assert f"{demo.url}/metrics" in demo.output()
-        until(shown, "spend on the page")
-        metrics = httpx.get(f"{demo.url}/metrics", trust_env=False).text
+        until(lambda: "Spend" in demo.page(), "spend on the page")
+        metrics = demo.page("/metrics")
         assert "bytespike_wallet_balance_USD" in metrics
         assert "bytespike_wallet_runway_seconds" in metrics
-        page = httpx.get(f"{demo.url}/", trust_env=False).text
-        assert "turned off" in page
+        assert "turned off" in demo.page()
         assert demo.end() == 0
         assert "warning" not in demo.output()
         assert "Traceback" not in demo.output()
@@ -63,14 +61,10 @@ def test_the_demo_prints_where_to_look_and_shows_money(tmp_path: Path) -> None:
 
 def test_the_call_that_the_demo_proposes_shows_on_its_page(tmp_path: Path) -> None:
     with Demo(tmp_path, "--listen", "127.0.0.1:0") as demo:
-        until(lambda: "Nothing is kept." in demo.output(), "the introduction")
         proposed = re.search(r"^  (printf .+)$", demo.output(), re.MULTILINE)
         assert proposed is not None
         subprocess.run(["bash", "-c", proposed[1]], check=True)
-        until(
-            lambda: "Traffic of applications" in httpx.get(f"{demo.url}/", trust_env=False).text,
-            "the call on the page",
-        )
+        until(lambda: "Traffic of applications" in demo.page(), "the call on the page")
 
 
 def test_the_demo_can_export_and_finds_another_port(tmp_path: Path) -> None:

@@ -116,16 +116,18 @@ def test_every_setting_reaches_its_place() -> None:
     )
 
 
-def test_a_section_with_nothing_in_it_leaves_everything_out() -> None:
-    assert with_settings("poll:\nusage: {}\notlp: ~\nresource_attributes:\n") == parse(
-        LEAST, ENVIRON
-    )
-
-
-def test_an_empty_listener_and_an_empty_endpoint_turn_them_off() -> None:
-    config = with_settings('http: {listen: ""}\notlp: {endpoint: ""}\n')
-    assert config.http.listen is None
-    assert config.otlp.endpoint == ""
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("poll:\nusage: {}\notlp: ~\nresource_attributes:\n", Config((PROD,))),
+        ('http: {listen: ""}\n', Config((PROD,), http=types.Http(listen=None))),
+        ('otlp: {endpoint: ""}\n', Config((PROD,), otlp=types.Otlp(endpoint=""))),
+    ],
+)
+def test_what_is_empty_leaves_out_a_section_and_turns_off_what_has_an_address(
+    text: str, expected: Config
+) -> None:
+    assert with_settings(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -205,15 +207,17 @@ def test_thresholds_have_the_names_and_values_of_the_alerts() -> None:
     assert defaults == alerts["thresholds"]
 
 
-def test_a_file_may_hold_json() -> None:
+@pytest.mark.parametrize("pretty", [False, True])
+def test_a_file_may_hold_json(pretty: bool) -> None:
     tree = {
         "accounts": [{"name": "prod 🚀", "api_key_env": "BYTESPIKE_API_KEY"}],
         "usage": {"max_series": 7, "enabled": False},
         "thresholds": {"balanceFloorUsd": 0.5},
         "otlp": None,
     }
-    for text in (json.dumps(tree), json.dumps(tree, indent="\t", ensure_ascii=False)):
-        config = parse(text, ENVIRON)
-        assert config.accounts[0].name == "prod 🚀"
-        assert config.usage == types.Usage(enabled=False, max_series=7)
-        assert config.thresholds.balance_floor_usd == 0.5
+    text = json.dumps(tree, indent="\t" if pretty else None, ensure_ascii=not pretty)
+    assert parse(text, ENVIRON) == Config(
+        accounts=(replace(PROD, name="prod 🚀"),),
+        usage=types.Usage(enabled=False, max_series=7),
+        thresholds=types.Thresholds(0.5),
+    )

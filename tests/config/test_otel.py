@@ -17,29 +17,10 @@ def config(text: str = "", **environ: str) -> Config:
     return parse(LEAST + text, KEY | environ)
 
 
-def problems(text: str = "", **environ: str) -> tuple[str, ...]:
+def problems(**environ: str) -> tuple[str, ...]:
     with pytest.raises(ConfigError) as caught:
-        config(text, **environ)
+        config(**environ)
     return caught.value.problems
-
-
-def endpoint(text: str = "", **environ: str) -> str:
-    return config(text, **environ).otlp.endpoint
-
-
-def test_the_endpoint_for_metrics_is_used_as_it_is_and_wins() -> None:
-    general = {GENERAL + "ENDPOINT": "http://other:4318"}
-    assert endpoint(**general, **{METRICS + "ENDPOINT": "http://c/x/"}) == "http://c/x/"
-    assert endpoint(**general, **{METRICS + "ENDPOINT": "http://c:4318"}) == "http://c:4318/"
-
-
-def test_the_file_wins_over_the_environment() -> None:
-    environ = {METRICS + "ENDPOINT": "http://c/x", GENERAL + "PROTOCOL": "grpc"}
-    text = "otlp: {endpoint: 'https://f.example', protocol: http/protobuf}\n"
-    assert endpoint(text, **environ) == "https://f.example/v1/metrics"
-    assert endpoint("otlp: {endpoint: 'http://f'}\n", OTEL_EXPORTER_OTLP_ENDPOINT="?") == (
-        "http://f/v1/metrics"
-    )
 
 
 @pytest.mark.parametrize(
@@ -55,13 +36,29 @@ def test_the_file_wins_over_the_environment() -> None:
 def test_the_path_of_metrics_is_added_where_a_base_does_not_end_in_it(
     written: str, used: str
 ) -> None:
-    assert endpoint(f"otlp: {{endpoint: '{written}'}}\n") == used
-    assert endpoint(OTEL_EXPORTER_OTLP_ENDPOINT=written) == used
+    assert config(f"otlp: {{endpoint: '{written}'}}\n").otlp.endpoint == used
+    assert config(OTEL_EXPORTER_OTLP_ENDPOINT=written).otlp.endpoint == used
 
 
-def test_an_empty_variable_counts_as_unset() -> None:
-    environ = {METRICS + "ENDPOINT": "", GENERAL + "ENDPOINT": "http://c", GENERAL + "TIMEOUT": " "}
-    assert endpoint(**environ) == "http://c/v1/metrics"
+FILE = "otlp: {endpoint: 'https://f.example', protocol: http/protobuf}\n"
+OTHER = {GENERAL + "ENDPOINT": "http://other:4318"}
+
+
+@pytest.mark.parametrize(
+    ("text", "environ", "used"),
+    [
+        ("", OTHER | {METRICS + "ENDPOINT": "http://c/x/"}, "http://c/x/"),
+        ("", OTHER | {METRICS + "ENDPOINT": "http://c:4318"}, "http://c:4318/"),
+        ("", OTHER | {METRICS + "ENDPOINT": ""}, "http://other:4318/v1/metrics"),
+        (FILE, {METRICS + "ENDPOINT": "http://c/x"}, "https://f.example/v1/metrics"),
+        (FILE, {GENERAL + "PROTOCOL": "grpc"}, "https://f.example/v1/metrics"),
+        (FILE, {GENERAL + "ENDPOINT": "?"}, "https://f.example/v1/metrics"),
+    ],
+)
+def test_the_file_wins_over_the_endpoint_for_metrics_and_that_over_the_general_one(
+    text: str, environ: dict[str, str], used: str
+) -> None:
+    assert config(text, **environ).otlp.endpoint == used
 
 
 @pytest.mark.parametrize(
@@ -76,30 +73,37 @@ def test_an_empty_variable_counts_as_unset() -> None:
     ],
 )
 def test_a_grpc_endpoint_has_a_scheme_and_no_path(environ: dict[str, str], expected: str) -> None:
-    assert endpoint(OTEL_EXPORTER_OTLP_PROTOCOL="grpc", **environ) == expected
+    assert config(OTEL_EXPORTER_OTLP_PROTOCOL="grpc", **environ).otlp.endpoint == expected
 
 
-def test_times_are_milliseconds() -> None:
-    otlp = config(OTEL_EXPORTER_OTLP_TIMEOUT="2500", OTEL_METRIC_EXPORT_INTERVAL="60000").otlp
-    assert (otlp.timeout, otlp.interval) == (2.5, 60.0)
+TEAM = "otlp: {headers: {X-Team: file}}\n"
 
 
-def test_words_are_read_in_any_case() -> None:
-    otlp = config(OTEL_EXPORTER_OTLP_PROTOCOL="GRPC", OTEL_EXPORTER_OTLP_COMPRESSION="None").otlp
-    assert (otlp.protocol, otlp.compression) == (Protocol.GRPC, Compression.NONE)
-
-
-def test_headers_are_decoded_and_those_of_the_file_win() -> None:
-    otlp = config(
-        "otlp: {headers: {X-Team: file}}\n",
-        OTEL_EXPORTER_OTLP_HEADERS="x-team=env, Authorization = Basic%20a%3Db==,,",
-    ).otlp
-    assert otlp.headers == {"x-team": Secret("file"), "authorization": Secret("Basic a=b==")}
-
-
-def test_the_headers_for_metrics_replace_the_general_ones() -> None:
-    environ = {GENERAL + "HEADERS": "a=1", METRICS + "HEADERS": "b=2"}
-    assert config(**environ).otlp.headers == {"b": Secret("2")}
+@pytest.mark.parametrize(
+    ("text", "environ", "expected"),
+    [
+        ("", {GENERAL + "TIMEOUT": "2500"}, {"timeout": 2.5}),
+        ("", {GENERAL + "TIMEOUT": " "}, {"timeout": 10.0}),
+        ("", {"OTEL_METRIC_EXPORT_INTERVAL": "60000"}, {"interval": 60.0}),
+        ("", {GENERAL + "PROTOCOL": "GRPC"}, {"protocol": Protocol.GRPC}),
+        ("", {GENERAL + "COMPRESSION": "None"}, {"compression": Compression.NONE}),
+        (
+            TEAM,
+            {GENERAL + "HEADERS": "x-team=env, Authorization = Basic%20a%3Db==,,"},
+            {"headers": {"x-team": Secret("file"), "authorization": Secret("Basic a=b==")}},
+        ),
+        (
+            "",
+            {GENERAL + "HEADERS": "a=1", METRICS + "HEADERS": "b=2"},
+            {"headers": {"b": Secret("2")}},
+        ),
+    ],
+)
+def test_milliseconds_words_in_any_case_and_headers_are_read(
+    text: str, environ: dict[str, str], expected: dict[str, object]
+) -> None:
+    otlp = config(text, **environ).otlp
+    assert {name: getattr(otlp, name) for name in expected} == expected
 
 
 def test_resource_attributes_come_from_variables_service_name_and_file() -> None:

@@ -34,6 +34,7 @@ class Bench:
         credits_per_usd: int = 1_000_000,
         timeout: float = 10.0,
         budget: int = 100_000,
+        base_url: str = "https://gateway.test",
         key_file: Path | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
@@ -44,7 +45,7 @@ class Bench:
         self._http = open_http(timeout, transport=httpx.MockTransport(self._answer))
         account = Account(
             "prod",
-            "https://gateway.test",
+            base_url,
             api_key_env=None if key_file else "BYTESPIKE_API_KEY",
             api_key_file=key_file,
         )
@@ -68,32 +69,26 @@ class Bench:
         return [dict(request.url.params) for request in self.requests]
 
     def account(self) -> Any:
-        """One account poll."""
         return run(self.client.account())
 
     def usage(self, since: float = NOW - 7200, until: float = NOW) -> list[Any]:
-        """One usage poll, to its end."""
         return run(collect(self.client.usage(since, until)))
 
     def transactions(self, since: float = NOW - 7200, until: float = NOW) -> list[Any]:
-        """One transactions poll, to its end."""
         return run(collect(self.client.transactions(since, until)))
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run to the end, on a fresh event loop."""
     return asyncio.run(work)
 
 
 async def collect(pages: AsyncIterator[T]) -> list[T]:
-    """Every page."""
     return [page async for page in pages]
 
 
 def reply(body: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Handler:
     """A gateway that always gives the same JSON."""
-    text = json.dumps(body)
-    return lambda request: httpx.Response(status, text=text, headers=dict(headers or {}))
+    return raw(json.dumps(body).encode(), status, headers)
 
 
 def raw(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Handler:
@@ -105,6 +100,9 @@ def raw(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None
         return httpx.Response(status, stream=stream, headers=dict(headers or {}))
 
     return handler
+
+
+FINE = reply({"balance": 1})
 
 
 def script(*answers: Handler) -> Handler:

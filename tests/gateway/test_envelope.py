@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from exporter.errors import GatewayError
 from exporter.gateway.envelope import MAX_WAIT, read_envelope, wait_for_window
@@ -32,19 +34,13 @@ def test_the_envelope_is_read_from_every_status(status: int) -> None:
     assert bench.envelopes == [READ]
 
 
-def test_the_envelope_of_every_attempt_is_read() -> None:
-    bench = Bench(script(reply({}, 502, DOCUMENTED), reply({"balance": 1}, 200, DOCUMENTED)))
+def test_the_envelope_of_every_attempt_is_read_and_headers_that_say_nothing_are_none() -> None:
+    nothing = reply({}, 503, {"X-RateLimit-Limit": "?"})
+    last = reply({"balance": 1}, 200, DOCUMENTED)
+    bench = Bench(script(reply({}, 502, DOCUMENTED), nothing, reply({}, 502), last))
     bench.account()
-    assert len(bench.envelopes) == 2
-
-
-def test_headers_that_say_nothing_are_no_envelope() -> None:
-    bench = Bench(
-        script(reply({"balance": 1}), reply({"balance": 1}, 200, {"X-RateLimit-Limit": "?"}))
-    )
-    bench.account()
-    bench.account()
-    assert bench.envelopes == []
+    assert len(bench.requests) == 4
+    assert bench.envelopes == [READ, replace(READ, observed_at=bench.clock.now())]
 
 
 @pytest.mark.parametrize(
@@ -64,17 +60,9 @@ def test_a_bad_header_is_unknown_and_leaves_the_others(name: str, text: str) -> 
 
 
 def test_a_header_that_contradicts_itself_is_unknown() -> None:
-    import httpx
-
-    def handler(request: httpx.Request) -> httpx.Response:
-        headers = [
-            ("X-RateLimit-Limit", "1"),
-            ("X-RateLimit-Limit", "2"),
-            ("X-RateLimit-Remaining", "1"),
-        ]
-        return httpx.Response(200, json={"balance": 1}, headers=headers)
-
-    bench = Bench(handler)
+    limits = [("X-RateLimit-Limit", "1"), ("X-RateLimit-Limit", "2")]
+    headers = [*limits, ("X-RateLimit-Remaining", "1")]
+    bench = Bench(lambda request: httpx.Response(200, json={"balance": 1}, headers=headers))
     bench.account()
     assert bench.envelopes == [Envelope(NOW, MASKED, remaining=1_000_000_000)]
 

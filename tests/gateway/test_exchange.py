@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import gzip
 import os
+import ssl
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from pathlib import Path
 
 import httpx
 import pytest
@@ -22,6 +24,7 @@ from exporter.errors import (
 from exporter.gateway.exchange import MAX_BODY, Answer, exchange, open_http
 from exporter.secrets import Secret
 from tests.gateway.fakes import Bench, raw, run
+from tests.otlp.certificates import OPENSSL, make
 
 Connection = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -90,12 +93,13 @@ def test_cookies_are_not_kept() -> None:
 class Server:
     """A server of our own on a free port, which leaves nothing open."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, tls: ssl.SSLContext | None = None) -> None:
         self._connection = connection
+        self._tls = tls
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> str:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
         return f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -130,24 +134,27 @@ async def head(reader: asyncio.StreamReader) -> bytes:
     return await reader.readuntil(b"\r\n\r\n")
 
 
-def test_a_byte_now_and_then_does_not_hold_the_poll() -> None:
-    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await head(reader)
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
-        while not writer.is_closing():
-            writer.write(b" ")
-            await asyncio.sleep(0.02)
+async def fine(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await head(reader)
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
 
+
+async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await head(reader)
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+    while not writer.is_closing():
+        writer.write(b" ")
+        await asyncio.sleep(0.02)
+
+
+async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read()
+
+
+@pytest.mark.parametrize("connection", [drip, silent])
+def test_a_gateway_that_is_slow_does_not_hold_the_poll(connection: Connection) -> None:
     with pytest.raises(GatewayTimeoutError, match=r"within 0\.3 s"):
-        served(drip, timeout=0.3)
-
-
-def test_silence_does_not_hold_the_poll() -> None:
-    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()
-
-    with pytest.raises(GatewayTimeoutError):
-        served(silent, timeout=0.2)
+        served(connection, timeout=0.3)
 
 
 @pytest.mark.parametrize(
@@ -168,13 +175,13 @@ def test_connections_are_kept_and_headers_are_as_documented() -> None:
     peers: set[object] = set()
     heads: list[bytes] = []
 
-    async def fine(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def lasting(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peers.add(writer.get_extra_info("peername"))
         while True:
             heads.append(await head(reader))
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-A: b\r\n\r\n{}")
 
-    answers = served(fine, times=3)
+    answers = served(lasting, times=3)
     assert [(answer.status, answer.body, answer.headers[b"x-a"]) for answer in answers] == [
         (200, b"{}", b"b")
     ] * 3
@@ -184,11 +191,8 @@ def test_connections_are_kept_and_headers_are_as_documented() -> None:
 
 
 def test_a_refused_connection_says_what_to_check() -> None:
-    async def unheard(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        raise AssertionError("nobody listens any more")
-
     async def main() -> None:
-        async with Server(unheard) as address:
+        async with Server(fine) as address:
             pass
         async with open_http(1.0) as http:
             await exchange(http, f"http://{address}/", Secret("sk-byts-key"), 5.0)
@@ -214,3 +218,20 @@ def test_the_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -
 
     run(main())
     assert asked[0].startswith(b"GET http://gateway.test/x HTTP/1.1\r\n")
+
+
+@pytest.mark.skipif(OPENSSL is None, reason="openssl makes the certificates")
+def test_the_authorities_of_the_environment_are_trusted_and_no_one_without_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificates = make(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates.ca))
+
+    async def status(secure: bool) -> int:
+        server = Server(fine, certificates.context())
+        async with server as address, open_http(5.0, secure=secure) as http:
+            return (await exchange(http, f"https://{address}/", Secret("sk-byts-key"), 5.0)).status
+
+    assert run(status(secure=True)) == 200
+    with pytest.raises(NetworkError, match="TLS with the gateway failed"):
+        run(status(secure=False))

@@ -5,25 +5,28 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import httpx
 import pytest
 
 from exporter.config.types import Account
 from exporter.errors import AuthError
 from exporter.gateway.keys import KeySource
 from exporter.secrets import redact
-from tests.gateway.fakes import KEY, MASKED, Bench, reply, script
+from tests.gateway.fakes import FINE, KEY, MASKED, Bench, reply, script
 
-FINE = reply({"balance": 1})
 SECOND = "sk-byts-fedcba98765432101234"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Where a key may be."""
+    return tmp_path / "key"
 
 
 def sent(bench: Bench) -> list[str]:
     return [request.headers["authorization"].removeprefix("Bearer ") for request in bench.requests]
 
 
-def test_whitespace_around_the_key_is_no_part_of_it(tmp_path: Path) -> None:
-    file = tmp_path / "key"
+def test_whitespace_around_the_key_is_no_part_of_it(file: Path) -> None:
     file.write_text(f"\ufeff  {KEY}\r\n\n")
     for bench in (
         Bench(FINE, key_file=file),
@@ -47,9 +50,8 @@ def test_whitespace_around_the_key_is_no_part_of_it(tmp_path: Path) -> None:
     ],
 )
 def test_an_unusable_key_is_not_sent_and_the_message_says_what_to_do(
-    tmp_path: Path, text: str, problem: str
+    file: Path, text: str, problem: str
 ) -> None:
-    file = tmp_path / "key"
     file.write_text(text)
     bench = Bench(FINE, key_file=file)
     with pytest.raises(AuthError, match=f"api_key_file .*{problem}.*put the API key there"):
@@ -67,8 +69,7 @@ def test_a_missing_key_names_the_variable_or_the_file(tmp_path: Path) -> None:
         Bench(FINE, key_file=tmp_path).account()
 
 
-def test_a_key_that_is_put_right_is_noticed(tmp_path: Path) -> None:
-    file = tmp_path / "key"
+def test_a_key_that_is_put_right_is_noticed(file: Path) -> None:
     bench = Bench(FINE, key_file=file)
     with pytest.raises(AuthError):
         bench.account()
@@ -94,10 +95,7 @@ def test_a_swapped_symlink_is_noticed(tmp_path: Path) -> None:
     assert sent(bench) == [KEY, KEY[:-1] + "x"]
 
 
-def test_an_unchanged_file_is_not_read_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file = tmp_path / "key"
+def test_an_unchanged_file_is_not_read_again(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file.write_text(KEY)
     bench = Bench(FINE, key_file=file)
     bench.account()
@@ -105,12 +103,10 @@ def test_an_unchanged_file_is_not_read_again(
     bench.account()
 
 
-def test_a_refused_key_is_read_again_even_if_the_file_looks_the_same(tmp_path: Path) -> None:
-    file = tmp_path / "key"
+def test_a_refused_key_is_read_again_even_if_the_file_looks_the_same(file: Path) -> None:
     file.write_text(KEY)
     os.utime(file, (1, 1))
-    refused = lambda request: httpx.Response(401)  # noqa: E731
-    bench = Bench(script(refused, FINE), key_file=file)
+    bench = Bench(script(reply({}, 401), FINE), key_file=file)
     with pytest.raises(AuthError, match="check api_key_file"):
         bench.account()
     file.write_text(KEY[:-1] + "x")
@@ -119,8 +115,7 @@ def test_a_refused_key_is_read_again_even_if_the_file_looks_the_same(tmp_path: P
     assert sent(bench)[-1] == KEY[:-1] + "x"
 
 
-def test_a_key_in_another_spelling_is_cut_out_of_logs_from_then_on(tmp_path: Path) -> None:
-    file = tmp_path / "key"
+def test_a_key_in_another_spelling_is_cut_out_of_logs_from_then_on(file: Path) -> None:
     file.write_text("another-spelling-of-a-key-9f3c\n")
     Bench(FINE, key_file=file).account()
     assert "another-spelling" not in redact("sent another-spelling-of-a-key-9f3c to it")
@@ -128,8 +123,7 @@ def test_a_key_in_another_spelling_is_cut_out_of_logs_from_then_on(tmp_path: Pat
     assert "one.more" not in redact("one.more-spelling-41aa")
 
 
-def test_a_changed_file_is_a_new_version_of_the_key(tmp_path: Path) -> None:
-    file = tmp_path / "key"
+def test_a_changed_file_is_a_new_version_of_the_key(file: Path) -> None:
     account = Account("prod", "https://gateway.test", api_key_file=file)
     keys = KeySource(account, {})
     missing = keys.version()

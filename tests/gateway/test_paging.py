@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import httpx
 import pytest
 
@@ -21,6 +23,8 @@ from tests.gateway.fakes import (
 )
 
 ROWS = [row(number) for number in range(500)]
+FRESH = [row(1000 + number) for number in range(60)]
+OLD = [row(10_000 - number) for number in range(200)]
 IDS = [str(entry["request_id"]) for entry in ROWS]
 
 
@@ -41,18 +45,40 @@ def by_cursor(rows: list[dict[str, object]]) -> Handler:
     return handler
 
 
-def test_numbered_pages_are_read_to_the_end() -> None:
-    bench = Bench(paged(ROWS))
-    assert read(bench) == IDS
-    assert [query.get("page") for query in bench.queries] == [None, "2", "3"]
-    assert all(query["limit"] == "200" for query in bench.queries)
+def in_two(first: int, second: int) -> Handler:
+    """Two pages that promise 300 rows."""
+    return script(
+        reply({"items": ROWS[:first], "page_size": 200, "total": 300}),
+        reply({"items": ROWS[first:second], "page_size": 200, "total": 300}),
+    )
 
 
-def test_cursors_are_followed_and_keep_the_other_parameters() -> None:
-    bench = Bench(by_cursor(ROWS))
-    assert read(bench) == IDS
-    assert [query.get("cursor") for query in bench.queries] == [None, "c200", "c400"]
-    assert {query["since"] for query in bench.queries} == {bench.queries[0]["since"]}
+@pytest.mark.parametrize(
+    ("gateway", "ids", "asked"),
+    [
+        (paged(ROWS), IDS, [{}, {"page": "2"}, {"page": "3"}]),
+        (by_cursor(ROWS), IDS, [{}, {"cursor": "c200"}, {"cursor": "c400"}]),
+        (paged(ROWS[:400]), IDS[:400], [{}, {"page": "2"}, {"page": "3"}]),
+        (paged(ROWS[:150], paging={"total": None}), IDS[:150], [{}]),
+        (in_two(150, 300), IDS[:300], [{}, {"page": "2"}]),
+        (paged(OLD + ROWS[::-1]), IDS[::-1], [{}, {"page": "2"}, {"page": "3"}, {"page": "4"}]),
+        (reply({"items": ROWS[:3]}), IDS[:3], [{}, {"page": "2"}]),
+        (
+            reply({"items": ROWS[:3], "total": 3, "page_size": 3}),
+            IDS[:3],
+            [{}, {"page_size": "200"}, {"page": "2"}],
+        ),
+    ],
+    ids=["pages", "cursors", "exact", "short", "promised", "oldest first", "mute", "repeated"],
+)
+def test_a_list_is_read_to_its_end(
+    gateway: Handler, ids: list[str], asked: list[dict[str, str]]
+) -> None:
+    bench = Bench(gateway)
+    assert read(bench) == ids
+    first = bench.queries[0]
+    assert first["limit"] == "200"
+    assert bench.queries == [first | turned for turned in asked]
 
 
 @pytest.mark.parametrize(
@@ -73,70 +99,29 @@ def test_a_lie_about_the_size_loses_no_row(said: dict[str, object]) -> None:
     assert read(Bench(paged(ROWS, paging=said))) == IDS
 
 
-def test_a_total_that_is_exact_is_still_checked_by_one_more_question() -> None:
-    bench = Bench(paged(ROWS[:400]))
-    assert read(bench) == IDS[:400]
-    assert len(bench.requests) == 3
-
-
-def test_a_short_page_ends_the_list_unless_total_says_more() -> None:
-    short = Bench(paged(ROWS[:150], paging={"total": None}))
-    assert read(short) == IDS[:150]
-    assert len(short.requests) == 1
-    holes = script(
-        reply({"items": ROWS[:150], "page_size": 200, "total": 300}),
-        reply({"items": ROWS[150:300], "page_size": 200, "total": 300}),
-    )
-    assert read(Bench(holes)) == IDS[:300]
-
-
 @pytest.mark.parametrize(
-    "answer",
+    ("answer", "most"),
     [
-        {"items": ROWS[:200], "total": 5824, "page_size": 200},
-        {"items": ROWS[:200]},
-        {"items": ROWS[:20], "page_size": 20},
-        {"items": ROWS[:20], "next_cursor": "same"},
+        (lambda asked: {"items": ROWS[:200], "total": 5824, "page_size": 200}, 4),
+        (lambda asked: {"items": ROWS[:200]}, 4),
+        (lambda asked: {"items": ROWS[:20], "page_size": 20}, 4),
+        (lambda asked: {"items": ROWS[:20], "next_cursor": "same"}, 4),
+        (lambda asked: {"items": FRESH[asked * 10 :][:10] + ROWS[:190], "page_size": 200}, 5),
+        (lambda asked: {"items": [], "next_cursor": f"c{asked}"}, 20),
     ],
-    ids=["total", "mute", "page_size", "cursor"],
+    ids=["total", "mute", "page_size", "cursor", "under traffic", "fresh cursors without rows"],
 )
-def test_a_gateway_that_does_not_turn_the_page_is_noticed(answer: dict[str, object]) -> None:
-    bench = Bench(reply(answer))
+def test_a_gateway_that_does_not_turn_the_page_is_noticed(
+    answer: Callable[[int], object], most: int
+) -> None:
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json=answer(len(bench.requests)))
+
+    bench = Bench(handler)
     with pytest.raises(BadResponseError, match="paging loops"):
         bench.usage()
-    assert len(bench.requests) <= 4
-
-
-def test_a_gateway_that_does_not_turn_the_page_is_noticed_under_traffic_too() -> None:
-    asked = 0
-
-    def handler(request: httpx.Request) -> httpx.Response:
-        nonlocal asked
-        asked += 1
-        fresh = [row(1000 + asked * 10 + new) for new in range(10)]
-        return httpx.Response(200, json={"items": fresh + ROWS[:190], "page_size": 200})
-
-    with pytest.raises(BadResponseError, match="paging loops"):
-        Bench(handler).usage()
-    assert asked < 6
-
-
-def test_fresh_cursors_without_rows_come_to_an_end() -> None:
-    asked = 0
-
-    def handler(request: httpx.Request) -> httpx.Response:
-        nonlocal asked
-        asked += 1
-        return httpx.Response(200, json={"items": [], "next_cursor": f"c{asked}"})
-
-    with pytest.raises(BadResponseError, match="paging loops"):
-        Bench(handler).usage()
-    assert asked <= 20
-
-
-@pytest.mark.parametrize("said", [{}, {"total": 3, "page_size": 3}], ids=["mute", "exact"])
-def test_a_repeated_page_is_the_end_where_nothing_promised_more(said: dict[str, object]) -> None:
-    assert read(Bench(reply({"items": ROWS[:3]} | said))) == IDS[:3]
+    assert len(bench.requests) <= most
 
 
 def test_rows_that_arrive_while_reading_lose_none() -> None:
@@ -165,11 +150,6 @@ def test_a_gateway_that_ignores_since_is_not_read_to_its_beginning() -> None:
     assert [len(page.rows) for page in pages] == [200, 0]
 
 
-def test_oldest_first_loses_nothing() -> None:
-    old = [row(10_000 - number) for number in range(200)]
-    assert read(Bench(paged(old + ROWS[::-1]))) == IDS[::-1]
-
-
 def test_a_refused_second_page_fails_the_poll_and_keeps_the_first() -> None:
     bench = Bench(script(paged(ROWS), reply({"error": {"type": "invalid"}}, 400)))
     seen: list[LogPage] = []
@@ -184,21 +164,18 @@ def test_a_refused_second_page_fails_the_poll_and_keeps_the_first() -> None:
     assert [len(page.rows) for page in seen] == [200]
 
 
-def test_a_page_that_is_cut_off_fails_the_poll() -> None:
-    bench = Bench(script(paged(ROWS), raw(b'{"items": [{"request')))
-    with pytest.raises(BadResponseError):
-        bench.usage()
-
-
-def test_a_shape_that_changes_between_pages_is_said() -> None:
-    bench = Bench(script(paged(ROWS), reply({"buckets": []})))
-    with pytest.raises(BadResponseError, match="between two pages"):
-        bench.usage()
-
-
-def test_an_absurd_cursor_is_a_bad_response() -> None:
-    with pytest.raises(BadResponseError, match="next_cursor"):
-        Bench(reply({"items": ROWS[:1], "next_cursor": "x" * 100_000})).usage()
+@pytest.mark.parametrize(
+    ("gateway", "told"),
+    [
+        (script(paged(ROWS), raw(b'{"items": [{"request')), "is not JSON"),
+        (script(paged(ROWS), reply({"buckets": []})), "between two pages"),
+        (reply({"items": ROWS[:1], "next_cursor": "x" * 100_000}), "next_cursor"),
+    ],
+    ids=["cut off", "another shape", "absurd cursor"],
+)
+def test_a_page_that_cannot_be_followed_fails_the_poll(gateway: Handler, told: str) -> None:
+    with pytest.raises(BadResponseError, match=told):
+        Bench(gateway).usage()
 
 
 def test_transactions_are_read_page_by_page() -> None:

@@ -1,6 +1,7 @@
 """Trouble is said once, then now and then, and its end is said too."""
 
 import logging
+from collections.abc import Hashable
 
 import pytest
 
@@ -21,28 +22,34 @@ def throttle(clock: VirtualClock, caplog: pytest.LogCaptureFixture) -> Throttle:
     return Throttle(LOGGER, clock, every=600.0)
 
 
-def test_a_thousand_troubles_are_one_line(
-    throttle: Throttle, caplog: pytest.LogCaptureFixture
-) -> None:
-    for _ in range(1000):
-        throttle.say("usage", "Poll of %s failed", "usage")
-    assert caplog.messages == ["Poll of usage failed"]
+COUNTED = "Poll failed (and 9 times since the last such line)"
 
 
-def test_later_lines_count_what_was_left_out(
-    throttle: Throttle, clock: VirtualClock, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("keys", "minutes", "messages"),
+    [
+        (["usage"], [0] * 1000, ["Poll failed"]),
+        (["usage"], list(range(25)), ["Poll failed", COUNTED, COUNTED]),
+        ([("prod", "usage"), ("prod", "account")], [0, 1], ["Poll failed", "Poll failed"]),
+    ],
+    ids=["a thousand at once", "one a minute", "of two keys"],
+)
+def test_trouble_of_each_key_is_said_at_once_and_then_counted(
+    throttle: Throttle,
+    clock: VirtualClock,
+    caplog: pytest.LogCaptureFixture,
+    keys: list[Hashable],
+    minutes: list[int],
+    messages: list[str],
 ) -> None:
-    for minute in range(25):
+    for minute in minutes:
         clock.time = minute * 60.0
-        throttle.say("usage", "Poll failed")
-    assert caplog.messages == [
-        "Poll failed",
-        "Poll failed (and 9 times since the last such line)",
-        "Poll failed (and 9 times since the last such line)",
-    ]
+        for key in keys:
+            throttle.say(key, "Poll %s", "failed")
+    assert caplog.messages == messages
 
 
-def test_the_end_is_said_once_and_only_if_there_was_trouble(
+def test_the_end_is_said_once_only_after_trouble_and_the_next_trouble_at_once(
     throttle: Throttle, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert not throttle.over("usage", "Poll works again")
@@ -50,25 +57,10 @@ def test_the_end_is_said_once_and_only_if_there_was_trouble(
     throttle.say("usage", "Poll failed")
     assert throttle.over("usage", "Poll of %s works again", "usage")
     assert not throttle.over("usage", "Poll works again")
-    assert caplog.messages == ["Poll failed", "Poll of usage works again (after 2 times)"]
-    assert [r.levelname for r in caplog.records] == ["WARNING", "INFO"]
-
-
-def test_after_the_end_the_next_trouble_is_said_at_once(
-    throttle: Throttle, caplog: pytest.LogCaptureFixture
-) -> None:
-    throttle.say("usage", "Poll failed")
-    throttle.over("usage", "Poll works again")
-    throttle.say("usage", "Poll failed")
-    assert caplog.messages == ["Poll failed", "Poll works again", "Poll failed"]
-
-
-def test_troubles_of_different_keys_do_not_hide_each_other(
-    throttle: Throttle, caplog: pytest.LogCaptureFixture
-) -> None:
-    throttle.say(("prod", "usage"), "a")
-    throttle.say(("prod", "account"), "b")
-    assert caplog.messages == ["a", "b"]
+    throttle.say("usage", "Poll failed again")
+    said = ["Poll failed", "Poll of usage works again (after 2 times)", "Poll failed again"]
+    assert caplog.messages == said
+    assert [r.levelname for r in caplog.records] == ["WARNING", "INFO", "WARNING"]
 
 
 def test_once_is_once_however_long_ago(

@@ -13,7 +13,7 @@ from exporter import __version__, threads
 from exporter.clock import InterruptibleClock, SystemClock
 from exporter.config.load import describe
 from exporter.config.types import Config, Listen
-from exporter.errors import ConfigError, StateError
+from exporter.errors import ConfigError, ExporterError, StateError
 from exporter.ledger.store import Store
 from exporter.ledger.totals import AccountTotals
 from exporter.listeners import Listeners, Listening
@@ -141,14 +141,18 @@ class Daemon:
             )
         elif store.created:
             logger.info("No state before: counting starts in the new file %s", store.path)
-        self._runtime = self._runtime_of(self._config)
-        await self._runtime.open()
+        try:
+            self._runtime = self._runtime_of(self._config)
+            await self._runtime.open()
+        except ExporterError:
+            await self._worker.do(store.close)
+            raise
         self._runtime.take_over()
         return True
 
     async def _close(self, exports: bool) -> None:
         """End everything, in less than ten seconds whatever hangs."""
-        await asyncio.gather(self._listeners.close(), self._say_last(exports))
+        await asyncio.gather(self._listeners.close(), self._say_last(exports), self._retire())
         try:
             async with asyncio.timeout(CLOSE_STATE):
                 await self._worker.do(self._store.close)
@@ -167,6 +171,13 @@ class Daemon:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LAST_EXPORT):
                     await loop.retire()
+
+    async def _retire(self) -> None:
+        """Close what a reload has replaced, also where that hangs."""
+        if self._retiring:
+            _, late = await asyncio.wait(self._retiring, timeout=LAST_EXPORT)
+            for retiring in late:
+                retiring.cancel()
 
     def _runtime_of(self, config: Config) -> Runtime:
         return Runtime(
@@ -236,11 +247,14 @@ class Daemon:
             logger.warning("state.path: another state file is opened by a restart only")
         self._config = config
         old, self._runtime = self._runtime, runtime
-        await old.stop()
+        stopping = asyncio.create_task(old.stop())  # to its end, should a stop come meanwhile
+        self._retiring.add(stopping)
+        stopping.add_done_callback(self._retiring.discard)
         if old.exports is not None:  # an export under way may take its time
             retiring = asyncio.create_task(old.exports.retire())
             self._retiring.add(retiring)
             retiring.add_done_callback(self._retiring.discard)
+        await asyncio.shield(stopping)
         runtime.take_over()
         runtime.start()
         self._intake.account = config.tap.account

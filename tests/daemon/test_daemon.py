@@ -17,8 +17,9 @@ from exporter import daemon as daemon_module
 from exporter import threads
 from exporter.config.types import Config, Otlp
 from exporter.daemon import Daemon
-from exporter.errors import ListenError, StateLockedError
+from exporter.errors import ListenError, StateError, StateLockedError
 from exporter.ledger.store import Store
+from exporter.runtime import Runtime
 from tests.daemon.live import Live, daemon, hanging_ledger, polled, said, taken, until
 from tests.otlp.receivers import HttpReceiver, black_hole
 
@@ -132,6 +133,18 @@ async def test_a_busy_port_ends_the_start_and_exports_nothing(
             await Daemon(live.config, live.environ).run()
     assert receiver.received == []
     Store(live.config.state.path).close()  # it was let go of
+
+
+async def test_a_start_that_fails_lets_the_state_file_go(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def spoilt(runtime: Runtime) -> None:
+        raise StateError("the disk is full")
+
+    monkeypatch.setattr(Runtime, "open", spoilt)
+    with pytest.raises(StateError, match="full"):
+        await Daemon(live.config, live.environ).run()
+    Store(live.config.state.path).close()
 
 
 async def test_a_second_daemon_on_one_state_does_not_start(live: Live) -> None:

@@ -173,3 +173,18 @@ async def test_it_ends_in_the_middle_of_a_reload(
             await asyncio.sleep(0.2)
             began = time.monotonic()
         assert time.monotonic() - began < 6
+
+
+async def test_a_stop_during_a_reload_closes_what_was_replaced(live: Live) -> None:
+    with black_hole() as port, HttpReceiver() as receiver:
+        hanging = Otlp(endpoint=f"http://127.0.0.1:{port}/", interval=0.2, timeout=1.0)
+        live.change(otlp=hanging)
+        async with daemon(live):
+            await until(lambda: polled(live))
+            old = live.daemon._runtime
+            assert old.exports is not None
+            await until(old.exports._exporting.locked)
+            live.reload(replace(live.config, otlp=replace(hanging, endpoint=receiver.url)))
+            await until(lambda: live.daemon._runtime is not old)
+        assert old._http.is_closed
+        assert not live.daemon._retiring

@@ -174,10 +174,9 @@ class Daemon:
 
     async def _retire(self) -> None:
         """Close what a reload has replaced, also where that hangs."""
-        if self._retiring:
-            _, late = await asyncio.wait(self._retiring, timeout=LAST_EXPORT)
-            for retiring in late:
-                retiring.cancel()
+        late = self._retiring and (await asyncio.wait(self._retiring, timeout=LAST_EXPORT))[1]
+        for task in late:
+            task.cancel()
 
     def _runtime_of(self, config: Config) -> Runtime:
         return Runtime(
@@ -247,14 +246,13 @@ class Daemon:
             logger.warning("state.path: another state file is opened by a restart only")
         self._config = config
         old, self._runtime = self._runtime, runtime
-        stopping = asyncio.create_task(old.stop())  # to its end, should a stop come meanwhile
-        self._retiring.add(stopping)
-        stopping.add_done_callback(self._retiring.discard)
+        closing = [asyncio.create_task(old.stop())]  # to its end, should a stop come meanwhile
         if old.exports is not None:  # an export under way may take its time
-            retiring = asyncio.create_task(old.exports.retire())
-            self._retiring.add(retiring)
-            retiring.add_done_callback(self._retiring.discard)
-        await asyncio.shield(stopping)
+            closing.append(asyncio.create_task(old.exports.retire()))
+        for task in closing:
+            self._retiring.add(task)
+            task.add_done_callback(self._retiring.discard)
+        await asyncio.shield(closing[0])
         runtime.take_over()
         runtime.start()
         self._intake.account = config.tap.account

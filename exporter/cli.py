@@ -114,7 +114,14 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         add_arguments(simulate)
     simulate.set_defaults(command=_simulate)
 
-    demo = commands.add_parser("demo", help="simulator, exporter and status page in one process")
+    _add_demo(commands.add_parser("demo", help="simulator, exporter and page in one process"))
+    metrics = commands.add_parser("metrics", help="print the metric reference")
+    metrics.add_argument("--format", choices=("markdown", "json"), default="markdown")
+    metrics.set_defaults(command=_metrics)
+    return parser
+
+
+def _add_demo(demo: argparse.ArgumentParser) -> None:
     demo.add_argument(
         "--listen",
         metavar="HOST:PORT",
@@ -128,11 +135,6 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         help="also send OTLP over HTTP, for example to http://localhost:4318",
     )
     demo.set_defaults(command=_demo)
-
-    metrics = commands.add_parser("metrics", help="print the metric reference")
-    metrics.add_argument("--format", choices=("markdown", "json"), default="markdown")
-    metrics.set_defaults(command=_metrics)
-    return parser
 
 
 def _listen(text: str) -> Listen:

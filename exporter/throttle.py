@@ -50,7 +50,7 @@ class Throttle:
         self._logger = logger
         self._clock = clock
         self._every = every
-        self._troubles: OrderedDict[Hashable, _Trouble] = OrderedDict()
+        self._problems: OrderedDict[Hashable, _Trouble] = OrderedDict()
         self._crowds: OrderedDict[Hashable, tuple[float, int]] = OrderedDict()
 
     def say(
@@ -63,11 +63,11 @@ class Throttle:
     ) -> None:
         """The trouble `key` happened (again). As one of a `crowd` it is told as that allows."""
         now = self._clock.monotonic()
-        trouble = self._troubles.get(key)
+        trouble = self._problems.get(key)
         if trouble is None:
             self._first(key, self._level_in(crowd) if crowd is not None else level, message, *args)
             return
-        self._troubles.move_to_end(key)
+        self._problems.move_to_end(key)
         trouble.times += 1
         if now - trouble.said_at < self._every:
             trouble.unsaid += 1
@@ -83,8 +83,8 @@ class Throttle:
         self, key: Hashable, message: str, *args: object, level: int = logging.WARNING
     ) -> None:
         """Write the line unless one was written under `key` already, however long ago."""
-        if key in self._troubles:
-            self._troubles.move_to_end(key)
+        if key in self._problems:
+            self._problems.move_to_end(key)
         else:
             self._first(key, level, message, *args)
 
@@ -94,7 +94,7 @@ class Throttle:
 
     def over(self, key: Hashable, message: str, *args: object, level: int = logging.INFO) -> bool:
         """The trouble has ended; writes a line if there was any. Returns whether there was."""
-        trouble = self._troubles.pop(key, None)
+        trouble = self._problems.pop(key, None)
         if trouble is None:
             return False
         if trouble.times > 1:
@@ -105,16 +105,16 @@ class Throttle:
 
     def all_over(self, keys: Iterable[Hashable], message: str, *args: object) -> None:
         """These troubles have ended: one line, for debugging where none of them was a warning."""
-        ended = [self._troubles.pop(key, None) for key in keys]
+        ended = [self._problems.pop(key, None) for key in keys]
         levels = [trouble.level for trouble in ended if trouble is not None]
         if levels:
             told = max(levels) > logging.DEBUG
             self._logger.log(logging.INFO if told else logging.DEBUG, message, *args)
 
     def _first(self, key: Hashable, level: int, message: str, *args: object) -> None:
-        self._troubles[key] = _Trouble(self._clock.monotonic(), level)
-        while len(self._troubles) > _REMEMBERED:
-            self._troubles.popitem(last=False)
+        self._problems[key] = _Trouble(self._clock.monotonic(), level)
+        while len(self._problems) > _REMEMBERED:
+            self._problems.popitem(last=False)
         self._logger.log(level, message, *args)
 
     def _level_in(self, crowd: Crowd) -> int:

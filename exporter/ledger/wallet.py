@@ -60,6 +60,19 @@ def usage_total(db: sqlite3.Connection, account: int) -> int:
     return int(row[0])
 
 
+def grown(db: sqlite3.Connection, account: int) -> int:
+    """How much lifetime spend has grown since usage was counted last; 0 where it says nothing."""
+    (growth,) = db.execute(
+        "SELECT COALESCE(last_spent - witness_spent, 0) FROM account WHERE id = ?", (account,)
+    ).fetchone()
+    return int(growth)
+
+
+def witness(db: sqlite3.Connection, account: int) -> None:
+    """Usage was counted up to now: see `grown`."""
+    db.execute("UPDATE account SET witness_spent = last_spent WHERE id = ?", (account,))
+
+
 def settle_drift(
     db: sqlite3.Connection, account: int, before: float, now: float, swept: bool
 ) -> None:

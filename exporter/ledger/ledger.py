@@ -115,7 +115,8 @@ class Ledger:
         cursor = self.cursor(name, "usage")
 
         def count(cells: Cells, baselined: bool) -> Counted:
-            return usage.count_rollup(cells, cursor, reading, done, now, baselined)
+            spent = wallet.spent_since_first(cells.db, cells.account)
+            return usage.count_rollup(cells, cursor, reading, done, now, baselined, spent)
 
         return self._commit_usage(name, cursor, count, done, now, UsageShape.ROLLUP)
 

@@ -146,11 +146,13 @@ def count_rollup(
     done: Slice,
     now: float,
     baselined: bool,
+    spent: int,
 ) -> Counted:
     """Count what buckets hold more, or less, than when they were read last.
 
     The hour in which counting began is a baseline when it is read first: what its buckets held
-    by then is not ours.
+    by then is not ours, but for what lifetime spend has grown by since then (`spent`, nano-USD)
+    and later hours do not hold.
     """
     newest = max([bucket.hour for bucket in reading.buckets], default=None)
     earliest = max(hour_of(cursor.start), int(cursor.floor))
@@ -171,8 +173,8 @@ def count_rollup(
         if any(not cell.rolled for cell in here):
             changed += _take_over(cells, here, holds, judged, partial and not baselined)
         elif partial and not baselined:
-            for id_, amounts in holds.items():
-                cells.adopt(cells.by_id(id_), True, amounts)
+            later = sum(_cost(said[other]) for other in said if other > hour)
+            changed += _begin_hour(cells, holds, max(0, spent - later))
         else:
             changed += _count_hour(cells, here, holds, now, judged, partial)
     refused = tuple(f"the bucket of {bucket.model} at {bucket.hour}" for bucket in absurd)
@@ -215,6 +217,24 @@ def _by_hour(
         if cell.hour in said or cell.hour in asked:
             hours.setdefault(cell.hour, []).append(cell)
     return hours
+
+
+def _cost(holds: dict[int, Amounts]) -> int:
+    return sum(amounts.cost for amounts in holds.values())
+
+
+def _begin_hour(cells: Cells, holds: dict[int, Amounts], ours: int) -> int:
+    """Take what the hour holds for its base, but for so many nano-USD. Returns the changes.
+
+    Of which bucket they are nobody can tell: it is taken from the largest ones.
+    """
+    changed = 0
+    for id_, amounts in sorted(holds.items(), key=lambda held: -held[1].cost):
+        share = Amounts(cost=min(ours, amounts.cost))
+        ours -= share.cost
+        changed += cells.count(cells.by_id(id_), share)
+        cells.adopt(cells.by_id(id_), True, amounts.minus(share))
+    return changed
 
 
 def _take_over(

@@ -104,8 +104,8 @@ FIRST_HOUR: dict[str, tuple[dict[str, Any], Trouble]] = {
     "a rotated key that no row names": ({"bucket_key": "absent"}, rotated),
     "a model missing during a restart": ({}, with_restart(hidden={A})),
     "an empty list during a restart": ({}, with_restart(empty=True)),
-    "a model missing at the next sweep": ({}, a_day_later(switched(120, hidden={A}))),
-    "an empty list at the next sweep": ({}, a_day_later(switched(120, empty=True))),
+    "a model missing at the next sweep": ({}, a_day_later(switched(60, hidden={A}))),
+    "an empty list at the next sweep": ({}, a_day_later(switched(60, empty=True))),
     "keys by id at the next sweep": ({}, a_day_later(for_good(bucket_key="id"))),
 }
 

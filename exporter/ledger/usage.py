@@ -21,6 +21,9 @@ from exporter.ledger.hours import Bucket, read_hour
 _Mark = tuple[str, int, int, int, int, int]
 """Of a row that was read: request id, cell, hour, and the cost and tokens that it said last."""
 
+FIRST_READING = 60.0
+"""Seconds after the start within which the first reading of a rollup shows what came before it."""
+
 _ASKED_AT_ONCE = 500
 _NO_HOUR = -1
 """In marks: the row is of no hour, and no part of what the log says of one."""
@@ -31,6 +34,7 @@ class Counted(msgspec.Struct, frozen=True):
 
     `refused` names rows with which a total would no longer fit 64 bits: they cost themselves only.
     `doubted` (nano-USD): so much growth at once waits for a second reading; nothing was counted.
+    `unknown` (nano-USD): of so much nobody can tell whether it came before counting began.
     """
 
     counted: int = 0
@@ -38,6 +42,7 @@ class Counted(msgspec.Struct, frozen=True):
     newest: float | None = None
     refused: tuple[str, ...] = ()
     doubted: int | None = None
+    unknown: int = 0
 
     def since(self, newest: float | None) -> Counted:
         """The same, where `newest` is the newest row of earlier commits."""
@@ -164,7 +169,7 @@ def count_rollup(
     asked = range(max(int(done.since), earliest), max(int(done.until), earliest))
     said = _said(cells, buckets)
     whole = not reading.rejected and not absurd
-    changed = 0
+    changed = unknown = 0
     for hour, here in _by_hour(cells, said, asked).items():
         partial = hour < cursor.start
         holds = said[hour]
@@ -174,11 +179,14 @@ def count_rollup(
             changed += _take_over(cells, here, holds, judged, partial and not baselined)
         elif partial and not baselined:
             later = sum(_cost(said[other]) for other in said if other > hour)
-            changed += _begin_hour(cells, holds, max(0, spent - later))
+            ours = max(0, spent - later)
+            changed += _begin_hour(cells, holds, ours)
+            if now - cursor.start > FIRST_READING:
+                unknown = max(0, _cost(holds) - ours)
         else:
             changed += _count_hour(cells, here, holds, now, judged, partial)
     refused = tuple(f"the bucket of {bucket.model} at {bucket.hour}" for bucket in absurd)
-    return Counted(changed, max(0, len(buckets) - changed), newest, refused)
+    return Counted(changed, max(0, len(buckets) - changed), newest, refused, unknown=unknown)
 
 
 def _said(cells: Cells, buckets: Sequence[UsageBucket]) -> defaultdict[int, dict[int, Amounts]]:

@@ -27,7 +27,7 @@ def count_account(
     db.execute(
         "UPDATE account SET user_id = COALESCE(:user, user_id), available = :available, "
         "last_spent = COALESCE(:spent, last_spent), "
-        "first_spent = CASE WHEN baselined THEN first_spent ELSE COALESCE(first_spent, :spent) END, "
+        "first_spent = COALESCE(first_spent, CASE WHEN NOT baselined THEN :spent END), "
         "wallet_start_ns = CASE WHEN wallet_start_ns = 0 THEN :start ELSE wallet_start_ns END, "
         "topup = CASE WHEN :topup IS NULL THEN topup ELSE max(COALESCE(topup, 0), :topup) END, "
         "spent = CASE WHEN :spent IS NULL THEN spent ELSE max(COALESCE(spent, 0), :spent) END "

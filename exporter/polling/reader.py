@@ -149,6 +149,13 @@ class UsageReader(SliceReader):
                 result.doubted / 1e9,
             )
             raise DoubtedError
+        if result.unknown:
+            logger.warning(
+                "Account %s: usage: %.2f USD of the hour in which counting began are not counted: "
+                "the rollup does not tell whether they came before it",
+                self.account.name,
+                result.unknown / 1e9,
+            )
         rows = self.account.rows
         rows[RowOutcome.COUNTED] += result.counted
         rows[RowOutcome.DUPLICATE] += result.duplicate

@@ -142,19 +142,36 @@ class LogPage(msgspec.Struct, frozen=True):
 
 
 class RollupReading(msgspec.Struct, frozen=True):
-    """Every bucket of the asked range, in one answer."""
+    """Every bucket of the asked range; of these models alone, if `models` is not None."""
 
     buckets: tuple[UsageBucket, ...]
     rejected: tuple[Rejected, ...]
+    models: frozenset[str] | None = None
+
+    def covers(self, model: str) -> bool:
+        """Whether a bucket of the model would be in the reading."""
+        return self.models is None or model in self.models
+
+
+class Stage(StrEnum):
+    """How far a wallet movement is: announced ones become good or fail later."""
+
+    GOOD = "good"
+    PENDING = "pending"
+    FAILED = "failed"
 
 
 class Transaction(msgspec.Struct, frozen=True):
-    """One wallet movement that was not an API call. `amount` is signed nano-USD."""
+    """One wallet movement that was not an API call. `amount` is signed nano-USD.
+
+    It is money only at `Stage.GOOD`.
+    """
 
     id: str
     created_at: float
     kind: str
     amount: int
+    stage: Stage = Stage.GOOD
 
 
 class TransactionsPage(msgspec.Struct, frozen=True):

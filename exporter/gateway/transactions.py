@@ -9,9 +9,13 @@ from exporter.gateway.fields import identifier, instant, money, text
 from exporter.gateway.jsontext import Json, parse
 from exporter.gateway.listing import listing, read_each
 from exporter.gateway.paging import PageFacts
-from exporter.gateway.readings import Rejected, Transaction
+from exporter.gateway.readings import Rejected, Stage, Transaction
 
 _MAX_KIND: Final = 64
+_PENDING: Final = frozenset({"pending", "processing", "created", "requires_action", "unpaid"})
+_FAILED: Final = frozenset(
+    {"failed", "canceled", "cancelled", "declined", "rejected", "expired", "void", "voided"}
+)
 
 
 def read_transactions(
@@ -40,4 +44,12 @@ def _transaction(row: dict[str, Json]) -> Transaction:
     amount = money(row.get("amount_usd"), signed=True)
     if amount is None:
         raise ValueError("amount_usd is missing or not an amount")
-    return Transaction(ident, created_at, kind, amount)
+    return Transaction(ident, created_at, kind, amount, _stage(text(row.get("status"))))
+
+
+def _stage(status: str | None) -> Stage:
+    """`pending` and `failed`, and what others call them, are no money; all else is."""
+    word = (status or "").strip().lower()
+    if word in _PENDING:
+        return Stage.PENDING
+    return Stage.FAILED if word in _FAILED else Stage.GOOD

@@ -42,6 +42,9 @@ class Amounts(NamedTuple):
     def highest(self, other: Amounts) -> Amounts:
         return Amounts(*map(max, self, other))
 
+    def lowest(self, other: Amounts) -> Amounts:
+        return Amounts(*map(min, self, other))
+
 
 ZERO = Amounts()
 

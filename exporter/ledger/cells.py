@@ -12,16 +12,20 @@ import msgspec
 
 from exporter.gateway.readings import KeyRef
 from exporter.ledger.amounts import MOST, ZERO, Amounts
+from exporter.ledger.cursor import HOUR, Slice, hour_of
 from exporter.ledger.names import Names
 
 _COLUMNS = (
     "id, hour, api_key, model, series, rolled, cost, input_tokens, output_tokens, requests, "
-    "base_cost, base_input_tokens, base_output_tokens, base_requests"
+    "base_cost, base_input_tokens, base_output_tokens, base_requests, missing_since"
 )
 
 
 class Cell(msgspec.Struct):
-    """One hour of one key and model. `counted` is our share, `base` what a bucket holds besides."""
+    """One hour of one key and model. `counted` is our share, `base` what a bucket holds besides.
+
+    `missing_since` (Unix s): no reading has had its bucket since then.
+    """
 
     id: int
     hour: int
@@ -31,7 +35,13 @@ class Cell(msgspec.Struct):
     rolled: bool
     counted: Amounts
     base: Amounts
+    missing_since: float | None = None
     changed: bool = False
+
+    @property
+    def held(self) -> Amounts:
+        """What its bucket held when it was read last."""
+        return self.counted.plus(self.base)
 
 
 class Cells:
@@ -84,11 +94,15 @@ class Cells:
     def cell(self, hour: int, key: KeyRef, model: str, rolled: bool) -> Cell:
         """The cell of an hour, key and model; made, empty, if there is none yet."""
         api_key = self._names.key(key)
+        return self.known(hour, api_key, model) or self._make(hour, api_key, model, rolled)
+
+    def known(self, hour: int, api_key: int, model: str) -> Cell | None:
+        """The cell of an hour, key (its number) and model, if there is one."""
         known = self._cells.get((hour, api_key, model))
         if known is not None:
             return known
         found = self._fetch("hour = ? AND api_key = ? AND model = ?", (hour, api_key, model))
-        return found[0] if found else self._make(hour, api_key, model, rolled)
+        return found[0] if found else None
 
     def count(self, cell: Cell, counted: Amounts) -> bool:
         """Set what a cell counts. Returns whether that changed anything."""
@@ -100,10 +114,38 @@ class Cells:
         cell.changed = True
         return True
 
-    def adopt(self, cell: Cell, rolled: bool, base: Amounts) -> None:
+    def adopt(
+        self, cell: Cell, rolled: bool, base: Amounts, missing_since: float | None = None
+    ) -> None:
         """From now on the cell is counted from the rollup, or from the log."""
-        if cell.rolled != rolled or cell.base != base:
-            cell.rolled, cell.base, cell.changed = rolled, base, True
+        if (cell.rolled, cell.base, cell.missing_since) != (rolled, base, missing_since):
+            cell.rolled, cell.base, cell.missing_since = rolled, base, missing_since
+            cell.changed = True
+
+    def growth(self) -> int:
+        """What the counters are about to gain, in nano-USD."""
+        return sum(max(0, step.cost) for step in self._moves.values())
+
+    def usual(self, done: Slice | None) -> int:
+        """What a slice may be expected to hold, in nano-USD, by what is stored of other hours.
+
+        What it held before, or as much for each of its hours as the stored ones hold on average.
+        """
+        all_cost, hours = self.db.execute(
+            "SELECT TOTAL(cost + base_cost), COUNT(DISTINCT hour) FROM cell WHERE account = ?",
+            (self.account,),
+        ).fetchone()
+        if done is None or not hours:
+            return 0
+        (held,) = self.db.execute(
+            "SELECT TOTAL(cost + base_cost) FROM cell WHERE account = ? AND hour >= ? AND hour < ?",
+            (self.account, hour_of(done.since), done.until),
+        ).fetchone()
+        return int(max(held, all_cost / hours * (done.until - done.since) / HOUR))
+
+    def sharing(self, masked: str) -> list[int]:
+        """The keys that are known by this masked form, oldest first."""
+        return self._names.sharing(masked)
 
     def store(self) -> None:
         """Write what changed and move the series. Counters follow up, never down."""
@@ -111,9 +153,9 @@ class Cells:
         self.db.executemany(
             "UPDATE cell SET rolled = ?, "
             "cost = ?, input_tokens = ?, output_tokens = ?, requests = ?, "
-            "base_cost = ?, base_input_tokens = ?, base_output_tokens = ?, base_requests = ? "
-            "WHERE id = ?",
-            [(c.rolled, *c.counted, *c.base, c.id) for c in changed],
+            "base_cost = ?, base_input_tokens = ?, base_output_tokens = ?, base_requests = ?, "
+            "missing_since = ? WHERE id = ?",
+            [(c.rolled, *c.counted, *c.base, c.missing_since, c.id) for c in changed],
         )
         self.db.executemany(
             "UPDATE series SET cost = cost + :cost, "
@@ -155,7 +197,14 @@ class Cells:
 
 
 def _cell(
-    id_: int, hour: int, api_key: int, model: str, series: int, rolled: int, *amounts: int
+    id_: int,
+    hour: int,
+    api_key: int,
+    model: str,
+    series: int,
+    rolled: int,
+    *amounts_and_missing: int,
 ) -> Cell:
+    *amounts, missing_since = amounts_and_missing
     counted, base = Amounts(*amounts[:4]), Amounts(*amounts[4:])
-    return Cell(id_, hour, api_key, model, series, bool(rolled), counted, base)
+    return Cell(id_, hour, api_key, model, series, bool(rolled), counted, base, missing_since)

@@ -11,6 +11,8 @@ never counted again. Every sweep begins at the floor.
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 
 HOUR = 3600.0
@@ -126,7 +128,8 @@ def next_slice(cursor: Cursor, now: float, span: float, aligned: bool) -> Slice:
         swept = next_sweep_slice(cursor.sweep_from, now, span)
         if swept.tail or not tail:
             return swept
-    since = min(now, max(cursor.start, position - OVERLAP))
+    # Movements bear whole seconds: one in the second of the start may have come after it.
+    since = min(now, max(math.floor(cursor.start), position - OVERLAP))
     return Slice(hour_of(since) if aligned else since, now + AHEAD if tail else until, tail, False)
 
 

@@ -8,7 +8,7 @@ nothing of that commit has happened. Not thread-safe: one thread at a time.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -22,7 +22,8 @@ from exporter.gateway.readings import (
 )
 from exporter.ledger import billing, usage, wallet
 from exporter.ledger.cells import Cells
-from exporter.ledger.cursor import Cursor, Slice, Window, advanced
+from exporter.ledger.cursor import Cursor, Slice, Window, advanced, hour_of
+from exporter.ledger.doubt import confirms, doubtful
 from exporter.ledger.store import SET_ASIDE, Store
 from exporter.ledger.totals import AccountTotals, read_totals
 from exporter.ledger.usage import Counted
@@ -41,6 +42,14 @@ class Rules(msgspec.Struct, frozen=True):
     runway_window: float = 21_600.0
 
 
+class _DoubtedError(Exception):
+    """So much growth (nano-USD) at once waits for a second reading."""
+
+    def __init__(self, growth: int) -> None:
+        super().__init__()
+        self.growth = growth
+
+
 class Ledger:
     """All accounts of one state file."""
 
@@ -50,6 +59,7 @@ class Ledger:
         self.window = Window(rules.settle_window)
         self._ids: dict[str, int] = {}
         self._totals: dict[str, AccountTotals] = {}
+        self._doubted: dict[tuple[str, bool], int] = {}
 
     def open_accounts(self, names: Iterable[str], start: float, now: float) -> None:
         """Make accounts known, all in one commit.
@@ -91,39 +101,65 @@ class Ledger:
         newest of all so far. `now`: when the poll began.
         """
         cursor = self.cursor(name, "usage")
-        with self._store.transaction() as db:
-            cells = self._cells(db, name, cursor, now)
-            counted = usage.count_log(cells, cursor, rows)
-            counted = counted.since(newest)
+
+        def count(cells: Cells, baselined: bool) -> Counted:
+            counted = usage.count_log(cells, cursor, rows, baselined).since(newest)
             if done is not None:
                 usage.settle_log(cells, done.since, done.until)
-            cells.store()
-            if done is not None:
-                self._advance_usage(db, name, cursor, done, now, counted.newest, UsageShape.LOG)
-        self._totals.pop(name, None)
-        return counted
+            return counted
 
-    def commit_rollup(
-        self, name: str, reading: RollupReading, done: Slice, now: float, whole: bool = True
-    ) -> Counted:
-        """Count every bucket of a slice that begins at a whole hour.
+        return self._commit_usage(name, cursor, count, done, now, UsageShape.LOG)
 
-        `whole`: a bucket that was there before and is not in the reading holds nothing any more.
-        """
+    def commit_rollup(self, name: str, reading: RollupReading, done: Slice, now: float) -> Counted:
+        """Count every bucket of a slice that begins at a whole hour."""
         cursor = self.cursor(name, "usage")
+
+        def count(cells: Cells, baselined: bool) -> Counted:
+            spent = wallet.spent_since_first(cells.db, cells.account)
+            return usage.count_rollup(cells, cursor, reading, done, now, baselined, spent)
+
+        return self._commit_usage(name, cursor, count, done, now, UsageShape.ROLLUP)
+
+    def _commit_usage(
+        self,
+        name: str,
+        cursor: Cursor,
+        count: Callable[[Cells, bool], Counted],
+        done: Slice | None,
+        now: float,
+        shape: UsageShape,
+    ) -> Counted:
+        """Count, unless the growth looks like a mistake of the gateway: then nothing happened."""
         account = self._ids[name]
-        with self._store.transaction() as db:
-            (baselined,) = db.execute(
-                "SELECT baselined FROM account WHERE id = ?", (account,)
-            ).fetchone()
-            cells = self._cells(db, name, cursor, now)
-            counted = usage.count_rollup(cells, cursor, reading, done, bool(baselined), whole)
-            cells.store()
-            if not baselined and done.since <= cursor.start:
-                db.execute("UPDATE account SET baselined = 1 WHERE id = ?", (account,))
-            self._advance_usage(db, name, cursor, done, now, counted.newest, UsageShape.ROLLUP)
+        try:
+            with self._store.transaction() as db:
+                (baselined,) = db.execute(
+                    "SELECT baselined FROM account WHERE id = ?", (account,)
+                ).fetchone()
+                cells = self._cells(db, name, cursor, now)
+                counted = count(cells, bool(baselined))
+                if cursor.caught_up or shape is UsageShape.ROLLUP:
+                    self._judge(db, name, done, cells)
+                cells.store()
+                if done is not None:
+                    began = done.since <= hour_of(cursor.start) or shape is UsageShape.ROLLUP
+                    if not baselined and done.since <= cursor.start and began:
+                        db.execute("UPDATE account SET baselined = 1 WHERE id = ?", (account,))
+                    self._advance_usage(db, name, cursor, done, now, counted.newest, shape)
+        except _DoubtedError as doubted:
+            return Counted(doubted=doubted.growth)
         self._totals.pop(name, None)
         return counted
+
+    def _judge(self, db: sqlite3.Connection, name: str, done: Slice | None, cells: Cells) -> None:
+        """Raise _DoubtedError where the growth waits for a second reading."""
+        growth = cells.growth()
+        sweep = done is not None and done.sweep
+        doubted = self._doubted.pop((name, sweep), None)
+        lifetime = wallet.grown(db, self._ids[name])
+        if doubtful(growth, lifetime, cells.usual(done)) and not confirms(doubted, growth):
+            self._doubted[name, sweep] = growth
+            raise _DoubtedError(growth)
 
     def commit_transactions(
         self,
@@ -142,6 +178,10 @@ class Ledger:
             counted = counted.since(newest)
             if done is not None:
                 moved = self._moved(cursor, done, now, counted.newest)
+                announced = billing.oldest_pending(db, account)
+                if announced is not None:  # it is not final, however long it takes
+                    floor = max(cursor.floor, min(moved.floor, hour_of(announced)))
+                    moved = msgspec.structs.replace(moved, floor=floor)
                 _write_cursor(db, account, "transactions", moved)
                 if moved.floor > cursor.floor:
                     db.execute(
@@ -204,6 +244,7 @@ class Ledger:
             )
             db.execute("DELETE FROM cell WHERE account = ? AND hour < ?", (account, moved.floor))
         if done.tail and moved.caught_up:
+            wallet.witness(db, account)
             wallet.settle_drift(db, account, cursor.polled_ns / 1e9, now, done.sweep)
 
 

@@ -44,6 +44,14 @@ class Names:
             self._keys[key] = known
         return known
 
+    def sharing(self, masked: str) -> list[int]:
+        """The keys that are known by this masked form, oldest first."""
+        rows = self._db.execute(
+            "SELECT id FROM api_key WHERE account = ? AND masked = ? ORDER BY id",
+            (self._account, masked),
+        )
+        return [row[0] for row in rows]
+
     def series(self, api_key: int, model: str) -> int:
         known = self._series.get((api_key, model))
         if known is None:

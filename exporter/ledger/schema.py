@@ -158,7 +158,27 @@ CREATE TABLE spend_sample (
 ) WITHOUT ROWID;
 """
 
-MIGRATIONS = (_VERSION_1,)
+_VERSION_2 = """
+-- Since when (Unix s) no reading has had the bucket of a cell.
+ALTER TABLE cell ADD COLUMN missing_since REAL;
+
+-- What a movement has counted so far (NULL: whatever it says next), and what it announces.
+ALTER TABLE transaction_mark ADD COLUMN kind TEXT;
+ALTER TABLE transaction_mark ADD COLUMN amount INTEGER;
+ALTER TABLE transaction_mark ADD COLUMN pending INTEGER;
+CREATE INDEX transaction_pending ON transaction_mark (account) WHERE pending IS NOT NULL;
+
+-- Lifetime spend when the account was read first, and when a reading of usage was counted last.
+ALTER TABLE account ADD COLUMN first_spent INTEGER;
+ALTER TABLE account ADD COLUMN witness_spent INTEGER;
+
+-- Whose account it is: where its gateway is, which wallet pays, and the masked key that said so.
+ALTER TABLE account ADD COLUMN gateway TEXT;
+ALTER TABLE account ADD COLUMN wallet TEXT;
+ALTER TABLE account ADD COLUMN api_key TEXT;
+"""
+
+MIGRATIONS = (_VERSION_1, _VERSION_2)
 
 APPLICATION_ID = 0x62795370
 """What tells a state file from other SQLite files: "bySp"."""

@@ -6,7 +6,7 @@ import sqlite3
 
 import msgspec
 
-from exporter.ledger import wallet
+from exporter.ledger import billing, wallet
 
 
 class UsageTotal(msgspec.Struct, frozen=True):
@@ -46,7 +46,8 @@ class AccountTotals(msgspec.Struct, frozen=True):
     `topup`, `spent`: the gateway's lifetime counters, high-water marks, which began at
     `wallet_start_ns`; None until read. `runway` in seconds, `drift` in nano-USD, None while
     unknown. `last_transactions`: kind → Unix seconds of its newest transaction. Nothing before
-    `counted_from` (Unix s) is counted.
+    `counted_from` (Unix s) is counted. `pending`: kind, nano-USD and number of the movements that
+    are announced and not yet money.
     """
 
     usage: tuple[UsageTotal, ...] = ()
@@ -60,6 +61,7 @@ class AccountTotals(msgspec.Struct, frozen=True):
     runway: float | None = None
     drift: int | None = None
     counted_from: float = 0.0
+    pending: tuple[tuple[str, int, int], ...] = ()
 
 
 def read_totals(db: sqlite3.Connection, account: int, runway_window: float) -> AccountTotals:
@@ -92,6 +94,7 @@ def read_totals(db: sqlite3.Connection, account: int, runway_window: float) -> A
         runway=wallet.runway(db, account, runway_window),
         drift=wallet.drift_between(low, high),
         counted_from=counted_from,
+        pending=tuple(billing.pending(db, account)),
     )
 
 

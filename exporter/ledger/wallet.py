@@ -27,6 +27,7 @@ def count_account(
     db.execute(
         "UPDATE account SET user_id = COALESCE(:user, user_id), available = :available, "
         "last_spent = COALESCE(:spent, last_spent), "
+        "first_spent = COALESCE(first_spent, CASE WHEN NOT baselined THEN :spent END), "
         "wallet_start_ns = CASE WHEN wallet_start_ns = 0 THEN :start ELSE wallet_start_ns END, "
         "topup = CASE WHEN :topup IS NULL THEN topup ELSE max(COALESCE(topup, 0), :topup) END, "
         "spent = CASE WHEN :spent IS NULL THEN spent ELSE max(COALESCE(spent, 0), :spent) END "
@@ -58,6 +59,27 @@ def usage_total(db: sqlite3.Connection, account: int) -> int:
         "SELECT COALESCE(SUM(cost), 0) FROM series WHERE account = ?", (account,)
     ).fetchone()
     return int(row[0])
+
+
+def spent_since_first(db: sqlite3.Connection, account: int) -> int:
+    """What was spent between the first account reading and the newest, in nano-USD."""
+    (spent,) = db.execute(
+        "SELECT COALESCE(last_spent - first_spent, 0) FROM account WHERE id = ?", (account,)
+    ).fetchone()
+    return max(0, int(spent))
+
+
+def grown(db: sqlite3.Connection, account: int) -> int:
+    """How much lifetime spend has grown since usage was counted last; 0 where it says nothing."""
+    (growth,) = db.execute(
+        "SELECT COALESCE(last_spent - witness_spent, 0) FROM account WHERE id = ?", (account,)
+    ).fetchone()
+    return int(growth)
+
+
+def witness(db: sqlite3.Connection, account: int) -> None:
+    """Usage was counted up to now: see `grown`."""
+    db.execute("UPDATE account SET witness_spent = last_spent WHERE id = ?", (account,))
 
 
 def settle_drift(

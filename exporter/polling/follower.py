@@ -24,7 +24,7 @@ from exporter.ledger.cursor import (
     next_sweep_slice,
 )
 from exporter.live import EndpointStatus
-from exporter.polling.reader import SliceReader
+from exporter.polling.reader import DoubtedError, SliceReader
 
 FEW_ROWS = 2000
 """A slice with no more rows than this makes the next one twice as long."""
@@ -99,6 +99,12 @@ class Follower:
         patience = self._clock.monotonic() + self._status.interval
         cursor = await self._cursor()
         self._begin(now - (cursor.polled_ns / 1e9 if cursor.caught_up else cursor.position))
+        try:
+            return await self._read_to_now(cursor, now, patience)
+        except DoubtedError:
+            return False
+
+    async def _read_to_now(self, cursor: Cursor, now: float, patience: float) -> bool:
         while not (done := await self._read_next(cursor, now)).tail:
             if self._status.behind is not None:
                 self._status.behind = now - done.until

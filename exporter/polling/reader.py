@@ -52,6 +52,10 @@ class SliceResult(msgspec.Struct, frozen=True):
     counted: int = 0
 
 
+class DoubtedError(Exception):
+    """What was read looks like a mistake of the gateway: the next poll reads it again."""
+
+
 @dataclass(eq=False)
 class SliceReader(ABC):
     """Reads slices of one kind of rows of one account. Commits `batch` rows together."""
@@ -93,7 +97,6 @@ class UsageReader(SliceReader):
 
     kind = "usage"
     endpoint = Endpoint.USAGE
-    _was_empty = False
 
     async def read(self, span: Slice, now: float) -> SliceResult:
         """Read a slice of usage; a rollup is asked again if the slice cuts an hour in two."""
@@ -121,18 +124,31 @@ class UsageReader(SliceReader):
         return SliceResult(seen, counted)
 
     async def _commit_rollup(self, reading: RollupReading, span: Slice, now: float) -> SliceResult:
-        # A gateway that has lost its rollup for a moment says the same as one where all was taken
-        # back: that nothing is left of a range is believed when it is said again.
-        empty = not reading.buckets
-        whole = not empty or self._was_empty
-        self._was_empty = empty
         result = await self.worker.do(
-            self.ledger.commit_rollup, self.account.name, reading, span, now, whole
+            self.ledger.commit_rollup, self.account.name, reading, span, now
         )
         self._note(result)
         return SliceResult(len(reading.buckets), result.counted)
 
     def _note(self, result: Counted) -> None:
+        """Show what became of the rows. Raises DoubtedError."""
+        doubt = ("doubt", self.account.name)
+        if result.doubted is not None:
+            self._throttle.say(
+                doubt,
+                "Account %s: usage grew by %.2f USD at once, far out of proportion; it is counted "
+                "if the next poll says so too",
+                self.account.name,
+                result.doubted / 1e9,
+            )
+            raise DoubtedError
+        if result.unknown:
+            logger.warning(
+                "Account %s: usage: %.2f USD of the hour in which counting began are not counted: "
+                "the rollup does not tell whether they came before it",
+                self.account.name,
+                result.unknown / 1e9,
+            )
         rows = self.account.rows
         rows[RowOutcome.COUNTED] += result.counted
         rows[RowOutcome.DUPLICATE] += result.duplicate

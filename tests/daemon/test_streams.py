@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from exporter.gateway.paging import PAGE_SIZE
 from exporter.gateway.readings import Endpoint, Rejected
 from exporter.ledger.cursor import Slice
 from exporter.live import LiveAccount, RowOutcome
+from exporter.polling.follower import Follower
 from exporter.polling.reader import (
     BAD_ROWS,
     BATCH,
@@ -205,17 +207,19 @@ async def test_movements_past_all_bounds_cost_themselves_and_are_told_once(
 
 
 @back(HOUR)
-async def test_an_empty_rollup_is_believed_when_it_is_said_again(made: Scene) -> None:
+async def test_growth_far_out_of_proportion_waits_for_the_next_poll(
+    made: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
     made.gateway.rolls_up = True
     made.gateway.bill(NOW - 60, number=3)
     reader, rows = usage(made), made.gateway.rows
-    over = []
-    for shown in (rows, [], rows, [], [], rows):
+    follower = Follower(reader, made.clock, made.account.endpoints[Endpoint.USAGE])
+    absurd = [msgspec.structs.replace(row, cost=row.cost * 100) for row in rows]
+    for shown, cost in ((rows, 3), (absurd, 3), (rows, 3), (absurd, 3), (absurd, 300)):
         made.gateway.rows = shown
-        await reader.read(tail(NOW - HOUR), NOW)
-        over.append(made.ledger.totals()[NAME].overcount)
-    assert over == [0, 0, 0, 0, 3 * USD, 0]
-    assert sum(total.requests for total in made.ledger.totals()[NAME].usage) == 3
+        assert not await follower.round()
+        assert made.cost == cost * USD
+    assert caplog.text.count("usage grew by 297.00 USD at once") == 1
 
 
 @given(st.integers(1, 100_000))

@@ -14,6 +14,7 @@ from exporter.ledger.cursor import FIRST_SPAN, LONGEST_SPAN, Slice, next_slice, 
 from exporter.ledger.ledger import Ledger, Rules
 from exporter.ledger.store import Store
 from exporter.ledger.totals import AccountTotals
+from exporter.ledger.usage import Counted
 from tests.ledger.world import World
 
 NAME = "prod"
@@ -21,6 +22,16 @@ NAME = "prod"
 
 class DiedError(Exception):
     """The process ended here."""
+
+
+class _DoubtedError(Exception):
+    """Nothing was counted: the growth waits for the next poll."""
+
+
+def _believed(result: Counted) -> Counted:
+    if result.doubted is not None:
+        raise _DoubtedError
+    return result
 
 
 class Faulty:
@@ -104,7 +115,16 @@ class Exporter:
         self._open(new)
 
     def poll(self, slices: int = 10_000) -> bool:
-        """One round of usage: what is new, then the sweep if it is due. Whether it was finished."""
+        """One round of usage: what is new, then the sweep if it is due. Whether it was finished.
+
+        It is not where growth was doubted: the next one confirms it.
+        """
+        try:
+            return self._round(slices)
+        except _DoubtedError:
+            return False
+
+    def _round(self, slices: int) -> bool:
         now = self.now
         while True:
             cursor = self.ledger.cursor(NAME, "usage")
@@ -137,7 +157,7 @@ class Exporter:
             since = float(span.since // 3600 * 3600)
             span = Slice(since, span.until, span.tail, span.sweep)
             reading = self.world.rollup(since, span.until)
-            result = self.ledger.commit_rollup(NAME, reading, span, now)
+            result = _believed(self.ledger.commit_rollup(NAME, reading, span, now))
         else:
             rows = self.world.log(span.since, span.until)
             self._commit_batches(rows, span, now)
@@ -151,7 +171,7 @@ class Exporter:
         for begin in begins:
             some = rows[max(0, begin - self.repeat) : begin + self.batch]
             last = span if begin == begins[-1] else None
-            result = self.ledger.commit_log(NAME, some, last, newest, now)
+            result = _believed(self.ledger.commit_log(NAME, some, last, newest, now))
             newest = max([n for n in (newest, result.newest) if n is not None], default=None)
             self.counted += result.counted
             self.duplicate += result.duplicate

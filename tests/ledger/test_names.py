@@ -30,9 +30,9 @@ def bucket(key: KeyRef, cost: int, model: str = "m") -> UsageBucket:
     return UsageBucket(int(FIRST), model, key, cost, 0, 0, cost)
 
 
-def roll(ledger: Ledger, *buckets: UsageBucket, rejected: bool = False) -> None:
+def roll(ledger: Ledger, *buckets: UsageBucket, rejected: bool = False, now: float = NOW) -> None:
     bad = (Rejected("x", "y"),) if rejected else ()
-    ledger.commit_rollup(NAME, RollupReading(buckets, bad), TAIL, NOW)
+    ledger.commit_rollup(NAME, RollupReading(buckets, bad), TAIL, now)
 
 
 def log(ledger: Ledger, *keys: KeyRef, model: str = "m", batch: str = "", cost: int = 1) -> None:
@@ -115,22 +115,34 @@ def test_a_bucket_whose_key_is_named_anew_counts_only_its_growth(
     assert total(ledger) == (13, 0)
 
 
-def test_a_bucket_that_is_gone_holds_nothing(ledger: Ledger) -> None:
+def test_a_bucket_that_stays_away_for_an_hour_is_taken_back(ledger: Ledger) -> None:
     roll(ledger, bucket(BOTH, 5), bucket(BOTH, 3, "n"))
-    roll(ledger, bucket(BOTH, 3, "n"))
+    for minute in range(60):
+        roll(ledger, bucket(BOTH, 3, "n"), now=NOW + 60 * minute)
+        assert total(ledger) == (8, 0)
+    roll(ledger, bucket(BOTH, 3, "n"), now=NOW + HOUR)
     assert total(ledger) == (8, 5)
-    roll(ledger, bucket(BOTH, 5), bucket(BOTH, 3, "n"))
+    roll(ledger, bucket(BOTH, 5), bucket(BOTH, 3, "n"), now=NOW + HOUR)
     assert total(ledger) == (8, 0)
 
 
-def test_an_answer_without_buckets_does_not_make_them_count_again(
-    ledger: Ledger,
-) -> None:
+def test_an_answer_without_buckets_does_not_make_them_count_again(ledger: Ledger) -> None:
     roll(ledger, bucket(BOTH, 5), bucket(BOTH, 3, "n"))
-    roll(ledger)
-    assert total(ledger) == (8, 8)
+    for _ in range(3):
+        roll(ledger)
+    assert total(ledger) == (8, 0)
     roll(ledger, bucket(BOTH, 6), bucket(BOTH, 3, "n"))
     assert total(ledger) == (9, 0)
+
+
+def test_a_masked_form_stands_for_all_keys_that_have_it(ledger: Ledger) -> None:
+    other = KeyRef("18", "sk…a", "other key")
+    roll(ledger, bucket(BOTH, 6), bucket(other, 4))
+    for cost in (10, 12, 12):
+        roll(ledger, bucket(MASK, cost))
+        assert total(ledger) == (cost, 0)
+    roll(ledger, bucket(BOTH, 8), bucket(other, 4))
+    assert total(ledger) == (12, 0)
 
 
 def test_a_bucket_that_could_not_be_read_is_not_gone(ledger: Ledger) -> None:

@@ -43,6 +43,10 @@ class World:
     calls: list[Call] = field(default_factory=list)
     naming: Naming = Naming.OBJECT
     colliding: bool = False
+    missing: frozenset[str] = frozenset()
+    """Models that the rollup leaves out at the moment."""
+    times: int = 1
+    """How often too high all that the rollup says is at the moment."""
 
     def bill(
         self, cost: int, model: str = "m", key: int = 1, back: float = 0.0, late: float = 0.0
@@ -91,7 +95,10 @@ class World:
             sums[1] += call.tokens
             sums[2] += 1
         buckets = [
-            UsageBucket(hour, model, key, cost, tokens, tokens, calls)
-            for (hour, model, key), (cost, tokens, calls) in cells.items()
+            UsageBucket(
+                hour, model, key, *(sum_ * self.times for sum_ in (cost, tokens, tokens, n))
+            )
+            for (hour, model, key), (cost, tokens, n) in cells.items()
+            if model not in self.missing
         ]
         return RollupReading(tuple(buckets), ())

@@ -18,13 +18,17 @@ from exporter.config.types import Account, Config
 from exporter.errors import GatewayError
 from exporter.gateway.client import GatewayClient, HttpClient
 from exporter.gateway.readings import AccountReading, Endpoint, LogPage, RollupReading
+from exporter.ledger.owners import identity_of
 from exporter.live import Live
 from exporter.metrics.catalogue import BUILD_INFO
 from exporter.metrics.snapshot import Snapshot, take
 from exporter.money import to_usd
 from exporter.otlp import OtlpExporter
 from exporter.runtime import connect, in_turn, intervals, resource
+from exporter.secrets import Secret
 from exporter.web.formats import plural
+
+_Wallets = dict[tuple[str, str | Secret], list[str]]
 
 _HOUR = 3600.0
 _DAY = 86_400.0
@@ -36,12 +40,16 @@ _NAMED = 5
 
 
 class Tried(msgspec.Struct, frozen=True):
-    """One thing that was tried. `account` is empty where it belongs to none."""
+    """One thing that was tried. `account` is empty where it belongs to none.
+
+    `warns`: it works, and is hardly what was meant.
+    """
 
     account: str
     what: str
     worked: bool
     said: str
+    warns: bool = False
 
 
 async def check(config: Config, path: Path, environ: Mapping[str, str]) -> bool:
@@ -54,11 +62,13 @@ async def check(config: Config, path: Path, environ: Mapping[str, str]) -> bool:
     if len(config.accounts) > DETAILED:
         print(f"Asking for {len(config.accounts):,} accounts; this takes its time.")
     print(flush=True)
-    ask = partial(_ask_all, config=config, http=http, clock=clock, environ=environ)
+    wallets: _Wallets = {}
+    ask = partial(_ask_all, config=config, http=http, clock=clock, environ=environ, wallets=wallets)
     try:
         tried = await in_turn(ask, config.accounts)
     finally:
         await http.aclose()
+    tried.extend(_shared(wallets))
     tried.append(_state(config.state.path))
     tried.append(await _export(config, clock))
     for line in table(tried):
@@ -67,7 +77,12 @@ async def check(config: Config, path: Path, environ: Mapping[str, str]) -> bool:
 
 
 async def _ask_all(
-    account: Account, config: Config, http: HttpClient, clock: Clock, environ: Mapping[str, str]
+    account: Account,
+    config: Config,
+    http: HttpClient,
+    clock: Clock,
+    environ: Mapping[str, str],
+    wallets: _Wallets,
 ) -> list[Tried]:
     client = GatewayClient(
         http, account, config.gateway, config.usage, clock, lambda envelope: None, environ
@@ -75,7 +90,14 @@ async def _ask_all(
 
     async def ask(endpoint: Endpoint) -> Tried:
         try:
-            said = await _ask(endpoint, client, clock.now())
+            if endpoint is Endpoint.ACCOUNT:
+                key = client.key()
+                reading = await client.account(key)
+                whose = identity_of(reading, client.address, key)
+                wallets.setdefault(whose, []).append(account.name)
+                said = _describe_account(reading, key.masked())
+            else:
+                said = await _ask(endpoint, client, clock.now())
         except GatewayError as error:
             return Tried(account.name, endpoint, False, f"{error.outcome}: {error}")
         return Tried(account.name, endpoint, True, said)
@@ -85,8 +107,6 @@ async def _ask_all(
 
 async def _ask(endpoint: Endpoint, client: GatewayClient, now: float) -> str:
     """Poll one endpoint; what it said, in a few words. Raises GatewayError."""
-    if endpoint is Endpoint.ACCOUNT:
-        return _describe_account(await client.account(), client.masked_key)
     if endpoint is Endpoint.USAGE:
         async for page in client.usage(now - _HOUR, now + _HOUR):
             return _describe_usage(page)
@@ -96,6 +116,17 @@ async def _ask(endpoint: Endpoint, client: GatewayClient, now: float) -> str:
             when = datetime.fromtimestamp(newest.created_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
             return f"newest is a {newest.kind} of {_usd(newest.amount)}, {when}"
     return "none in the last 90 days"
+
+
+def _shared(wallets: _Wallets) -> Iterator[Tried]:
+    """A warning for each wallet that several accounts read: all of it would show several times."""
+    for (_, whose), names in wallets.items():
+        if len(names) > 1:
+            more = len(names) - _NAMED
+            named = ", ".join(names[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")
+            wallet = f"one wallet ({whose})" if isinstance(whose, str) else "one wallet"
+            said = f"{named} are {wallet}, which would show under each name: keep one of them"
+            yield Tried("", "wallets", False, said, warns=True)
 
 
 def _usd(nanos: int) -> str:
@@ -168,10 +199,13 @@ def table(tried: Sequence[Tried]) -> Iterator[str]:
     whats = [f"{printable(one.account)}: {one.what}" if one.account else one.what for one in rows]
     width = max(map(len, whats), default=0)
     for what, one in zip(whats, rows, strict=True):
-        yield f"  {'ok  ' if one.worked else 'FAIL'}  {what:{width}}  {printable(one.said)}"
+        mark = "WARN" if one.warns else "ok  " if one.worked else "FAIL"
+        yield f"  {mark}  {what:{width}}  {printable(one.said)}"
     yield ""
-    failed = sum(not one.worked for one in tried)
-    if failed:
+    failed = sum(not one.worked and not one.warns for one in tried)
+    if not failed and any(one.warns for one in tried):
+        yield "It works, but for what the warning says."
+    elif failed:
         yield f"{failed} of {len(tried)} failed; each line says what to do next."
     else:
         yield "All of it works."

@@ -107,6 +107,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     )
     check.set_defaults(command=_check)
 
+    _add_state(commands.add_parser("state", help="change a state file by hand"), config)
     simulate = commands.add_parser("simulate", help="serve a simulated gateway")
     if "simulate" in words:  # other commands need not load its options
         from bytespike_simulator.cli import add_arguments
@@ -119,6 +120,16 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     metrics.add_argument("--format", choices=("markdown", "json"), default="markdown")
     metrics.set_defaults(command=_metrics)
     return parser
+
+
+def _add_state(state: argparse.ArgumentParser, config: argparse.ArgumentParser) -> None:
+    commands = state.add_subparsers(required=True, metavar="COMMAND")
+    identity = commands.add_parser(
+        "new-identity",
+        parents=[config],
+        help="begin a new instance id and new streams, after a clone or a restore",
+    )
+    identity.set_defaults(command=_new_identity)
 
 
 def _add_demo(demo: argparse.ArgumentParser) -> None:
@@ -216,6 +227,14 @@ def _check(options: argparse.Namespace) -> int:
     config = load(options.config, os.environ)
     log.configure("critical", "text")
     return OK if _loop(check(config, options.config, os.environ)) else FAILED
+
+
+def _new_identity(options: argparse.Namespace) -> int:
+    from exporter.config.load import load
+    from exporter.new_identity import new_identity
+
+    new_identity(load(options.config, os.environ).state.path)
+    return OK
 
 
 def _simulate(options: argparse.Namespace) -> int:

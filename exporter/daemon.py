@@ -139,6 +139,8 @@ class Daemon:
                 "now, under a new service.instance.id; nothing is counted twice",
                 store.recovered_from,
             )
+        elif store.begins_now:
+            logger.info("The state file has a new identity: counting starts from now")
         elif store.created:
             logger.info("No state before: counting starts in the new file %s", store.path)
         try:

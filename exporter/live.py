@@ -15,6 +15,7 @@ import msgspec
 
 from exporter.errors import Outcome
 from exporter.gateway.readings import AccountReading, Endpoint, Envelope, Rejected
+from exporter.secrets import Secret
 from exporter.traffic import TapStatus, Traffic
 
 DURATION_BOUNDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
@@ -168,12 +169,19 @@ class LiveAccount:
     `own_key` is the masked form of the key that polls, None while it cannot be read. `interval` is
     `poll.account` in seconds, by which envelopes are judged. `rejected` holds the ids of rows that
     could not be understood, so that each is logged and counted once, however often it comes.
+    `wallet` tells from which wallet the newest reading is: the gateway's address, and who pays
+    there, or the key where the gateway does not say whose it is.
+
+    `held_since`: usage is held back until a poll that began at another time (Unix ns) is complete.
+    An older state file that was put back would show totals that are lower than what was sent.
     """
 
     def __init__(self, name: str, endpoints: dict[Endpoint, float]) -> None:
         """`endpoints`: each enabled endpoint and its poll interval in seconds."""
         self.name = name
         self.own_key: str | None = None
+        self.wallet: tuple[str, str | Secret] | None = None
+        self.held_since: int | None = None
         self.interval = endpoints.get(Endpoint.ACCOUNT, 0.0)
         self.traffic = Traffic()
         self.endpoints = {endpoint: EndpointStatus(s) for endpoint, s in endpoints.items()}
@@ -192,10 +200,16 @@ class LiveAccount:
             account.account, account.keys = before.account, before.keys
             account.rows, account.rejected = before.rows, before.rejected
             account.traffic = before.traffic
+            account.wallet, account.held_since = before.wallet, before.held_since
             for endpoint in endpoints.keys() & before.endpoints.keys():
                 account.endpoints[endpoint] = before.endpoints[endpoint]
                 account.endpoints[endpoint].interval = endpoints[endpoint]
         return account
+
+    def begin_anew(self) -> None:
+        """The name stands for another wallet now: forget what was read of the old one."""
+        self.account, self.keys, self.held_since = None, {}, None
+        self.rejected = {endpoint: {} for endpoint in Endpoint}
 
     def newly_rejected(self, endpoint: Endpoint, rows: Iterable[Rejected]) -> list[Rejected]:
         """Those of the rows that did not come before; from now on they did."""
@@ -254,3 +268,11 @@ class Live:
         self.tap = TapStatus()
         self.state_writable = True
         self.state_error: str | None = None
+
+    def shared_wallets(self) -> list[tuple[str, ...]]:
+        """The names of accounts that are one wallet, for each wallet that several have."""
+        names: dict[tuple[str, str | Secret], list[str]] = {}
+        for name, account in self.accounts.items():
+            if account.wallet is not None:
+                names.setdefault(account.wallet, []).append(name)
+        return [tuple(shared) for shared in names.values() if len(shared) > 1]

@@ -45,12 +45,15 @@ logger = logging.getLogger(__name__)
 
 
 def resource(config: Config, instance_id: str) -> dict[str, str]:
-    """The OTLP resource; `resource_attributes` win over what the exporter would say itself."""
+    """The OTLP resource; `resource_attributes` win over what the exporter would say itself.
+
+    But for the instance: under another id a receiver would take all totals for new growth.
+    """
     return {
         "service.name": "bytespike-exporter",
         "service.version": __version__,
-        "service.instance.id": instance_id,
         **config.resource_attributes,
+        "service.instance.id": instance_id,
     }
 
 
@@ -118,15 +121,17 @@ class Runtime:
         self.exports = self._export_loop()
         self._pollers: list[AccountPoller] = []
         self._tasks: list[asyncio.Task[None]] = []
+        self._shown_before: Mapping[str, int] = {}
 
     async def open(self) -> None:
         """Make the accounts known to the ledger. Raises StateError; nothing has changed then."""
         now = self._clock.now()
         # After a state file was lost, history would be counted again under a new identity.
-        lost = self._store.recovered_from is not None
+        lost = self._store.begins_now
         start = now if lost else self._config.usage.start.instant(now)
         names = [account.name for account in self._config.accounts]
         await self._worker.do(self.ledger.open_accounts, names, start, now)
+        self._shown_before = await self._worker.do(self.ledger.shown_before)
 
     def take_over(self) -> None:
         """From now on `live` shows what this configuration has.
@@ -138,9 +143,12 @@ class Runtime:
         before = dict(self._live.accounts)
         self._live.accounts.clear()
         for account in self._config.accounts:
-            self._live.accounts[account.name] = LiveAccount.after(
+            live = LiveAccount.after(
                 before.get(account.name), account.name, intervals(self._config)
             )
+            if account.name not in before and Endpoint.USAGE in live.endpoints:
+                live.held_since = self._shown_before.get(account.name)
+            self._live.accounts[account.name] = live
         self._pollers = [self._poller(account) for account in self._config.accounts]
 
     def _poller(self, account: Account) -> AccountPoller:

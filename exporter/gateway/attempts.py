@@ -107,10 +107,12 @@ class Requester:
         read: Callable[[bytes], T],
         *,
         bulk: bool = True,
+        key: Secret | None = None,
     ) -> T:
         """What `read` makes of the body of a successful `GET path`. Raises GatewayError.
 
-        `bulk` requests leave a part of the budget to the others (see `RequestBudget`).
+        `bulk` requests are for rows. They leave a part of the budget to the others (see
+        `RequestBudget`), and bear the key that was accepted for them; others `key`, or the newest.
 
         A 500, 502, 503 or 504 is tried `MAX_ATTEMPTS` times with exponential backoff,
         too many requests in flight `CONCURRENCY_WAITS` times more, and a connection that broke
@@ -118,7 +120,7 @@ class Requester:
         trying again would only make an outage longer to notice.
         """
         query = f"?{urlencode(params)}" if params else ""
-        answer = await self._answer(path, f"{self._base}{path}{query}", bulk)
+        answer = await self._answer(path, f"{self._base}{path}{query}", bulk, key)
         try:
             return read(answer.body)
         except BadResponseError as error:
@@ -126,13 +128,13 @@ class Requester:
         what = f"GET {path} answered 200 with {shown_type(answer.headers)}"
         raise BadResponseError(f"{what}, but {problem}")
 
-    async def _answer(self, path: str, url: str, bulk: bool) -> Answer:
+    async def _answer(self, path: str, url: str, bulk: bool, key: Secret | None) -> Answer:
         """The first successful answer, after the attempts and waits that `ask` describes."""
         failures = crowded = 0
         reconnected = False
         while True:
             try:
-                answer = await self._attempt(url, bulk)
+                answer = await self._attempt(url, bulk, key)
             except GatewayError as error:
                 if isinstance(error, ConnectionLostError) and not reconnected:
                     reconnected = True
@@ -154,9 +156,9 @@ class Requester:
                 raise self._failure(path, answer)
             await self._clock.sleep(max(delay, asked))
 
-    async def _attempt(self, url: str, bulk: bool) -> Answer:
+    async def _attempt(self, url: str, bulk: bool, key: Secret | None) -> Answer:
         await self._budget.take(bulk=bulk)
-        key = self._keys.read()
+        key = key or (self._keys.accepted if bulk else None) or self._keys.read()
         answer = await exchange(self._http, url, key, self._gateway.timeout)
         envelope = read_envelope(answer.headers, key.masked(), self._clock.now())
         if envelope is not None:

@@ -6,6 +6,7 @@ import math
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from typing import Final
+from urllib.parse import urlsplit
 
 from exporter.clock import Clock
 from exporter.config.types import Account, Gateway, Usage, UsageMode
@@ -27,12 +28,15 @@ from exporter.gateway.readings import (
 )
 from exporter.gateway.transactions import read_transactions
 from exporter.gateway.usage_answer import HOUR, DayBucketsError, LogAnswer, read_usage
+from exporter.secrets import Secret
 
 __all__ = ["GatewayClient", "HttpClient", "open_http"]
 
 ACCOUNT_PATH: Final = "/api/v1/me/account"
 USAGE_PATH: Final = "/api/v1/me/usage"
 TRANSACTIONS_PATH: Final = "/api/v1/me/billing/transactions"
+
+_USUAL_PORTS: Final = {"http": ":80", "https": ":443"}
 
 _Answer = LogAnswer | RollupReading
 
@@ -55,6 +59,7 @@ class GatewayClient:
         `on_envelope` is called with each response's quota headers, whatever its status, unless
         they say nothing. `environ` is where `api_key_env` is looked up, at each request.
         """
+        self.address = address_of(account.base_url)
         self._keys = KeySource(account, environ)
         self._requester = Requester(http, account, gateway, clock, on_envelope, self._keys)
         self._clock = clock
@@ -70,18 +75,35 @@ class GatewayClient:
         None while the key cannot be read.
         """
         try:
-            return self._keys.read().masked()
+            return (self._keys.accepted or self._keys.read()).masked()
         except AuthError:
             return None
+
+    def key(self) -> Secret:
+        """The account's own key as it is now. Raises AuthError."""
+        return self._keys.read()
+
+    @property
+    def accepted_key(self) -> Secret | None:
+        """The key with which rows are read, None until one was accepted."""
+        return self._keys.accepted
+
+    def accept(self, key: Secret) -> None:
+        """From now on rows are read with this key: it is known whose account it is."""
+        self._keys.accepted = key
 
     def key_version(self) -> object:
         """Differs from what it gave before once the key file was changed; None without a file."""
         return self._keys.version()
 
-    async def account(self) -> AccountReading:
-        """`GET /me/account` (contract §2). Raises GatewayError."""
+    async def account(self, key: Secret | None = None) -> AccountReading:
+        """`GET /me/account` (contract §2), with the newest key or this one. Raises GatewayError."""
         return await self._requester.ask(
-            ACCOUNT_PATH, {}, lambda body: read_account(body, self._clock.now()), bulk=False
+            ACCOUNT_PATH,
+            {},
+            lambda body: read_account(body, self._clock.now()),
+            bulk=False,
+            key=key,
         )
 
     async def usage(self, since: float, until: float) -> AsyncIterator[LogPage | RollupReading]:
@@ -189,6 +211,13 @@ class GatewayClient:
             if self._mode is UsageMode.LOG:  # then hours were not asked for
                 raise _other_shape("log", "rollup") from None
             raise
+
+
+def address_of(base_url: str) -> str:
+    """A gateway's address in one spelling."""
+    scheme, place, path, _, _ = urlsplit(base_url)
+    place = place.lower().removesuffix(_USUAL_PORTS.get(scheme, ""))
+    return f"{scheme}://{place}{path.rstrip('/')}"
 
 
 def _other_shape(mode: str, shape: str) -> BadResponseError:

@@ -18,6 +18,8 @@ class KeySource:
         path = account.api_key_file
         self._file = SecretFile(path) if path is not None else None
         self._key: Secret | None = None
+        self.accepted: Secret | None = None
+        """The key for rows: one whose account is known. The newest one while there is none."""
 
     @property
     def place(self) -> str:

@@ -24,8 +24,9 @@ from exporter.ledger import billing, usage, wallet
 from exporter.ledger.cells import Cells
 from exporter.ledger.cursor import Cursor, Slice, Window, advanced, hour_of
 from exporter.ledger.doubt import confirms, doubtful
-from exporter.ledger.store import SET_ASIDE, Store
-from exporter.ledger.totals import AccountTotals, read_totals
+from exporter.ledger.owners import Owner, read_owner, replaced, write_owner
+from exporter.ledger.store import BEGINS_NOW, SET_ASIDE, Store
+from exporter.ledger.totals import AccountTotals, read_polled, read_totals
 from exporter.ledger.usage import Counted
 
 RowKind = Literal["usage", "transactions"]
@@ -68,7 +69,7 @@ class Ledger:
         """
         with self._store.transaction() as db:
             opened = {name: _open(db, name, Cursor.begin(start, now)) for name in names}
-            db.execute("DELETE FROM meta WHERE name = ?", (SET_ASIDE,))
+            db.execute("DELETE FROM meta WHERE name IN (?, ?)", (SET_ASIDE, BEGINS_NOW))
         self._ids.update(opened)
 
     def cursor(self, name: str, kind: RowKind) -> Cursor:
@@ -77,12 +78,39 @@ class Ledger:
         assert cursor is not None, "open_accounts comes first"
         return cursor
 
-    def commit_account(self, name: str, reading: AccountReading) -> None:
+    def owner(self, name: str) -> Owner:
+        """Whose an account was when it was read last."""
+        with self._store.reading() as db:
+            return read_owner(db, self._ids[name])
+
+    def begin_anew(self, name: str, owner: Owner, now: float, polled: float) -> None:
+        """From now on the name stands for another wallet; the old one's counts are set aside.
+
+        `now` (Unix s) is the gateway's time, `polled` is ours.
+        """
+        with self._store.transaction() as db:
+            account = replaced(db, self._ids[name], owner, int(polled * 1e9))
+            for kind in ("usage", "transactions"):
+                _write_cursor(db, account, kind, Cursor.begin(now, polled))
+        self._ids[name] = account
+        self._totals.pop(name, None)
+        self._doubted = {of: growth for of, growth in self._doubted.items() if of[0] != name}
+
+    def shown_before(self) -> Mapping[str, int]:
+        """When the last complete poll of usage began (Unix ns), of accounts that have usage."""
+        with self._store.reading() as db:
+            return read_polled(db)
+
+    def commit_account(
+        self, name: str, reading: AccountReading, owner: Owner | None = None
+    ) -> None:
         """Take over lifetime counters, drift and spend rate of one account reading."""
         account = self._ids[name]
         cursor = self.cursor(name, "usage")
         window = self.rules.runway_window
         with self._store.transaction() as db:
+            if owner is not None:
+                write_owner(db, account, owner)
             if wallet.count_account(db, account, reading, cursor.caught_up, window):
                 _write_cursor(db, account, "usage", cursor.sweeping(reading.observed_at))
         self._totals.pop(name, None)

@@ -14,12 +14,18 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from exporter.errors import StateError, StateLockedError, StateVersionError
+from exporter.ledger.owners import set_all_aside
 from exporter.ledger.schema import APPLICATION_ID, MIGRATIONS
 
 _BUSY_SECONDS = 1.0
 
 SET_ASIDE = "set aside"
 """In `meta`: the damaged file in whose place this one is, until accounts are known."""
+
+BEGINS_NOW = "begins now"
+"""In `meta`: a new identity was begun, and its accounts are not known yet."""
+
+_INSTANCE = "service.instance.id"
 
 _SPOILT = (sqlite3.Error, UnicodeError, TypeError)
 """A bit that flips on the disk can make a number a text, which SQLite itself does not mind."""
@@ -52,6 +58,21 @@ class Store:
         self.instance_id = self._instance_id()
         self.recovered_from = self._set_aside()
         self.created = self.created or self.recovered_from is not None
+        self._new_identity = self._meta(BEGINS_NOW) is not None
+
+    @property
+    def begins_now(self) -> bool:
+        """Whether what came before is counted elsewhere, so that new accounts begin now."""
+        return self.recovered_from is not None or self._new_identity
+
+    def begin_identity(self) -> int:
+        """A new instance id, under which every account begins anew; gives how many they are."""
+        with self.transaction() as db:
+            db.execute("DELETE FROM meta WHERE name = ?", (_INSTANCE,))
+            db.execute("INSERT OR REPLACE INTO meta VALUES (?, '')", (BEGINS_NOW,))
+            accounts = set_all_aside(db)
+        self.instance_id = self._instance_id()
+        return accounts
 
     def _open(self, path: Path) -> tuple[sqlite3.Connection, bool]:
         """The file, held, whole and of the newest version; whether it was made just now."""
@@ -147,17 +168,18 @@ class Store:
 
     def _set_aside(self) -> Path | None:
         """The unreadable file in whose place this one is, while no account is known to it."""
+        aside = self._meta(SET_ASIDE)
+        return None if aside is None else Path(aside)
+
+    def _meta(self, name: str) -> str | None:
         with self.reading() as db:
-            row = db.execute("SELECT value FROM meta WHERE name = ?", (SET_ASIDE,)).fetchone()
-        return None if row is None else Path(row[0])
+            row = db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        return None if row is None else str(row[0])
 
     def _instance_id(self) -> str:
         with self.transaction() as db:
-            db.execute(
-                "INSERT OR IGNORE INTO meta VALUES ('service.instance.id', ?)", (str(uuid.uuid4()),)
-            )
-            row = db.execute("SELECT value FROM meta WHERE name = 'service.instance.id'").fetchone()
-        return str(row[0])
+            db.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (_INSTANCE, str(uuid.uuid4())))
+        return str(self._meta(_INSTANCE))
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

@@ -98,6 +98,15 @@ def read_totals(db: sqlite3.Connection, account: int, runway_window: float) -> A
     )
 
 
+def read_polled(db: sqlite3.Connection) -> dict[str, int]:
+    """When the last complete poll of usage began (Unix ns), of accounts that have usage."""
+    rows = db.execute(
+        "SELECT name, polled_ns FROM account JOIN cursor ON cursor.account = account.id "
+        "WHERE stream = 'usage' AND EXISTS (SELECT 1 FROM series WHERE series.account = account.id)"
+    )
+    return dict(rows.fetchall())
+
+
 def _read_usage(db: sqlite3.Connection, account: int) -> tuple[UsageTotal, ...]:
     rows = db.execute(
         "SELECT id, shown_id, shown_name, model, start_ns, fresh, shown_cost, shown_input_tokens, "

@@ -1,7 +1,7 @@
 """What account readings leave in the ledger: lifetime counters, drift and runway.
 
 The lifetime counters are the gateway's own. They are kept as high-water marks, because a
-counter may not fall, and begin anew when the key turns out to belong to another user.
+counter may not fall.
 """
 
 from __future__ import annotations
@@ -23,9 +23,8 @@ def count_account(
     Returns whether drift is measured from this reading on: then a sweep must follow, for rows
     that were late before it.
     """
-    _follow_user(db, account, reading)
     db.execute(
-        "UPDATE account SET user_id = COALESCE(:user, user_id), available = :available, "
+        "UPDATE account SET available = :available, "
         "last_spent = COALESCE(:spent, last_spent), "
         "first_spent = COALESCE(first_spent, CASE WHEN NOT baselined THEN :spent END), "
         "wallet_start_ns = CASE WHEN wallet_start_ns = 0 THEN :start ELSE wallet_start_ns END, "
@@ -34,7 +33,6 @@ def count_account(
         "WHERE id = :account",
         {
             "account": account,
-            "user": reading.user_id,
             "available": reading.available,
             "start": int((reading.created_at or reading.observed_at) * 1e9),
             "topup": reading.lifetime_topup,
@@ -141,19 +139,6 @@ def runway(db: sqlite3.Connection, account: int, window: float) -> float | None:
     if growth <= 0 or elapsed < window / _YOUNGEST:
         return None
     return float(max(available, 0) * elapsed / growth)
-
-
-def _follow_user(db: sqlite3.Connection, account: int, reading: AccountReading) -> None:
-    (user,) = db.execute("SELECT user_id FROM account WHERE id = ?", (account,)).fetchone()
-    if user is None or reading.user_id is None or user == reading.user_id:
-        return
-    db.execute(
-        "UPDATE account SET wallet_start_ns = 0, topup = NULL, spent = NULL, last_spent = NULL, "
-        "anchor_spent = NULL, anchor_usage_low = NULL, anchor_usage_high = NULL, "
-        "drift_low = NULL, drift_high = NULL WHERE id = ?",
-        (account,),
-    )
-    db.execute("DELETE FROM spend_sample WHERE account = ?", (account,))
 
 
 def _anchor(db: sqlite3.Connection, account: int, spent: int, used: int) -> bool:

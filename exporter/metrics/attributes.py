@@ -11,6 +11,7 @@ KIND = "bytespike.transaction.kind"
 DIRECTION = "bytespike.transaction.direction"
 ENDPOINT = "bytespike.endpoint"
 OUTCOME = "bytespike.outcome"
+USER_ID = "bytespike.user.id"
 TIER = "bytespike.user.tier"
 ORGANIZATION_ID = "bytespike.organization.id"
 ORGANIZATION_NAME = "bytespike.organization.name"
@@ -32,6 +33,7 @@ ATTRIBUTES = {
     DIRECTION: "Into the wallet or out of it.",
     ENDPOINT: "What was polled.",
     OUTCOME: "How it ended.",
+    USER_ID: "The user's id at the gateway; accounts that have the same are one wallet.",
     TIER: "`individual` (own wallet) or `enterprise` (billed to the organization).",
     ORGANIZATION_ID: "The organization's id at the gateway.",
     ORGANIZATION_NAME: "The organization's name.",

@@ -1,7 +1,8 @@
 """What the ledger has counted: usage and billing, the wallet's lifetime counters, runway, drift.
 
-Usage and billing show always: a total stays true while the gateway is down. What is compared with
-a reading shows only while that reading does.
+Usage and billing show always: a total stays true while the gateway is down. Only usage that has
+not caught up since the process began is held back, should the state file be an older one that was
+put back. What is compared with a reading shows only while that reading does.
 """
 
 from __future__ import annotations
@@ -22,11 +23,15 @@ _Total = TypeVar("_Total", UsageTotal, BillingTotal)
 _Key = TypeVar("_Key")
 
 
-def add(draft: Draft, account: LiveAccount, totals: AccountTotals) -> None:
-    """Add every point that comes from the ledger's totals of one account."""
+def add(draft: Draft, account: LiveAccount, totals: AccountTotals, held_back: bool) -> None:
+    """Add every point that comes from the ledger's totals of one account.
+
+    `held_back`: also those of usage that has not caught up yet.
+    """
     _wallet(draft, account, totals)
-    _usage(draft, account.name, totals.usage)
-    draft.money(c.USAGE_OVERCOUNT, (account.name,), totals.overcount)
+    if held_back or account.held_since is None:
+        _usage(draft, account.name, totals.usage)
+        draft.money(c.USAGE_OVERCOUNT, (account.name,), totals.overcount)
     if Endpoint.USAGE in account.endpoints:
         draft.gauge(c.SERIES_FOLDED, (account.name,), totals.folded)
     _billing(draft, account.name, totals.billing)

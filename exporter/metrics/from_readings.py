@@ -36,7 +36,7 @@ def _account(draft: Draft, name: str, reading: AccountReading) -> None:
         draft.gauge(c.WALLET_LOW, (name,), int(reading.low_balance_flagged))
     org = reading.organization
     whose = (org.id, org.name, org.role) if org else (None, None, None)
-    draft.gauge(c.ACCOUNT_INFO, (name, reading.tier, *whose), 1)
+    draft.gauge(c.ACCOUNT_INFO, (name, reading.user_id, reading.tier, *whose), 1)
     first: dict[str, ModelQuota] = {}
     for quota in reading.models:
         first.setdefault(quota.model, quota)

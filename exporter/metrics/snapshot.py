@@ -25,8 +25,12 @@ __all__ = ("Point", "Snapshot", "take")
 _PYTHON = ".".join(str(part) for part in sys.version_info[:3])
 
 
-def take(live: Live, totals: Mapping[str, AccountTotals] | None, now: float) -> Snapshot:
+def take(
+    live: Live, totals: Mapping[str, AccountTotals] | None, now: float, held_back: bool = False
+) -> Snapshot:
     """All points at `now` (Unix s). `totals` by account name; an account without any has none.
+
+    `held_back`: with the usage that no receiver must see yet (see `LiveAccount.held_since`).
 
     None where the state cannot be read: then what was counted is missing.
 
@@ -37,7 +41,8 @@ def take(live: Live, totals: Mapping[str, AccountTotals] | None, now: float) -> 
     for account in live.accounts.values():
         from_readings.add(draft, account)
         if totals is not None:
-            from_ledger.add(draft, account, totals.get(account.name, AccountTotals()))
+            counted = totals.get(account.name, AccountTotals())
+            from_ledger.add(draft, account, counted, held_back)
         _traffic(draft, account)
         _polls(draft, account, live.started_at)
     _tap(draft, live)

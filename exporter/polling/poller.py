@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from exporter.clock import InterruptibleClock
 from exporter.errors import AuthError, GatewayError, Outcome, QuotaSpentError, StateError
@@ -15,6 +17,7 @@ from exporter.ledger.ledger import Ledger
 from exporter.live import Live, LiveAccount
 from exporter.polling.follower import Follower
 from exporter.polling.reader import TransactionsReader, UsageReader, batch_of
+from exporter.polling.wallet_watch import WalletWatch
 from exporter.threads import Worker
 from exporter.throttle import Crowd, Throttle
 
@@ -71,7 +74,24 @@ class AccountPoller:
     _throttle: Throttle
 
     def __post_init__(self) -> None:
+        self._watch = WalletWatch(
+            self._live,
+            self._account,
+            self._client,
+            self._ledger,
+            self._worker,
+            self._clock,
+            self._throttle,
+            self._begin_anew,
+        )
+        self._under_way: set[asyncio.Task[bool]] = set()
+        self._followers = self._make_followers()
         self._rounds: dict[Endpoint, Round] = {Endpoint.ACCOUNT: self._read_account}
+        for endpoint in self._followers:
+            self._rounds[endpoint] = partial(self._follow, endpoint)
+
+    def _make_followers(self) -> dict[Endpoint, Follower]:
+        followers = {}
         batch = batch_of(len(self._live.accounts))
         for reader_of in (UsageReader, TransactionsReader):
             status = self._account.endpoints.get(reader_of.endpoint)
@@ -79,8 +99,8 @@ class AccountPoller:
                 reader = reader_of(
                     self._account, self._client, self._ledger, self._worker, self._throttle, batch
                 )
-                follower = Follower(reader, self._clock, status)
-                self._rounds[reader_of.endpoint] = follower.round
+                followers[reader_of.endpoint] = Follower(reader, self._clock, status)
+        return followers
 
     @property
     def endpoints(self) -> Sequence[Endpoint]:
@@ -148,6 +168,9 @@ class AccountPoller:
         except StateError as error:
             self._unwritten(endpoint, error, self._clock.monotonic() - began)
             return error, False
+        finally:
+            if endpoint is Endpoint.USAGE:
+                self._tell_held_back()
         self._worked(endpoint, self._clock.monotonic() - began)
         return None, more
 
@@ -186,9 +209,47 @@ class AccountPoller:
             self._account.endpoints[endpoint].succeeded(self._clock.now(), seconds)
 
     async def _read_account(self) -> bool:
-        reading = await self._client.account()
-        # A gauge needs no durability: it is shown even where the commit fails.
-        self._account.account = reading
-        self._account.own_key = self._client.masked_key
-        await self._worker.do(self._ledger.commit_account, self._account.name, reading)
+        await self._watch.read_account()
         return False
+
+    async def _follow(self, endpoint: Endpoint) -> bool:
+        """Read rows, unless another wallet comes: then there is more to read at once."""
+        await self._watch.ready()
+        reading = asyncio.create_task(self._followers[endpoint].round())
+        self._under_way.add(reading)
+        reading.add_done_callback(self._under_way.discard)
+        try:
+            await asyncio.wait({reading})
+        except asyncio.CancelledError:
+            reading.cancel()
+            await asyncio.wait({reading})
+            raise
+        if reading.cancelled():
+            return True
+        more = reading.result()
+        if endpoint is Endpoint.USAGE and self._account.held_since is not None:
+            cursor = await self._worker.do(self._ledger.cursor, self._account.name, "usage")
+            if cursor.caught_up and cursor.polled_ns != self._account.held_since:
+                self._account.held_since = None
+        return more
+
+    def _tell_held_back(self) -> None:
+        """Say once that usage waits until the state has caught up."""
+        if self._account.held_since is None:
+            return
+        self._throttle.once(
+            "held back",
+            "Account %s and perhaps others: usage is left out of OTLP and /metrics until it has "
+            "caught up, because after an older state file was put back it would be too low",
+            self._account.name,
+            level=logging.INFO,
+        )
+
+    async def _begin_anew(self) -> None:
+        """Give up what is being read, and forget how far."""
+        reading = set(self._under_way)
+        for task in reading:
+            task.cancel()
+        if reading:
+            await asyncio.wait(reading)
+        self._followers = self._make_followers()

@@ -8,6 +8,7 @@ from math import inf
 import msgspec
 
 from exporter.metrics import catalogue as c
+from exporter.secrets import Secret
 from exporter.web.diagnosis import Problem
 from exporter.web.figures import TONES, Figure, Subject, Tone, worst
 from exporter.web.formats import about, ago, money, plural
@@ -43,15 +44,16 @@ def summarize(subject: Subject, problems: tuple[Problem, ...]) -> Summary:
 
 def total_balance(subjects: Sequence[Subject]) -> Figure:
     """What is left in all wallets; a wallet that two accounts read counts once."""
-    wallets: dict[tuple[str, str], float] = {}
+    wallets: dict[tuple[str, str | Secret], float] = {}
     unknown = 0
     for subject in subjects:
         balance = subject.points.value(c.WALLET_BALANCE)
         if balance is None:
             unknown += 1
             continue
-        url = subject.account.base_url if subject.account else ""
-        wallets[url, subject.live.user_id or f"account {subject.live.name}"] = balance
+        gateway, whose = subject.live.wallet or ("", f"account {subject.live.name}")
+        # Of one organization each user has a wallet of his own too.
+        wallets[gateway, subject.live.user_id or whose] = balance
     if not wallets:
         return Figure(why="no account's balance is known")
     missing = f"{plural(unknown, 'account')} unknown" if unknown else None

@@ -9,7 +9,7 @@ from scripts.dashboards import common as q
 from scripts.dashboards import limits
 from scripts.dashboards.frame import OVERVIEW, Page, Section, account_link, linked
 from scripts.dashboards.panels import Column, Field, Look, Tile, bars, lines, rows, single
-from scripts.dashboards.promql import RANGE, gauge, growth, labels, series, top
+from scripts.dashboards.promql import RANGE, gauge, growth, labels, once, series, top
 
 _BY_ACCOUNT = q.legend(a.ACCOUNT)
 _WIDE = (12, 8)
@@ -22,12 +22,15 @@ def _numbers() -> list[Tile]:
         single("Shortest runway",
                "How long the account lasts that runs dry first, at its present rate of spending.",
                f"min({q.RUNWAY_LEFT})", q.RUNWAY),
-        single("Balance of all", "What is left to spend, all chosen accounts together.",
-               f"sum({q.BALANCE})", q.USD, sparkline=True),
-        single("Spent in the last hour", "Billed for API calls, all chosen accounts together.",
-               f"sum({q.spent('1h')})", q.SPENT, sparkline=True),
-        single("Spent in the last 24 h", "Billed for API calls, all chosen accounts together.",
-               f"sum({q.spent('24h')})", q.SPENT),
+        single("Balance of all",
+               "What is left to spend, all chosen accounts together; those of one user count once.",
+               f"sum({once(q.BALANCE)})", q.USD, sparkline=True),
+        single("Spent in the last hour",
+               "Billed for API calls, all chosen accounts together; those of one user count once.",
+               f"sum({once(q.spent('1h'))})", q.SPENT, sparkline=True),
+        single("Spent in the last 24 h",
+               "Billed for API calls, all chosen accounts together; those of one user count once.",
+               f"sum({once(q.spent('24h'))})", q.SPENT),
         single("Low balances", "Accounts that the gateway calls low: at or under their threshold.",
                f"sum({q.LOW})", accounts),
         single("Accounts with failures", "Accounts of which the last poll of some endpoint failed.",
@@ -100,7 +103,7 @@ def _spend() -> list[Tile]:
         lines(
             "Spend per hour",
             "Billed for API calls by account. A bar stands at the end of its hour.",
-            {_BY_ACCOUNT: q.spent("1h")},
+            {_BY_ACCOUNT: once(q.spent("1h"))},
             q.SPENT,
             _WIDE,
             Look(stacked=True, columns=True, step="1h"),
@@ -109,7 +112,7 @@ def _spend() -> list[Tile]:
             "Spend per day",
             "Billed for API calls by account, the last 14 days whatever range is chosen. "
             "A bar stands at the end of its day (24 h, UTC).",
-            {_BY_ACCOUNT: q.spent("1d")},
+            {_BY_ACCOUNT: once(q.spent("1d"))},
             q.SPENT,
             _WIDE,
             Look(stacked=True, columns=True, step="1d", last="14d"),

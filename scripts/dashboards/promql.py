@@ -9,8 +9,8 @@ whose name two exporters learned at different times.
 
 from __future__ import annotations
 
-from exporter.metrics.attributes import ACCOUNT
-from exporter.metrics.catalogue import Metric, MetricKind
+from exporter.metrics.attributes import ACCOUNT, USER_ID
+from exporter.metrics.catalogue import ACCOUNT_INFO, Metric, MetricKind
 from exporter.metrics.prometheus import label_name, prometheus_name
 
 RATE = "$__rate_interval"
@@ -61,6 +61,15 @@ def quantile(metric: Metric, share: float, by: tuple[str, ...]) -> str:
     buckets = f"rate({series(metric, suffix='_bucket')}[{RATE}])"
     each = f"max by {labels((*metric.attributes, 'le'))} ({buckets})"
     return f"histogram_quantile({share:g}, sum by {labels((*by, 'le'))} ({each}))"
+
+
+def once(query: str) -> str:
+    """Of accounts that are one wallet, by the user's id, only the one with the most."""
+    by_account, user = labels((ACCOUNT,)), label_name(USER_ID)
+    info = series(ACCOUNT_INFO, f'{user}!=""')
+    whose = f"topk by {by_account} (1, {info})"
+    joined = f"{query} * on {by_account} group_left ({user}) {whose}"
+    return f"(topk by ({user}) (1, {joined}) or {query} unless on {by_account} {info})"
 
 
 def top(number: int, query: str) -> str:

@@ -29,6 +29,7 @@ from exporter.ledger.ledger import Ledger, Rules
 from exporter.ledger.store import Store
 from exporter.live import Live, LiveAccount
 from exporter.polling.reader import BATCH, TransactionsReader, UsageReader
+from exporter.secrets import Secret
 from exporter.threads import Worker
 from exporter.throttle import Throttle
 from tests.clock import NOW, VirtualClock
@@ -74,7 +75,10 @@ class FakeGateway:
         self.version: object = None
         self.other_spent = 0
         self.threshold: int | None = None
-        self.masked_key: str | None = "sk-byts-…9f3c"
+        self.secret = Secret("sk-byts-abcdefghijklmnop9f3c")
+        self.accepted_key: Secret | None = None
+        self.address = "https://gateway.example"
+        self.user = "88"
         self.asked: list[tuple[Endpoint, float, float, float]] = []
         self._serial = 0
 
@@ -99,11 +103,21 @@ class FakeGateway:
     def key_version(self) -> object:
         return self.version
 
-    async def account(self) -> AccountReading:
+    def key(self) -> Secret:
+        return self.secret
+
+    @property
+    def masked_key(self) -> str | None:
+        return self.secret.masked()
+
+    def accept(self, key: Secret) -> None:
+        self.accepted_key = key
+
+    async def account(self, key: Secret | None = None) -> AccountReading:
         await self._ask(Endpoint.ACCOUNT, 0, 0)
         return AccountReading(
             self.clock.now(),
-            "88",
+            self.user,
             NOW - 9e6,
             available=31 * USD,
             lifetime_topup=250 * USD,

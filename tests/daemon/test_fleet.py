@@ -121,7 +121,7 @@ async def test_a_mistake_in_one_part_is_logged_and_leaves_the_others_alone(
 
 @pytest.mark.parametrize(
     ("cost", "at", "back"),
-    [(0.3, 0.3, 0.0), (3600.0, FIRST_POLLS, 0.0), (0.2, 0.2, 60 * DAY)],
+    [(0.1, 0.3, 0.0), (3600.0, FIRST_POLLS, 0.0), (0.2, 0.2, 60 * DAY)],
     ids=["first answers", "a gateway that hangs", "history"],
 )
 async def test_the_first_export_comes_with_the_first_answers_or_soon(

@@ -172,8 +172,9 @@ class LiveAccount:
     `wallet` tells from which wallet the newest reading is: the gateway's address, and who pays
     there, or the key where the gateway does not say whose it is.
 
-    `held_since`: usage is held back until a poll that began at another time (Unix ns) is complete.
-    An older state file that was put back would show totals that are lower than what was sent.
+    `held_back`: what usage or transactions have counted is held back until a poll is complete that
+    began at another time (Unix ns) than this. After an older state file was put back, totals would
+    be lower than what was sent before.
     """
 
     def __init__(self, name: str, endpoints: dict[Endpoint, float]) -> None:
@@ -181,7 +182,7 @@ class LiveAccount:
         self.name = name
         self.own_key: str | None = None
         self.wallet: tuple[str, str | Secret] | None = None
-        self.held_since: int | None = None
+        self.held_back: dict[Endpoint, int] = {}
         self.interval = endpoints.get(Endpoint.ACCOUNT, 0.0)
         self.traffic = Traffic()
         self.endpoints = {endpoint: EndpointStatus(s) for endpoint, s in endpoints.items()}
@@ -200,7 +201,7 @@ class LiveAccount:
             account.account, account.keys = before.account, before.keys
             account.rows, account.rejected = before.rows, before.rejected
             account.traffic = before.traffic
-            account.wallet, account.held_since = before.wallet, before.held_since
+            account.wallet, account.held_back = before.wallet, before.held_back
             for endpoint in endpoints.keys() & before.endpoints.keys():
                 account.endpoints[endpoint] = before.endpoints[endpoint]
                 account.endpoints[endpoint].interval = endpoints[endpoint]
@@ -208,7 +209,7 @@ class LiveAccount:
 
     def begin_anew(self) -> None:
         """The name stands for another wallet now: forget what was read of the old one."""
-        self.account, self.keys, self.held_since = None, {}, None
+        self.account, self.keys, self.held_back = None, {}, {}
         self.rejected = {endpoint: {} for endpoint in Endpoint}
 
     def newly_rejected(self, endpoint: Endpoint, rows: Iterable[Rejected]) -> list[Rejected]:

@@ -121,7 +121,7 @@ class Runtime:
         self.exports = self._export_loop()
         self._pollers: list[AccountPoller] = []
         self._tasks: list[asyncio.Task[None]] = []
-        self._shown_before: Mapping[str, int] = {}
+        self._polled: Mapping[str, Mapping[str, int]] = {}
 
     async def open(self) -> None:
         """Make the accounts known to the ledger. Raises StateError; nothing has changed then."""
@@ -131,7 +131,7 @@ class Runtime:
         start = now if lost else self._config.usage.start.instant(now)
         names = [account.name for account in self._config.accounts]
         await self._worker.do(self.ledger.open_accounts, names, start, now)
-        self._shown_before = await self._worker.do(self.ledger.shown_before)
+        self._polled = await self._worker.do(self.ledger.polled)
 
     def take_over(self) -> None:
         """From now on `live` shows what this configuration has.
@@ -146,8 +146,9 @@ class Runtime:
             live = LiveAccount.after(
                 before.get(account.name), account.name, intervals(self._config)
             )
-            if account.name not in before and Endpoint.USAGE in live.endpoints:
-                live.held_since = self._shown_before.get(account.name)
+            if account.name not in before:
+                polled = self._polled.get(account.name, {})
+                live.held_back = {e: polled[e] for e in live.endpoints if e in polled}
             self._live.accounts[account.name] = live
         self._pollers = [self._poller(account) for account in self._config.accounts]
 

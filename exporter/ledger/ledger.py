@@ -96,8 +96,8 @@ class Ledger:
         self._totals.pop(name, None)
         self._doubted = {of: growth for of, growth in self._doubted.items() if of[0] != name}
 
-    def shown_before(self) -> Mapping[str, int]:
-        """When the last complete poll of usage began (Unix ns), of accounts that have usage."""
+    def polled(self) -> Mapping[str, Mapping[str, int]]:
+        """See `read_polled`."""
         with self._store.reading() as db:
             return read_polled(db)
 

@@ -98,13 +98,21 @@ def read_totals(db: sqlite3.Connection, account: int, runway_window: float) -> A
     )
 
 
-def read_polled(db: sqlite3.Connection) -> dict[str, int]:
-    """When the last complete poll of usage began (Unix ns), of accounts that have usage."""
+def read_polled(db: sqlite3.Connection) -> dict[str, dict[str, int]]:
+    """When the last complete poll of each stream began (Unix ns), by account.
+
+    Only of streams that have counted something.
+    """
     rows = db.execute(
-        "SELECT name, polled_ns FROM account JOIN cursor ON cursor.account = account.id "
-        "WHERE stream = 'usage' AND EXISTS (SELECT 1 FROM series WHERE series.account = account.id)"
+        "SELECT name, stream, polled_ns FROM account JOIN cursor ON cursor.account = account.id "
+        "WHERE CASE stream WHEN 'usage' "
+        "THEN EXISTS (SELECT 1 FROM series WHERE series.account = account.id) "
+        "ELSE EXISTS (SELECT 1 FROM billing WHERE billing.account = account.id) END"
     )
-    return dict(rows.fetchall())
+    polled: dict[str, dict[str, int]] = {}
+    for name, stream, at in rows:
+        polled.setdefault(name, {})[stream] = at
+    return polled
 
 
 def _read_usage(db: sqlite3.Connection, account: int) -> tuple[UsageTotal, ...]:

@@ -1,8 +1,8 @@
 """What the ledger has counted: usage and billing, the wallet's lifetime counters, runway, drift.
 
-Usage and billing show always: a total stays true while the gateway is down. Only usage that has
-not caught up since the process began is held back, should the state file be an older one that was
-put back. What is compared with a reading shows only while that reading does.
+Usage and billing show always: a total stays true while the gateway is down. Only until they have
+caught up in this process are they held back, should the state file be an older one that was put
+back. What is compared with a reading shows only while that reading does.
 """
 
 from __future__ import annotations
@@ -23,18 +23,20 @@ _Total = TypeVar("_Total", UsageTotal, BillingTotal)
 _Key = TypeVar("_Key")
 
 
-def add(draft: Draft, account: LiveAccount, totals: AccountTotals, held_back: bool) -> None:
+def add(draft: Draft, account: LiveAccount, totals: AccountTotals, everything: bool) -> None:
     """Add every point that comes from the ledger's totals of one account.
 
-    `held_back`: also those of usage that has not caught up yet.
+    `everything`: also those that are held back from receivers.
     """
+    held_back = {} if everything else account.held_back
     _wallet(draft, account, totals)
-    if held_back or account.held_since is None:
+    if Endpoint.USAGE not in held_back:
         _usage(draft, account.name, totals.usage)
         draft.money(c.USAGE_OVERCOUNT, (account.name,), totals.overcount)
     if Endpoint.USAGE in account.endpoints:
         draft.gauge(c.SERIES_FOLDED, (account.name,), totals.folded)
-    _billing(draft, account.name, totals.billing)
+    if Endpoint.TRANSACTIONS not in held_back:
+        _billing(draft, account.name, totals.billing)
     if _fresh(account, Endpoint.TRANSACTIONS, draft.now):
         for kind, newest in dict(totals.last_transactions).items():
             draft.gauge(c.BILLING_LAST, (account.name, kind), newest)

@@ -26,11 +26,11 @@ _PYTHON = ".".join(str(part) for part in sys.version_info[:3])
 
 
 def take(
-    live: Live, totals: Mapping[str, AccountTotals] | None, now: float, held_back: bool = False
+    live: Live, totals: Mapping[str, AccountTotals] | None, now: float, everything: bool = False
 ) -> Snapshot:
     """All points at `now` (Unix s). `totals` by account name; an account without any has none.
 
-    `held_back`: with the usage that no receiver must see yet (see `LiveAccount.held_since`).
+    `everything`: also what is held back from receivers (see `LiveAccount.held_back`).
 
     None where the state cannot be read: then what was counted is missing.
 
@@ -42,7 +42,7 @@ def take(
         from_readings.add(draft, account)
         if totals is not None:
             counted = totals.get(account.name, AccountTotals())
-            from_ledger.add(draft, account, counted, held_back)
+            from_ledger.add(draft, account, counted, everything)
         _traffic(draft, account)
         _polls(draft, account, live.started_at)
     _tap(draft, live)

@@ -13,7 +13,7 @@ from exporter.clock import InterruptibleClock
 from exporter.errors import AuthError, GatewayError, Outcome, QuotaSpentError, StateError
 from exporter.gateway.client import GatewayClient
 from exporter.gateway.readings import Endpoint
-from exporter.ledger.ledger import Ledger
+from exporter.ledger.ledger import Ledger, RowKind
 from exporter.live import Live, LiveAccount
 from exporter.polling.follower import Follower
 from exporter.polling.reader import TransactionsReader, UsageReader, batch_of
@@ -169,8 +169,7 @@ class AccountPoller:
             self._unwritten(endpoint, error, self._clock.monotonic() - began)
             return error, False
         finally:
-            if endpoint is Endpoint.USAGE:
-                self._tell_held_back()
+            self._tell_held_back(endpoint)
         self._worked(endpoint, self._clock.monotonic() - began)
         return None, more
 
@@ -226,24 +225,29 @@ class AccountPoller:
             raise
         if reading.cancelled():
             return True
-        more = reading.result()
-        if endpoint is Endpoint.USAGE and self._account.held_since is not None:
-            cursor = await self._worker.do(self._ledger.cursor, self._account.name, "usage")
-            if cursor.caught_up and cursor.polled_ns != self._account.held_since:
-                self._account.held_since = None
-        return more
+        if endpoint in self._account.held_back:
+            await self._release(endpoint)
+        return reading.result()
 
-    def _tell_held_back(self) -> None:
-        """Say once that usage waits until the state has caught up."""
-        if self._account.held_since is None:
-            return
-        self._throttle.once(
-            "held back",
-            "Account %s and perhaps others: usage is left out of OTLP and /metrics until it has "
-            "caught up, because after an older state file was put back it would be too low",
-            self._account.name,
-            level=logging.INFO,
-        )
+    async def _release(self, endpoint: Endpoint) -> None:
+        """Show what was counted once it has caught up with what was shown before this process."""
+        kind: RowKind = "usage" if endpoint is Endpoint.USAGE else "transactions"
+        cursor = await self._worker.do(self._ledger.cursor, self._account.name, kind)
+        if cursor.caught_up and cursor.polled_ns != self._account.held_back[endpoint]:
+            del self._account.held_back[endpoint]
+
+    def _tell_held_back(self, endpoint: Endpoint) -> None:
+        """Say once that the first catch-up is waited for."""
+        if endpoint in self._account.held_back:
+            self._throttle.once(
+                ("held back", endpoint),
+                "Account %s and perhaps others: counters of %s are left out of OTLP and /metrics "
+                "until it has caught up; they would be too low after an older state file was put "
+                "back",
+                self._account.name,
+                endpoint,
+                level=logging.INFO,
+            )
 
     async def _begin_anew(self) -> None:
         """Give up what is being read, and forget how far."""

@@ -63,6 +63,8 @@ class WalletWatch:
             await self._clock.sleep_unless(self._tried, FIRST_ANSWER)
             if self._client.accepted_key is None:
                 self._client.accept(key)
+        if self._client.accepted_key == key:
+            return
         async with self._reading:
             if self._client.accepted_key != self._client.key():
                 await self._read()

@@ -73,7 +73,7 @@ def _subjects(
         live.accounts[only] = view.live.accounts[only]
     elif known is not None:
         known = {name: replace(t, usage=(), billing=()) for name, t in known.items()}
-    points = by_account(snapshot.take(live, known, now, held_back=True))
+    points = by_account(snapshot.take(live, known, now, everything=True))
     configured = {account.name: account for account in view.config.accounts}
     began: dict[str, float] = {}
     if known is not None:

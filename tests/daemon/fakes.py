@@ -79,6 +79,7 @@ class FakeGateway:
         self.accepted_key: Secret | None = None
         self.address = "https://gateway.example"
         self.user = "88"
+        self.hanging = False
         self.asked: list[tuple[Endpoint, float, float, float]] = []
         self._serial = 0
 
@@ -114,6 +115,8 @@ class FakeGateway:
         self.accepted_key = key
 
     async def account(self, key: Secret | None = None) -> AccountReading:
+        if self.hanging:
+            await self.clock.sleep(DAY)
         await self._ask(Endpoint.ACCOUNT, 0, 0)
         return AccountReading(
             self.clock.now(),

@@ -12,6 +12,7 @@ from exporter.errors import StateError
 from exporter.gateway.readings import UsageRow, UsageShape
 from exporter.ledger.cursor import FIRST_SPAN, LONGEST_SPAN, Slice, next_slice, next_sweep_slice
 from exporter.ledger.ledger import Ledger, Rules
+from exporter.ledger.owners import Owner
 from exporter.ledger.store import Store
 from exporter.ledger.totals import AccountTotals
 from exporter.ledger.usage import Counted
@@ -113,6 +114,11 @@ class Exporter:
         self.store.close()
         old.unlink()
         self._open(new)
+
+    def another_wallet(self, world: World) -> None:
+        """From now on the account is another wallet, of another world."""
+        self.world, self.start, self._span = world, world.now, FIRST_SPAN
+        self.ledger.begin_anew(NAME, Owner(user=f"of {world.now}"), self.now, self.now)
 
     def poll(self, slices: int = 10_000) -> bool:
         """One round of usage: what is new, then the sweep if it is due. Whether it was finished.

@@ -131,6 +131,18 @@ class Truth(RuleBasedStateMachine):
         self.world.times = 1
         self.corrected |= self.exporter.totals.usage != before
 
+    @rule(hours=st.lists(st.integers(1, 60), max_size=5), cost=COSTS)
+    def change_the_wallet(self, hours: list[int], cost: int) -> None:
+        """The key is another user's from now on; what he spent before is not ours."""
+        before = self.exporter.world
+        now = before.now // HOUR * HOUR + HOUR
+        self.exporter.clock = 0.0
+        self.world = World(now, before.skew, colliding=before.colliding, naming=before.naming)
+        for ago in hours:
+            self.world.bill(cost, "a", 1, back=ago * HOUR + abs(before.skew))
+        self.exporter.another_wallet(self.world)
+        self.shown, self.corrected, self.namings = {}, False, {before.naming}
+
     @rule(
         seconds=st.sampled_from([0.0, 0.0, 30.0, -30.0, 600.0, -600.0, 2 * HOUR, 8 * DAY, -8 * DAY])
     )

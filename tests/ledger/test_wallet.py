@@ -6,6 +6,7 @@ import pytest
 
 from exporter.gateway.readings import AccountReading
 from exporter.ledger.cursor import Slice
+from exporter.ledger.owners import Owner
 from tests.ledger.conftest import MakeExporter
 from tests.ledger.exporter import NAME, Exporter
 from tests.ledger.world import HOUR
@@ -235,14 +236,17 @@ def test_lifetime_counters_never_fall_and_start_with_the_user(wallet: Wallet) ->
     assert wallet.exporter.totals.spent == 9 * USD
 
 
-def test_another_user_is_another_wallet(wallet: Wallet) -> None:
+def test_another_wallet_leaves_nothing_of_the_one_before(wallet: Wallet) -> None:
     wallet.unlogged = 100 * USD
     for _ in range(3):
         wallet.round()
     wallet.user, wallet.unlogged, wallet.topup = "99", 3 * USD, USD
+    now = wallet.exporter.now
+    wallet.exporter.ledger.begin_anew(NAME, Owner(user="99"), now, now)
     wallet.poll()
     totals = wallet.exporter.totals
     assert (totals.spent, totals.topup) == (3 * USD, USD)
+    assert totals.wallet_start_ns == int(now * 1e9)
     assert totals.drift is None
     assert totals.runway is None
     for _ in range(3):

@@ -30,7 +30,7 @@ def account_answer(books: Books, key: Key, switches: Switches) -> dict[str, obje
             "id": user.id,
             "username": user.username,
             "email": f"{user.username}@example.org",
-            "created_at": "2026-01-04T07:11:00Z",
+            "created_at": f"2026-01-{1 + user.id % 28:02}T07:11:00Z",
             "tier": user.tier,
         },
         "balance": number(own.available) if switches.account == "number" else balance,
@@ -111,7 +111,8 @@ def keys_answer(books: Books, key: Key, switches: Switches) -> dict[str, object]
 def movements_answer(
     books: Books, key: Key, query: Mapping[str, str], switches: Switches, now: float
 ) -> dict[str, object]:
-    own = replace(switches, range_by="since", longest_range_days=36500, refuses_future=False)
+    own = replace(switches, range_by="since", refuses_future=False, oldest_days=None)
+    own = replace(own, longest_range_days=36500)
     asked = range_of(query, own, now)
     found = [
         one

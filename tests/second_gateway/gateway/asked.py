@@ -36,6 +36,8 @@ def range_of(query: Mapping[str, str], switches: Switches, now: float) -> Range:
         raise BadRequestError("the range ends before it begins")
     if since and min(last, now) - first > switches.longest_range_days * DAY:
         raise BadRequestError(f"a range is at most {switches.longest_range_days:g} days")
+    if since and switches.oldest_days is not None and first < now - switches.oldest_days * DAY:
+        raise BadRequestError(f"nothing older than {switches.oldest_days:g} days is kept")
     return Range(first, last, bounded=since is not None)
 
 

@@ -24,6 +24,7 @@ class Switches:
     # How ranges are asked for (§3a: stock knows whole days only), and which are refused or slow.
     range_by: Literal["since", "dates", "nothing"] = "since"
     longest_range_days: float = 90
+    oldest_days: float | None = None
     slow_beyond_hours: float | None = None
     largest_answer: int | None = None
     refuses_future: bool = False

@@ -44,15 +44,18 @@ class Gateway:
     """Answers requests from `books`, at the time of `clock` plus its own offset.
 
     `asked` is every request so far. `before` is called with each one before it is answered.
+    Ids are counted from `first`: no two gateways share one.
     """
 
-    def __init__(self, clock: Callable[[], float], switches: Switches | None = None) -> None:
+    def __init__(
+        self, clock: Callable[[], float], switches: Switches | None = None, first: int = 0
+    ) -> None:
         self.clock = clock
         self.switches = switches or Switches()
         self.books = Books()
         self.asked: list[tuple[float, httpx.URL]] = []
         self.before: list[Callable[[httpx.Request], None]] = []
-        self._number = 0
+        self._number = first
 
     def now(self) -> float:
         return self.clock() + self.switches.clock_offset

@@ -116,7 +116,9 @@ class Runtime:
         self._throttle = throttle
         self._environ = environ
         usage = config.usage
-        rules = Rules(usage.settle_window, usage.max_series, config.runway.window)
+        rules = Rules(
+            usage.settle_window, usage.max_series, config.runway.window, usage.start.instant
+        )
         self.ledger = Ledger(store, rules)
         self._http = connect(config)
         self.exports = self._export_loop()
@@ -125,12 +127,8 @@ class Runtime:
 
     async def open(self) -> None:
         """Make the accounts known to the ledger. Raises StateError; nothing has changed then."""
-        now = self._clock.now()
-        # After a state file was lost, history would be counted again under a new identity.
-        lost = self._store.recovered_from is not None
-        start = now if lost else self._config.usage.start.instant(now)
         names = [account.name for account in self._config.accounts]
-        await self._worker.do(self.ledger.open_accounts, names, start, now)
+        await self._worker.do(self.ledger.open_accounts, names)
 
     def take_over(self) -> None:
         """From now on `live` shows what this configuration has.

@@ -17,11 +17,13 @@ from exporter.errors import (
     GatewayError,
     QuotaSpentError,
     RateLimitedError,
+    RefusedParameterError,
     ServerError,
 )
 from exporter.gateway.budget import RequestBudget
 from exporter.gateway.envelope import read_envelope, retry_after, wait_for_window
 from exporter.gateway.exchange import Answer, ConnectionLostError, HttpClient, exchange
+from exporter.gateway.gateway_clock import GatewayClock
 from exporter.gateway.jsontext import parse
 from exporter.gateway.keys import KeySource
 from exporter.gateway.readings import Envelope
@@ -46,10 +48,6 @@ _ESCAPE: Final = re.compile(rb"\\\\|\\u00([2-7][0-9a-fA-F])")
 _KNOWN_TYPES: Final = frozenset(
     {"application/json", "application/xml", "text/html", "text/plain", "text/xml"}
 )
-
-
-class RefusedParameterError(BadRequestError):
-    """400 or 422: the gateway does not understand one of the parameters."""
 
 
 _MEANINGS: Final[tuple[tuple[Container[int], type[GatewayError], str], ...]] = (
@@ -95,6 +93,7 @@ class Requester:
         clock: Clock,
         on_envelope: Callable[[Envelope], None],
         keys: KeySource,
+        gateway_clock: GatewayClock,
     ) -> None:
         self._http = http
         self._base = account.base_url.rstrip("/")
@@ -102,6 +101,7 @@ class Requester:
         self._clock = clock
         self._on_envelope = on_envelope
         self._keys = keys
+        self._gateway_clock = gateway_clock
         self._budget = RequestBudget(gateway.max_requests_per_minute, clock)
 
     async def ask(
@@ -128,7 +128,7 @@ class Requester:
         except BadResponseError as error:
             problem = error
         what = f"GET {path} answered 200 with {shown_type(answer.headers)}"
-        raise BadResponseError(f"{what}, but {problem}")
+        raise type(problem)(f"{what}, but {problem}")
 
     async def _answer(self, path: str, url: str, bulk: bool) -> Answer:
         """The first successful answer, after the attempts and waits that `ask` describes."""
@@ -161,7 +161,9 @@ class Requester:
     async def _attempt(self, url: str, bulk: bool) -> Answer:
         await self._budget.take(bulk=bulk)
         key = self._keys.read()
+        asked = self._clock.monotonic()
         answer = await exchange(self._http, url, key, self._timeout)
+        self._gateway_clock.learn(answer.headers, asked)
         envelope = read_envelope(answer.headers, key.masked(), self._clock.now())
         if envelope is not None:
             self._on_envelope(envelope)

@@ -8,7 +8,7 @@ nothing of that commit has happened. Not thread-safe: one thread at a time.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -34,11 +34,15 @@ _CURSOR = ", ".join(Cursor.__struct_fields__)
 
 
 class Rules(msgspec.Struct, frozen=True):
-    """What the configuration says about counting. Spans in seconds."""
+    """What the configuration says about counting. Spans in seconds.
+
+    `start` gives when counting begins of an account that is new at some time (Unix s).
+    """
 
     settle_window: float = 172_800.0
     max_series: int = 2000
     runway_window: float = 21_600.0
+    start: Callable[[float], float] = float
 
 
 class Ledger:
@@ -51,30 +55,64 @@ class Ledger:
         self._ids: dict[str, int] = {}
         self._totals: dict[str, AccountTotals] = {}
 
-    def open_accounts(self, names: Iterable[str], start: float, now: float) -> None:
+    def open_accounts(
+        self, names: Iterable[str], start: float | None = None, now: float = 0.0
+    ) -> None:
         """Make accounts known, all in one commit.
 
-        Of those that were not known, counting begins at `start` (Unix s).
+        Of those that were not known, counting begins at `start` (Unix s), or with `begin`.
         """
         with self._store.transaction() as db:
-            opened = {name: _open(db, name, Cursor.begin(start, now)) for name in names}
-            db.execute("DELETE FROM meta WHERE name = ?", (SET_ASIDE,))
-        self._ids.update(opened)
+            opened = {name: _open(db, name) for name in names}
+            self._ids.update(opened)
+            if start is not None:
+                for name in opened:
+                    self._begin(db, name, Cursor.begin(start, now, now))
+        self._totals.clear()
+
+    def begin(self, name: str, now: float, polled: float) -> None:
+        """Begin to count what was not counted so far; the instant is stored once.
+
+        `now` (Unix s) is the gateway's time, `polled` is ours. After a state file was lost,
+        history would be counted again under a new identity: then counting begins now.
+        """
+        lost = self._store.recovered_from is not None
+        start = now if lost else self.rules.start(now)
+        with self._store.transaction() as db:
+            self._begin(db, name, Cursor.begin(start, now, polled))
+        self._totals.pop(name, None)
+
+    def _begin(self, db: sqlite3.Connection, name: str, first: Cursor) -> None:
+        for kind in ("usage", "transactions"):
+            if _read_cursor(db, self._ids[name], kind) is None:
+                _write_cursor(db, self._ids[name], kind, first)
+        db.execute(
+            "DELETE FROM meta WHERE name = ? AND NOT EXISTS "
+            "(SELECT 1 FROM account WHERE id NOT IN (SELECT account FROM cursor))",
+            (SET_ASIDE,),
+        )
+
+    def has_begun(self, name: str) -> bool:
+        with self._store.reading() as db:
+            return _read_cursor(db, self._ids[name], "usage") is not None
 
     def cursor(self, name: str, kind: RowKind) -> Cursor:
         with self._store.reading() as db:
             cursor = _read_cursor(db, self._ids[name], kind)
-        assert cursor is not None, "open_accounts comes first"
+        assert cursor is not None, "begin comes first"
         return cursor
 
-    def commit_account(self, name: str, reading: AccountReading) -> None:
-        """Take over lifetime counters, drift and spend rate of one account reading."""
+    def commit_account(self, name: str, reading: AccountReading, now: float | None = None) -> None:
+        """Take over lifetime counters, drift and spend rate of one account reading.
+
+        `now` (Unix s) is when it was read by the gateway's clock, if that is another.
+        """
         account = self._ids[name]
         cursor = self.cursor(name, "usage")
         window = self.rules.runway_window
         with self._store.transaction() as db:
             if wallet.count_account(db, account, reading, cursor.caught_up, window):
-                _write_cursor(db, account, "usage", cursor.sweeping(reading.observed_at))
+                _write_cursor(db, account, "usage", cursor.sweeping(now or reading.observed_at))
         self._totals.pop(name, None)
 
     def commit_log(
@@ -84,44 +122,56 @@ class Ledger:
         done: Slice | None,
         newest: float | None,
         now: float,
+        polled: float | None = None,
     ) -> Counted:
         """Count rows of the log. `done`: these were the last ones of that slice.
 
         `newest`: the newest row (Unix s) in the slice's earlier commits, as `Counted` gives the
-        newest of all so far. `now`: when the poll began.
+        newest of all so far. `now`: when the poll began, by the gateway's clock, `polled` by
+        ours, if that is another.
         """
         cursor = self.cursor(name, "usage")
+        polled = now if polled is None else polled
         with self._store.transaction() as db:
-            cells = self._cells(db, name, cursor, now)
+            cells = self._cells(db, name, cursor, polled)
             counted = usage.count_log(cells, cursor, rows)
             counted = counted.since(newest)
             if done is not None:
                 usage.settle_log(cells, done.since, done.until)
             cells.store()
             if done is not None:
-                self._advance_usage(db, name, cursor, done, now, counted.newest, UsageShape.LOG)
+                moved = advanced(cursor, done, now, counted.newest, polled)
+                self._advance_usage(db, name, cursor, moved, done, UsageShape.LOG, now)
         self._totals.pop(name, None)
         return counted
 
     def commit_rollup(
-        self, name: str, reading: RollupReading, done: Slice, now: float, whole: bool = True
+        self,
+        name: str,
+        reading: RollupReading,
+        done: Slice,
+        newest: float | None,
+        now: float,
+        polled: float | None = None,
     ) -> Counted:
-        """Count every bucket of a slice that begins at a whole hour.
-
-        `whole`: a bucket that was there before and is not in the reading holds nothing any more.
-        """
+        """Count every bucket of a slice that begins at a whole hour; others as in `commit_log`."""
         cursor = self.cursor(name, "usage")
+        polled = now if polled is None else polled
         account = self._ids[name]
+        shape = UsageShape.DAYS if reading.days else UsageShape.ROLLUP
         with self._store.transaction() as db:
             (baselined,) = db.execute(
                 "SELECT baselined FROM account WHERE id = ?", (account,)
             ).fetchone()
-            cells = self._cells(db, name, cursor, now)
-            counted = usage.count_rollup(cells, cursor, reading, done, bool(baselined), whole)
+            cells = self._cells(db, name, cursor, polled)
+            counted = usage.count_rollup(cells, cursor, reading, done, bool(baselined))
+            counted = counted.since(newest)
             cells.store()
-            if not baselined and done.since <= cursor.start:
-                db.execute("UPDATE account SET baselined = 1 WHERE id = ?", (account,))
-            self._advance_usage(db, name, cursor, done, now, counted.newest, UsageShape.ROLLUP)
+            if reading.last:
+                if not baselined and done.since <= cursor.start:
+                    db.execute("UPDATE account SET baselined = 1 WHERE id = ?", (account,))
+                moved = advanced(cursor, done, now, counted.newest, polled)
+                self._advance_usage(db, name, cursor, moved, done, shape, now)
         self._totals.pop(name, None)
         return counted
 
@@ -132,16 +182,18 @@ class Ledger:
         done: Slice | None,
         newest: float | None,
         now: float,
+        polled: float | None = None,
     ) -> Counted:
         """Count wallet movements; arguments as in `commit_log`."""
         cursor = self.cursor(name, "transactions")
+        polled = now if polled is None else polled
         account = self._ids[name]
         with self._store.transaction() as db:
-            start_ns = min(cursor.polled_ns, int(now * 1e9))
+            start_ns = min(cursor.polled_ns, int(polled * 1e9))
             counted = billing.count_transactions(db, account, cursor, start_ns, items)
             counted = counted.since(newest)
             if done is not None:
-                moved = self._moved(cursor, done, now, counted.newest)
+                moved = self.window.after(advanced(cursor, done, now, counted.newest, polled))
                 _write_cursor(db, account, "transactions", moved)
                 if moved.floor > cursor.floor:
                     db.execute(
@@ -150,6 +202,18 @@ class Ledger:
                     )
         self._totals.pop(name, None)
         return counted
+
+    def begin_round(self, name: str, kind: RowKind, now: float, polled: float) -> Cursor:
+        """The cursor of a round that begins, which may have something to sweep.
+
+        `polled`: when the last complete poll began, by the clock of `now` (Unix s).
+        """
+        cursor = self.cursor(name, kind)
+        begun = self.window.begun(cursor, now, polled)
+        if begun != cursor:
+            with self._store.transaction() as db:
+                _write_cursor(db, self._ids[name], kind, begun)
+        return begun
 
     def begin_sweep(self, name: str, kind: RowKind, now: float) -> None:
         """From now on everything that is not final is read again, slice by slice."""
@@ -176,26 +240,23 @@ class Ledger:
                 self._totals[name] = read_totals(db, account, self.rules.runway_window)
         return self._totals[name]
 
-    def _cells(self, db: sqlite3.Connection, name: str, cursor: Cursor, now: float) -> Cells:
-        start_ns = min(cursor.polled_ns, int(now * 1e9))
+    def _cells(self, db: sqlite3.Connection, name: str, cursor: Cursor, polled: float) -> Cells:
+        start_ns = min(cursor.polled_ns, int(polled * 1e9))
         return Cells(db, self._ids[name], self.rules.max_series, start_ns)
-
-    def _moved(self, cursor: Cursor, done: Slice, now: float, newest: float | None) -> Cursor:
-        return self.window.after(advanced(cursor, done, now, newest), now)
 
     def _advance_usage(
         self,
         db: sqlite3.Connection,
         name: str,
         cursor: Cursor,
+        moved: Cursor,
         done: Slice,
-        now: float,
-        newest: float | None,
         shape: UsageShape,
+        now: float,
     ) -> None:
         account = self._ids[name]
-        moved = msgspec.structs.replace(self._moved(cursor, done, now, newest), shape=shape.value)
-        if cursor.shape not in (None, moved.shape) and moved.sweep_from is None:
+        moved = self.window.after(msgspec.structs.replace(moved, shape=shape.value))
+        if cursor.shape not in (None, moved.shape) and moved.sweep_began is None:
             moved = moved.sweeping(now)  # every hour that is not final is read in the new shape
         _write_cursor(db, account, "usage", moved)
         if moved.floor > cursor.floor:
@@ -204,16 +265,14 @@ class Ledger:
             )
             db.execute("DELETE FROM cell WHERE account = ? AND hour < ?", (account, moved.floor))
         if done.tail and moved.caught_up:
-            wallet.settle_drift(db, account, cursor.polled_ns / 1e9, now, done.sweep)
+            before, polled = cursor.polled_ns / 1e9, moved.polled_ns / 1e9
+            wallet.settle_drift(db, account, before, polled, done.sweep)
 
 
-def _open(db: sqlite3.Connection, name: str, first: Cursor) -> int:
-    """The id of an account; `first` is the cursor of rows that were never read."""
+def _open(db: sqlite3.Connection, name: str) -> int:
+    """The id of an account."""
     db.execute("INSERT OR IGNORE INTO account (name) VALUES (?)", (name,))
     (account,) = db.execute("SELECT id FROM account WHERE name = ?", (name,)).fetchone()
-    for kind in ("usage", "transactions"):
-        if _read_cursor(db, account, kind) is None:
-            _write_cursor(db, account, kind, first)
     return int(account)
 
 

@@ -125,7 +125,6 @@ def count_rollup(
     reading: RollupReading,
     done: Slice,
     baselined: bool,
-    whole: bool,
 ) -> Counted:
     """Count what buckets have grown, or lost, since they were read last.
 
@@ -134,7 +133,7 @@ def count_rollup(
     its buckets could be counted.
     """
     newest = max([bucket.hour for bucket in reading.buckets], default=None)
-    earliest = max(hour_of(cursor.start), int(cursor.floor))
+    earliest = cursor.first_bucket(reading.days)
     buckets, absurd = fitting(
         [bucket for bucket in reading.buckets if bucket.hour >= earliest],
         cells.room(),
@@ -143,10 +142,11 @@ def count_rollup(
     asked = range(max(int(done.since), earliest), max(int(done.until), earliest))
     existing = _existing(cells, [bucket.hour for bucket in buckets], asked)
     held = _held(cells, buckets)
-    whole = whole and not reading.rejected and not absurd
+    whole = bool(buckets) and not reading.rejected and not absurd
     changed = 0
     for hour in existing.keys() | held.keys():
-        holds = _completed(existing[hour], held[hour], whole and hour in asked)
+        told = whole and hour in asked
+        holds = _completed(existing[hour], held[hour], told, reading)
         partial = hour < cursor.start
         changed += _count_hour(cells, existing[hour], holds, partial, partial and not baselined)
     refused = tuple(f"the bucket of {bucket.model} at {bucket.hour}" for bucket in absurd)
@@ -173,10 +173,15 @@ def _held(cells: Cells, buckets: Sequence[UsageBucket]) -> defaultdict[int, dict
     return held
 
 
-def _completed(existing: list[Cell], held: dict[int, Amounts], whole: bool) -> dict[int, Amounts]:
+def _completed(
+    existing: list[Cell], held: dict[int, Amounts], whole: bool, reading: RollupReading
+) -> dict[int, Amounts]:
     """What every cell of an hour holds; without a bucket nothing, if the hour was read whole."""
     gone = [cell for cell in existing if cell.id not in held]
-    return held | {cell.id: ZERO if whole else cell.counted.plus(cell.base) for cell in gone}
+    return held | {
+        cell.id: ZERO if whole and reading.covers(cell.model) else cell.counted.plus(cell.base)
+        for cell in gone
+    }
 
 
 def _count_hour(

@@ -27,7 +27,8 @@ USAGE = Endpoint.USAGE
 
 
 def usage(made: Scene) -> Follower:
-    return Follower(reader_of(UsageReader, made), made.clock, made.account.endpoints[USAGE])
+    status = made.account.endpoints[USAGE]
+    return Follower(reader_of(UsageReader, made), made.clock, status, made.throttle)
 
 
 def ranges(made: Scene) -> list[tuple[float, float]]:

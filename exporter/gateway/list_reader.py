@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Final, Generic
 
 import msgspec
@@ -18,7 +20,11 @@ from exporter.gateway.readings import AHEAD, Rejected
 _QUARTER: Final = 900.0
 """The smallest difference between two time zones, in seconds."""
 
-_REMEMBERED: Final = 4
+_SHORTEST: Final = 0.01
+"""Seconds below which a range is not divided any more."""
+
+_MOST_PARTS: Final = 1000
+_FRUITLESS: Final = 3
 
 
 class ListQuery(msgspec.Struct, frozen=True):
@@ -49,7 +55,6 @@ class ListReader(Generic[Row]):
         self._heeds_range: bool | None = None
         self._total_is_of_range: bool | None = None
         self._first_number: int | None = None
-        self._partly: dict[tuple[float, float], Distinct] = {}
 
     async def read(
         self,
@@ -61,11 +66,59 @@ class ListReader(Generic[Row]):
         """The rows with `since` ≤ time < `until` (Unix s); `answer` is the first page, if known.
 
         A gateway that ignores the range gives others too. If it says that there are more than
-        it gave, they end in an IncompleteError; what a second reading of the same range gives
-        counts together with the first. Raises GatewayError.
+        it gave, they end in an IncompleteError. Raises GatewayError.
         """
+        async for page in self._read(since, until, query, answer, Distinct()):
+            yield page
+
+    async def read_in_parts(
+        self, since: float, until: float, query: ListQuery
+    ) -> AsyncIterator[ListPage[Row]]:
+        """The same rows, in ranges that fit one page each: then their order does not matter.
+
+        Rows of one instant are read until all of them have come.
+        """
+        ranges = [(since, until)]
+        while ranges:
+            begin, end = ranges.pop()
+            answer = await self._ask(query.params(begin, end))
+            total, count = answer.facts.total or 0, answer.facts.count
+            if count < total and end - begin > _SHORTEST and count:
+                parts = min(math.ceil(1.5 * total / count), _MOST_PARTS)
+                edges: list[float] = [begin + (end - begin) * part / parts for part in range(parts)]
+                ranges += pairwise([*edges, end])
+                continue
+            async for page in self._read_again(begin, end, query, answer):
+                yield msgspec.structs.replace(page, last=False)
+        yield ListPage((), (), last=True)
+
+    async def _read_again(
+        self, since: float, until: float, query: ListQuery, answer: ListAnswer[Row] | None
+    ) -> AsyncIterator[ListPage[Row]]:
+        """Rows that come in another order in each answer: sooner or later all of them come."""
+        ids = Distinct()
+        fruitless, missing = 0, math.inf
+        while True:
+            try:
+                async for page in self._read(since, until, query, answer, ids):
+                    yield page
+                return
+            except IncompleteError as error:
+                fruitless = 0 if error.missing < missing else fruitless + 1
+                if fruitless >= _FRUITLESS:
+                    raise
+                answer, missing = None, error.missing
+
+    async def _read(
+        self,
+        since: float,
+        until: float,
+        query: ListQuery,
+        answer: ListAnswer[Row] | None,
+        ids: Distinct,
+    ) -> AsyncIterator[ListPage[Row]]:
+        """One reading; `ids` are those that came, in earlier ones too."""
         params = query.params(since, until)
-        ids = self._partly.pop((since, until), None) or Distinct()
         pager = Pager(since, query.size, self._total_is_of_range, self._first_number)
         if answer is None:
             answer = await self._ask(params)
@@ -84,22 +137,18 @@ class ListReader(Generic[Row]):
                 if missing > 0 and self._total_is_of_range is None:
                     await self._learn(query.params(since - 1, since), first)
                 missing = max(0, missing) if self._total_is_of_range else 0
-            yield ListPage(rows, answer.rejected + strange, step is None and not missing)
+            last = step is None and not missing
+            rejected = answer.rejected + strange
+            yield ListPage((), (), last) if pager.repeated else ListPage(rows, rejected, last)
             if step is not None:
                 answer = await self._ask(params | step)
         self._first_number = pager.first
         if missing:
-            self._keep(since, until, ids)
             raise IncompleteError(
                 f"of {pager.said} rows that the gateway says there are, {missing} did not come; "
                 "they are asked for again",
                 missing=missing,
             )
-
-    def _keep(self, since: float, until: float, ids: Distinct) -> None:
-        self._partly[since, until] = ids
-        while len(self._partly) > _REMEMBERED:
-            del self._partly[next(iter(self._partly))]
 
     async def _learn(self, before: Mapping[str, str], first: PageFacts) -> None:
         """Learn whether rows and totals are of the asked range, by the second before this one.

@@ -75,7 +75,7 @@ class Pager:
     """Follows one list from page to page.
 
     `said` is the smallest total that its pages named, None without any; `first` the number of
-    the first page, None while it is not known.
+    the first page, None while it is not known; `repeated`: the newest page brought nothing new.
     """
 
     def __init__(
@@ -92,6 +92,7 @@ class Pager:
         """
         self.said: int | None = None
         self.first = first
+        self.repeated = False
         self._since = since
         self._asked = asked or DEFAULT_PAGE_SIZE
         self._total_is_of_range = total_is_of_range
@@ -130,6 +131,7 @@ class Pager:
             if at > self._begin and id_ in new
         }
         self._fresh += len(new)
+        self.repeated = not new
         self._fruitless = 0 if len(new) > len(arrived) else self._fruitless + 1
         self._turned = self._turned or (self._pages > 1 and self._fruitless == 0)
         self._full = page.count >= min(page.size or self._asked, self._asked)

@@ -65,9 +65,15 @@ class UsageSource:
         self, since: float, until: float, in_parts: bool = False
     ) -> AsyncIterator[LogPage | RollupReading]:
         """Usage of a range, as `GatewayClient.usage` gives it."""
-        if in_parts and self._dialect is not None and self._dialect.group_by:
+        known = self._dialect
+        if in_parts and known is not None and known.group_by:
             async for part in self._parts(since, until):
                 yield part
+            return
+        if in_parts and known is not None:
+            query_of = ListQuery(known.params, known.size)
+            async for page in self._log.read_in_parts(since, until, query_of):
+                yield LogPage(page.rows, page.rejected, page.last)
             return
         dialect, answer = await self._first_answer(since, until)
         if isinstance(answer, RollupAnswer):

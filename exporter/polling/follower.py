@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import logging
 
+import msgspec
+
 from exporter.clock import InterruptibleClock
 from exporter.errors import (
-    ExporterError,
     GatewayError,
     GatewayTimeoutError,
     IncompleteError,
@@ -53,9 +54,6 @@ SHORT_OVERLAP = 30.0
 
 WORKED = 8
 """Slices that must have worked before a longer one is tried again after one that did not."""
-
-FRUITLESS = 3
-"""Readings of an incomplete hour in a row that find nothing more before that is an error."""
 
 _SHORTER_HELPS = (
     GatewayTimeoutError,
@@ -146,6 +144,7 @@ class Follower:
         self._span = Span()
         self._tail_rows = 0
         self._overlapped_at = 0.0
+        self._parts_until = 0.0
         self._alarm = DriftAlarm(status.interval, self._ledger.window.sweep_every)
         self._sweeping: asyncio.Task[None] | None = None
         self._swept = asyncio.Event()
@@ -228,9 +227,9 @@ class Follower:
         step = self._step(cursor)
         span = tail_of(cursor, at.now, step, self._ahead, overlap)
         try:
-            read = await self._read(span, at)
-        except _PARTS_HELP as error:
-            read = await self._read_stubborn(span, at, error)
+            read = await self._read(span, at, in_parts=at.now < self._parts_until)
+        except _PARTS_HELP:
+            read = await self._read_in_parts(span)
         self._tail_rows = read.rows
         self._overlapped_at = at.now if whole else self._overlapped_at
 
@@ -280,26 +279,19 @@ class Follower:
                     continue
                 if not isinstance(error, _PARTS_HELP):
                     raise
-                read = await self._read_stubborn(span, at, error)
+                read = await self._read_in_parts(span)
                 break
         self._span.worked(read.rows)
         return read
 
-    async def _read_stubborn(self, span: Slice, at: Moment, error: ExporterError) -> SliceResult:
-        """Read what cannot be cut any shorter: in parts, or again and again.
-
-        Rows that come in another order in each answer come all of them sooner or later.
-        """
-        missing = None
-        fruitless = 0
-        while fruitless < FRUITLESS:
-            try:
-                return await self._read(span, at, in_parts=True)
-            except IncompleteError as again:
-                error = again
-                fruitless = 0 if missing is None or again.missing < missing else fruitless + 1
-                missing = again.missing
-        raise error
+    async def _read_in_parts(self, span: Slice) -> SliceResult:
+        """Read what cannot be cut any shorter, and for a while all that follows, in parts."""
+        at = self._reader.moment()
+        if span.tail:
+            span = msgspec.structs.replace(span, until=at.now + self._ahead)
+        read = await self._read(span, at, in_parts=True)
+        self._parts_until = at.now + HOUR
+        return read
 
     async def _read(self, span: Slice, at: Moment, in_parts: bool = False) -> SliceResult:
         read = await self._reader.read(span, at, in_parts)
@@ -347,12 +339,11 @@ class Follower:
         """Say once how much of the history the gateway does not answer for any more."""
         if lost > 0:
             self._throttle.once(
-                ("lost", self._name, self._kind),
-                "Account %s: %s of %s cannot be read any more and is not counted: "
-                "the gateway answers for 90 days",
+                ("lost", self._name),
+                "Account %s: what happened before the last 90 days cannot be read any more; "
+                "%s of usage and transactions are not counted",
                 self._name,
                 in_words(lost),
-                self._kind,
             )
 
 

@@ -38,12 +38,9 @@ class Receiver:
 
     samples: dict[Series, list[Sample]] = field(default_factory=dict)
     instances: list[str] = field(default_factory=list)
-    refuses: bool = False
 
     def take(self, body: bytes) -> tuple[int, bytes]:
         """Status and body of the answer to one request."""
-        if self.refuses:
-            return 503, b""
         sent = ExportMetricsServiceRequest.FromString(body)
         for resource_metrics in sent.resource_metrics:
             said = {one.key: one.value.string_value for one in resource_metrics.resource.attributes}

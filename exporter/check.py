@@ -22,6 +22,7 @@ from exporter.metrics.snapshot import Snapshot, take
 from exporter.money import to_usd
 from exporter.otlp import OtlpExporter
 from exporter.runtime import connect, in_turn, intervals, resource
+from exporter.web.formats import plural
 
 _HOUR = 3600.0
 _DAY = 86_400.0
@@ -97,19 +98,15 @@ def _describe_account(reading: AccountReading, key: str | None) -> str:
 
 def _describe_usage(page: LogPage | RollupReading) -> str:
     if isinstance(page, RollupReading):
-        said = f"the gateway gives the rollup: {_many(len(page.buckets), 'bucket')}"
+        said = f"the gateway gives the rollup: {plural(len(page.buckets), 'bucket')}"
     else:
         more = "" if page.last else " or more"
-        said = f"the gateway gives the log: {_many(len(page.rows), 'row')}{more}"
+        said = f"the gateway gives the log: {plural(len(page.rows), 'row')}{more}"
     said += " in the last hour"
     if page.rejected:
         first = page.rejected[0]
         said += f"; {len(page.rejected)} not understood, first {first.row_id}: {first.reason}"
     return said
-
-
-def _many(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _state(path: Path) -> Tried:

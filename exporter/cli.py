@@ -8,15 +8,17 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from exporter import __version__, log
 from exporter.config.types import Config, Listen
 from exporter.errors import ConfigError, ExporterError
 from exporter.secrets import redact
+
+_T = TypeVar("_T")
 
 OK, FAILED, UNUSABLE = 0, 1, 2
 
@@ -165,11 +167,11 @@ def _endpoint(text: str) -> str:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def _loop(work: Callable[[], Coroutine[None, None, int]]) -> int:
+def _loop(work: Coroutine[None, None, _T]) -> _T:
     """Run to the end. Threads that asyncio would wait for are left behind by `_leave`."""
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    return loop.run_until_complete(work())
+    return loop.run_until_complete(work)
 
 
 def _obey_early() -> None:
@@ -211,7 +213,7 @@ def _run(options: argparse.Namespace) -> int:
         await daemon.run()
         return OK
 
-    return _loop(work)
+    return _loop(work())
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -221,17 +223,13 @@ def _check(options: argparse.Namespace) -> int:
 
     config = load(options.config, os.environ)
     log.configure("critical", "text")
-
-    async def work() -> int:
-        return OK if await check(config, options.config, os.environ) else FAILED
-
-    return _loop(work)
+    return OK if _loop(check(config, options.config, os.environ)) else FAILED
 
 
 def _simulate(options: argparse.Namespace) -> int:
     from bytespike_simulator.cli import serve
 
-    return _loop(lambda: serve(options))
+    return _loop(serve(options))
 
 
 def _demo(options: argparse.Namespace) -> int:
@@ -239,7 +237,7 @@ def _demo(options: argparse.Namespace) -> int:
     from exporter.demo import demo
 
     log.configure("warning", "text")
-    return _loop(lambda: demo(options.listen, options.otlp or ""))
+    return _loop(demo(options.listen, options.otlp or ""))
 
 
 def _metrics(options: argparse.Namespace) -> int:

@@ -9,7 +9,10 @@ import socket
 import tempfile
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from bytespike_simulator import Options, Simulator, running
+from exporter.clock import SystemClock
 from exporter.config.types import (
     Account,
     Config,
@@ -30,17 +33,32 @@ from exporter.secrets import Secret
 _KEY = "BYTESPIKE_DEMO_KEY"
 _HISTORY = 86_400.0
 _USUAL = Listen("127.0.0.1", 9464)
+_WATCHED = 300.0
+"""Seconds before the start that the exporter knows of: the runway needs a rate of spending."""
+
+
+class _Clock(SystemClock):
+    """The machine's clock, `behind` by some seconds."""
+
+    behind = _WATCHED
+
+    def now(self) -> float:
+        return super().now() - self.behind
 
 
 async def demo(listen: Listen | None, otlp: str) -> int:
     """Run until interrupted; prints where to look. `otlp`: a receiver's URL, or ""."""
     _stay_here()
-    simulator = Simulator(Options(history=_HISTORY, rate=20.0, rpm_limit=0))
+    clock = _Clock()
+    simulator = Simulator(Options(history=_HISTORY, rate=20.0, rpm_limit=0), clock=clock)
     with tempfile.TemporaryDirectory(prefix="bytespike-demo-") as directory:
         async with running(simulator) as url:
             config = _config(url, Path(directory), listen or _address(), otlp)
-            daemon = Daemon(config, {_KEY: simulator.api_key})
+            key = {_KEY: simulator.api_key}
+            daemon = Daemon(config, key)
             daemon.install_signals()
+            await Daemon(replace(config, otlp=Otlp(endpoint="")), key, clock=clock).once()
+            clock.behind = 0
             traffic = asyncio.create_task(simulator.live())
             try:
                 await daemon.run(

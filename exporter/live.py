@@ -135,11 +135,7 @@ class EndpointStatus:
         self.duration.record(seconds)
 
     def stale(self, now: float) -> bool:
-        return self.last_success is None or self.outdated(self.last_success, now)
-
-    def outdated(self, observed_at: float, now: float) -> bool:
-        """Whether what was read at `observed_at` (Unix s) is too old to be shown."""
-        return is_stale(observed_at, self.interval, now)
+        return self.last_success is None or is_stale(self.last_success, self.interval, now)
 
 
 class KeyReadings:
@@ -213,6 +209,22 @@ class LiveAccount:
         while len(known) > _REJECTED:
             del known[next(iter(known))]
         return list(fresh.values())
+
+    @property
+    def user_id(self) -> str | None:
+        return self.account.user_id if self.account is not None else None
+
+    def ask(self, *endpoints: Endpoint) -> None:
+        """Have these polled now, as far as they are polled at all."""
+        for endpoint in endpoints:
+            if endpoint in self.endpoints:
+                self.endpoints[endpoint].asked.set()
+
+    @property
+    def organization_balance(self) -> Sample | None:
+        """What is left in the organization's wallet, whichever key read it last."""
+        known = [key.org_quota_remaining for key in self.keys.values() if key.org_quota_remaining]
+        return max(known, key=lambda sample: sample.observed_at, default=None)
 
     def observe(self, envelope: Envelope) -> None:
         """Take over an envelope, whatever the status of the response that carried it."""

@@ -38,11 +38,10 @@ class Secret:
     def masked(self) -> str:
         """The gateway's masked form: `sk-byts-…9f3c`.
 
-        A key in another spelling keeps at most its last four characters, and none if it is short.
+        Of a key in another spelling the last four characters; of one shorter than 20 none.
         """
         prefix = "sk-byts-" if self._value.startswith("sk-byts-") else ""
-        rest = self._value[len(prefix) :]
-        return f"{prefix}…{rest[-4:] if len(rest) >= 12 else ''}"
+        return f"{prefix}…{self._value[-4:] if len(self._value) >= 20 else ''}"
 
     def __repr__(self) -> str:
         return "Secret(…)"

@@ -1,15 +1,13 @@
-"""Prints the alert rules with their numbers: `python -m scripts.alerts [--helm]`.
+"""The alert rules with their numbers.
 
-The rules are `deploy/alerts/rules.source.yaml`, where `<<name>>` stands for a number of
-`deploy/alerts/thresholds.yaml`. `--helm` puts the chart's values of the same names in its place.
+They are `deploy/alerts/rules.source.yaml`, where `<<name>>` stands for a number of
+`deploy/alerts/thresholds.yaml`, or in the chart for its value of the same name.
 """
 
 from __future__ import annotations
 
-import argparse
 import re
-import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -43,6 +41,11 @@ def read() -> Thresholds:
     return msgspec.convert(document, Thresholds)
 
 
+def rules(fill: Callable[[str, Thresholds], str]) -> str:
+    """The rules as `plain` or `helm` fills them."""
+    return fill(SOURCE.read_text(encoding="utf-8"), read())
+
+
 def plain(source: str, settings: Thresholds) -> str:
     """A rule file of Prometheus.
 
@@ -69,20 +72,3 @@ def _fill(source: str, values: Mapping[str, object]) -> str:
             f"that have no value: {sorted(asked - given)}"
         )
     return _NAME.sub(lambda found: str(values[found[1]]), rules)
-
-
-def main(arguments: list[str]) -> int:
-    """Run the command line; gives the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m scripts.alerts", description=__doc__)
-    parser.add_argument("--helm", action="store_true", help="the template for the Helm chart")
-    filled = helm if parser.parse_args(arguments).helm else plain
-    try:
-        print(filled(SOURCE.read_text(encoding="utf-8"), read()), end="")
-    except ValueError as error:
-        print(f"alerts: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

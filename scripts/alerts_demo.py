@@ -61,7 +61,6 @@ def rehearse(chain: Chain, webhook: Webhook, wallet: Wallet) -> None:
 
 
 def main() -> int:
-    """Run the rehearsal; gives the exit code."""
     try:
         with (
             tempfile.TemporaryDirectory(prefix="alerts-demo-") as folder,

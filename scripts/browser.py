@@ -58,7 +58,7 @@ class Browser:
         self._next_id = 0
         self._buffer = b""
         self._session: str | None = None
-        self.complaints: list[str] = []
+        self.console: list[str] = []
         """What the page's console has said since it was opened: errors and refused content."""
 
     def __enter__(self) -> Self:
@@ -77,7 +77,6 @@ class Browser:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End Chromium and forget its profile."""
         self._session = None
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
@@ -97,7 +96,7 @@ class Browser:
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.command("Emulation.setEmulatedMedia", features=[scheme])
-        self.complaints.clear()
+        self.console.clear()
         failed = self.command("Page.navigate", url=url).get("errorText")
         if failed:
             raise BrowserError(f"{url}: {failed}")
@@ -111,7 +110,6 @@ class Browser:
         return answer["result"].get("value")
 
     def screenshot(self) -> bytes:
-        """A PNG of the window."""
         return b64decode(self.command("Page.captureScreenshot")["data"])
 
     def command(self, method: str, **params: Any) -> dict[str, Any]:
@@ -172,6 +170,6 @@ class Browser:
     def _listen(self, message: dict[str, Any]) -> None:
         params = message.get("params", {})
         if message.get("method") == "Log.entryAdded":
-            self.complaints.append(params["entry"]["text"])
+            self.console.append(params["entry"]["text"])
         elif message.get("method") == "Runtime.exceptionThrown":
-            self.complaints.append(params["exceptionDetails"]["text"])
+            self.console.append(params["exceptionDetails"]["text"])

@@ -8,80 +8,71 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import subprocess
 import sys
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+
+from exporter.config import reference
+from exporter.metrics import metric_reference
+from scripts import alerts, reliability
+from scripts.chart import nginx, readme, schema, sidecar
+from scripts.dashboards import account, health, overview
+from scripts.dashboards.frame import text
 
 ROOT = Path(__file__).resolve().parent.parent
+CHART = "deploy/helm/bytespike-exporter"
 
 
-class Generated(NamedTuple):
-    """A file below the repository, and the Python module and arguments that print it."""
+def _dashboards() -> dict[str, Callable[[], str]]:
+    """Each of them twice: a chart can only read files inside itself."""
+    pages = {"overview": overview.page, "account": account.page, "exporter": health.page}
+    return {
+        f"{folder}/bytespike-{name}.json": partial(text, page)
+        for folder in ("deploy/dashboards", f"{CHART}/dashboards")
+        for name, page in pages.items()
+    }
 
-    path: str
-    command: tuple[str, ...]
 
-
-GENERATED = (
-    Generated("docs/metrics.md", ("exporter", "metrics")),
-    Generated("docs/configuration.md", ("exporter.config.reference",)),
-    Generated("docs/config.schema.json", ("exporter.config.reference", "--schema")),
-    Generated("docs/reliability-table.md", ("scripts.reliability",)),
-    Generated("deploy/alerts/rules.yaml", ("scripts.alerts",)),
-    Generated("deploy/helm/bytespike-exporter/files/rules.yaml", ("scripts.alerts", "--helm")),
-    # Twice: a chart can only read files inside itself.
-    *(
-        Generated(f"{folder}/bytespike-{name}.json", ("scripts.dashboards", name))
-        for folder in ("deploy/dashboards", "deploy/helm/bytespike-exporter/dashboards")
-        for name in ("overview", "account", "exporter")
-    ),
-    *(
-        Generated(f"deploy/helm/{chart}/{file}", (f"scripts.chart.{module}", chart))
+def _charts() -> dict[str, Callable[[], str]]:
+    files = {
+        "values.schema.json": schema.schema,
+        "README.md": readme.readme,
+        "templates/_nginx.tpl": nginx.template,
+    }
+    return {
+        f"deploy/helm/{chart}/{file}": partial(generator, chart)
         for chart in ("bytespike-exporter", "bytespike-sidecar")
-        for module, file in (
-            ("schema", "values.schema.json"),
-            ("readme", "README.md"),
-            ("nginx", "templates/_nginx.tpl"),
-        )
-    ),
-    # One source, the library chart, for the sidecar with and without Helm.
-    Generated("deploy/kustomize/sidecar/config.yaml", ("scripts.chart.sidecar", "config")),
-    Generated("deploy/kustomize/sidecar/patch.yaml", ("scripts.chart.sidecar", "patch")),
-    Generated("deploy/manifests/sidecar.yaml", ("scripts.chart.sidecar", "manifest")),
-    *(
-        Generated(f"deploy/{path}", ("scripts.chart.sidecar", f"tap-{name}"))
-        for path, name in (
-            ("kustomize/sidecar-tap/config.yaml", "config"),
-            ("kustomize/sidecar-tap/nginx.conf", "nginx.conf"),
-            ("kustomize/sidecar-tap/main.conf", "main.conf"),
-            ("kustomize/sidecar-tap/start.sh", "start.sh"),
-            ("kustomize/sidecar-tap/patch.yaml", "patch"),
-            ("kustomize/sidecar-tap/tap.env", "environment"),
-            ("manifests/sidecar-tap.yaml", "manifest"),
-        )
-    ),
-)
+        for file, generator in files.items()
+    }
 
 
-class GeneratorError(Exception):
-    """A generator failed; the message ends with what it said."""
+def _sidecars() -> dict[str, Callable[[], str]]:
+    """The sidecar without Helm, without and with nginx: one source, the library chart."""
+    found: dict[str, Callable[[], str]] = {}
+    for name, values in (("sidecar", {}), ("sidecar-tap", sidecar.TAP)):
+        folder = f"deploy/kustomize/{name}"
+        for file in ("config.yaml", *(sidecar.NGINX if values else ())):
+            found[f"{folder}/{file}"] = partial(sidecar.file, values, file)
+        found[f"{folder}/patch.yaml"] = partial(sidecar.patch, values)
+        found[f"deploy/manifests/{name}.yaml"] = partial(sidecar.manifest, values)
+    return found | {
+        "deploy/kustomize/sidecar-tap/tap.env": partial(sidecar.environment, sidecar.TAP)
+    }
 
 
-def generate(item: Generated) -> str:
-    """What the file should hold. Raises GeneratorError."""
-    done = subprocess.run(
-        [sys.executable, "-m", *item.command],
-        cwd=ROOT,
-        capture_output=True,
-        check=False,
-        encoding="utf-8",
-        timeout=60,
-    )
-    if done.returncode != 0 or not done.stdout:
-        last = done.stderr.strip().splitlines()[-1:] or ["it printed nothing"]
-        raise GeneratorError(f"{item.path}: python -m {' '.join(item.command)} failed: {last[0]}")
-    return done.stdout
+GENERATED: Mapping[str, Callable[[], str]] = {
+    "docs/metrics.md": partial(metric_reference.render, "markdown"),
+    "docs/configuration.md": reference.markdown,
+    "docs/config.schema.json": reference.schema,
+    "docs/reliability-table.md": reliability.page,
+    "deploy/alerts/rules.yaml": partial(alerts.rules, alerts.plain),
+    f"{CHART}/files/rules.yaml": partial(alerts.rules, alerts.helm),
+    **_dashboards(),
+    **_charts(),
+    **_sidecars(),
+}
+"""Files below the repository, and what gives their text."""
 
 
 def difference(path: Path, wanted: str) -> str:
@@ -96,10 +87,9 @@ def difference(path: Path, wanted: str) -> str:
     return "".join(lines)
 
 
-def update(item: Generated, *, check: bool) -> bool:
-    """Whether the file is as generated; unless `check`, it is made so. Raises GeneratorError."""
-    path = ROOT / item.path
-    wanted = generate(item)
+def update(file: str, generator: Callable[[], str], *, check: bool) -> bool:
+    """Whether the file is as generated; unless `check`, it is made so."""
+    path, wanted = ROOT / file, generator()
     found = difference(path, wanted)
     if not found:
         return True
@@ -108,21 +98,20 @@ def update(item: Generated, *, check: bool) -> bool:
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(wanted, encoding="utf-8")
-    print(f"wrote {item.path}")
+    print(f"wrote {file}")
     return True
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command line; gives the exit code."""
     parser = argparse.ArgumentParser(description="Write every generated file.")
     parser.add_argument("--check", action="store_true", help="compare, and write nothing")
     check = parser.parse_args(arguments).check
     agreed = True
-    for item in GENERATED:
+    for file, generator in GENERATED.items():
         try:
-            agreed &= update(item, check=check)
-        except GeneratorError as error:
-            print(f"generate: {error}", file=sys.stderr)
+            agreed &= update(file, generator, check=check)
+        except Exception as error:  # the other files are told of all the same
+            print(f"generate: {file}: {type(error).__name__}: {error}", file=sys.stderr)
             agreed = False
     if not agreed and check:
         print("generate: run `make generate`", file=sys.stderr)

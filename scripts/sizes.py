@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-FILE_LINES = 350
+FILE_LINES = 300
 FUNCTION_LINES = 40
 """From `def` to the last line of its body, docstring and inner functions included."""
 
@@ -19,10 +19,10 @@ CLOSELY = ("exporter", "bytespike_simulator")
 """Where the two above hold, and no name of a file stands twice."""
 
 BUDGETS = {
-    "exporter": 12_900,
+    "exporter": 12_500,
     "bytespike_simulator": 2_600,
-    "tests": 27_000,
-    "scripts": 3_750,
+    "tests": 25_000,
+    "scripts": 3_500,
 }
 """Lines of text in all; of scripts also those that are not Python, without locks."""
 

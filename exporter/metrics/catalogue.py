@@ -6,10 +6,14 @@ The snapshot, `/metrics`, `docs/metrics.md` and the tests derive from this table
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import TypeAlias
 
 import msgspec
 
 from exporter.metrics import attributes as a
+
+_Names: TypeAlias = tuple[str, ...]
+_ONE: _Names = (a.ACCOUNT,)
 
 
 class MetricKind(StrEnum):
@@ -19,6 +23,8 @@ class MetricKind(StrEnum):
 
 
 class Origin(StrEnum):
+    """Where a metric comes from; its methods make the metrics that come from there."""
+
     ACCOUNT = "account"
     ENVELOPE = "envelope"
     USAGE = "usage"
@@ -26,6 +32,19 @@ class Origin(StrEnum):
     LEDGER = "ledger"
     TRAFFIC = "traffic"
     SELF = "exporter"
+
+    def gauge(self, name: str, unit: str, description: str, attributes: _Names = _ONE) -> Metric:
+        return Metric(f"bytespike.{name}", MetricKind.GAUGE, unit, description, self, attributes)
+
+    def counter(self, name: str, unit: str, description: str, attributes: _Names = _ONE) -> Metric:
+        return Metric(f"bytespike.{name}", MetricKind.COUNTER, unit, description, self, attributes)
+
+    def histogram(
+        self, name: str, unit: str, description: str, attributes: _Names = _ONE
+    ) -> Metric:
+        return Metric(
+            f"bytespike.{name}", MetricKind.HISTOGRAM, unit, description, self, attributes
+        )
 
 
 class Metric(msgspec.Struct, frozen=True):
@@ -44,225 +63,176 @@ _MODEL = (a.ACCOUNT, a.MODEL)
 _KIND = (a.ACCOUNT, a.KIND)
 _USAGE = (a.ACCOUNT, a.KEY_ID, a.KEY_NAME, a.MODEL)
 
-
-def _gauge(
-    name: str,
-    unit: str,
-    description: str,
-    origin: Origin,
-    attributes: tuple[str, ...] = (a.ACCOUNT,),
-) -> Metric:
-    return Metric(f"bytespike.{name}", MetricKind.GAUGE, unit, description, origin, attributes)
-
-
-def _counter(
-    name: str,
-    unit: str,
-    description: str,
-    origin: Origin,
-    attributes: tuple[str, ...] = (a.ACCOUNT,),
-) -> Metric:
-    return Metric(f"bytespike.{name}", MetricKind.COUNTER, unit, description, origin, attributes)
-
-
-WALLET_BALANCE = _gauge(
-    "wallet.balance", "USD", "What is left to spend, net of holds.", Origin.ACCOUNT
+WALLET_BALANCE = Origin.ACCOUNT.gauge(
+    "wallet.balance", "USD", "What is left to spend, net of holds."
 )
-WALLET_THRESHOLD = _gauge(
+WALLET_THRESHOLD = Origin.ACCOUNT.gauge(
     "wallet.low_balance_threshold",
     "USD",
     "The balance at or below which the gateway calls the wallet low.",
-    Origin.ACCOUNT,
 )
-WALLET_LOW = _gauge(
-    "wallet.low_balance_active", "", "1 while the gateway calls the balance low.", Origin.ACCOUNT
+WALLET_LOW = Origin.ACCOUNT.gauge(
+    "wallet.low_balance_active", "", "1 while the gateway calls the balance low."
 )
-WALLET_TOPUP = _counter(
-    "wallet.topup", "USD", "Paid into the wallet since the account was created.", Origin.ACCOUNT
+WALLET_TOPUP = Origin.ACCOUNT.counter(
+    "wallet.topup", "USD", "Paid into the wallet since the account was created."
 )
-WALLET_SPEND = _counter(
-    "wallet.spend", "USD", "Spent from the wallet since the account was created.", Origin.ACCOUNT
+WALLET_SPEND = Origin.ACCOUNT.counter(
+    "wallet.spend", "USD", "Spent from the wallet since the account was created."
 )
-WALLET_RUNWAY = _gauge(
+WALLET_RUNWAY = Origin.LEDGER.gauge(
     "wallet.runway",
     "s",
     "How long the balance lasts at the spend rate over `runway.window`; "
     "absent while nothing is spent.",
-    Origin.LEDGER,
 )
-ACCOUNT_INFO = _gauge(
+ACCOUNT_INFO = Origin.ACCOUNT.gauge(
     "account.info",
     "",
     "Always 1; its attributes say whose account it is.",
-    Origin.ACCOUNT,
     (a.ACCOUNT, a.TIER, a.ORGANIZATION_ID, a.ORGANIZATION_NAME, a.ORGANIZATION_ROLE),
 )
-QUOTA_USAGE = _gauge("quota.usage", "USD", "Spent on the model so far.", Origin.ACCOUNT, _MODEL)
-QUOTA_LIMIT = _gauge(
-    "quota.limit", "USD", "The model's cap; absent where uncapped.", Origin.ACCOUNT, _MODEL
+QUOTA_USAGE = Origin.ACCOUNT.gauge("quota.usage", "USD", "Spent on the model so far.", _MODEL)
+QUOTA_LIMIT = Origin.ACCOUNT.gauge(
+    "quota.limit", "USD", "The model's cap; absent where uncapped.", _MODEL
 )
-QUOTA_UTILIZATION = _gauge(
+QUOTA_UTILIZATION = Origin.ACCOUNT.gauge(
     "quota.utilization",
     "1",
     "Share of the model's cap that is spent, 1 = all; absent where uncapped or the cap is 0.",
-    Origin.ACCOUNT,
     _MODEL,
 )
-RATE_LIMIT = _gauge(
+RATE_LIMIT = Origin.ENVELOPE.gauge(
     "rate_limit.limit",
     "USD",
     "Cap of the rolling spend window that is closest to constraining the key.",
-    Origin.ENVELOPE,
     _KEY,
 )
-RATE_REMAINING = _gauge(
+RATE_REMAINING = Origin.ENVELOPE.gauge(
     "rate_limit.remaining",
     "USD",
     "What is left in that window; absent once it has reset.",
-    Origin.ENVELOPE,
     _KEY,
 )
-RATE_RESET = _gauge(
+RATE_RESET = Origin.ENVELOPE.gauge(
     "rate_limit.reset.timestamp",
     "s",
     "Unix time at which that window resets; absent once it has.",
-    Origin.ENVELOPE,
     _KEY,
 )
-KEY_REMAINING = _gauge(
+KEY_REMAINING = Origin.ENVELOPE.gauge(
     "key.quota.remaining",
     "USD",
     "What is left of the key's lifetime cap; absent where the gateway gives none.",
-    Origin.ENVELOPE,
     _KEY,
 )
-ORGANIZATION_BALANCE = _gauge(
-    "organization.balance", "USD", "What is left in the organization's wallet.", Origin.ENVELOPE
+ORGANIZATION_BALANCE = Origin.ENVELOPE.gauge(
+    "organization.balance", "USD", "What is left in the organization's wallet."
 )
-USAGE_COST = _counter(
-    "usage.cost", "USD", "Billed for API calls since counting began.", Origin.USAGE, _USAGE
+USAGE_COST = Origin.USAGE.counter(
+    "usage.cost", "USD", "Billed for API calls since counting began.", _USAGE
 )
-USAGE_TOKENS = _counter(
-    "usage.tokens", "{token}", "Tokens billed.", Origin.USAGE, (*_USAGE, a.TOKEN_TYPE)
+USAGE_TOKENS = Origin.USAGE.counter(
+    "usage.tokens", "{token}", "Tokens billed.", (*_USAGE, a.TOKEN_TYPE)
 )
-USAGE_REQUESTS = _counter("usage.requests", "{request}", "API calls billed.", Origin.USAGE, _USAGE)
-USAGE_OVERCOUNT = _gauge(
+USAGE_REQUESTS = Origin.USAGE.counter("usage.requests", "{request}", "API calls billed.", _USAGE)
+USAGE_OVERCOUNT = Origin.USAGE.gauge(
     "usage.overcount",
     "USD",
     "What later corrections took back from cost counters, which may not fall.",
-    Origin.USAGE,
 )
-BILLING_TRANSACTIONS = _counter(
+BILLING_TRANSACTIONS = Origin.TRANSACTIONS.counter(
     "billing.transactions",
     "{transaction}",
     "Wallet movements that were not API calls.",
-    Origin.TRANSACTIONS,
     _KIND,
 )
-BILLING_AMOUNT = _counter(
+BILLING_AMOUNT = Origin.TRANSACTIONS.counter(
     "billing.amount",
     "USD",
     "Sum of those movements, without sign, by direction.",
-    Origin.TRANSACTIONS,
     (a.ACCOUNT, a.KIND, a.DIRECTION),
 )
-BILLING_LAST = _gauge(
+BILLING_LAST = Origin.TRANSACTIONS.gauge(
     "billing.last_transaction.timestamp",
     "s",
     "Unix time of the newest movement of the kind.",
-    Origin.TRANSACTIONS,
     _KIND,
 )
-LEDGER_DRIFT = _gauge(
+LEDGER_DRIFT = Origin.LEDGER.gauge(
     "ledger.drift",
     "USD",
     "Growth of lifetime spend since the first account poll, less the usage billed since then; "
     "what the time between two polls explains is left out.",
-    Origin.LEDGER,
 )
-TAP_RESPONSES = _counter(
+TAP_RESPONSES = Origin.TRAFFIC.counter(
     "tap.responses",
     "{response}",
     "Responses that applications got, as far as the tap saw them.",
-    Origin.TRAFFIC,
     (*_KEY, a.STATUS_CLASS, a.RESPONSE_MODEL),
 )
-TAP_REFUSALS = _counter(
+TAP_REFUSALS = Origin.TRAFFIC.counter(
     "tap.refusals",
     "{response}",
     "Responses with which the gateway refused an application: 402, wallet or cap empty; "
     "429, a spend window used up or too many calls in flight.",
-    Origin.TRAFFIC,
     (*_KEY, a.STATUS_CODE),
 )
-TAP_LAST = _gauge(
+TAP_LAST = Origin.TRAFFIC.gauge(
     "tap.last_observation.timestamp",
     "s",
     "Unix time of the newest response seen; the time since is `time()` less this.",
-    Origin.TRAFFIC,
     (*_KEY, a.SOURCE),
 )
-TAP_OBSERVATIONS = _counter(
+TAP_OBSERVATIONS = Origin.SELF.counter(
     "tap.observations",
     "{observation}",
     "Observations by what became of them; without a source where a datagram could not be read.",
-    Origin.SELF,
     (a.SOURCE, a.OUTCOME),
 )
-WEBHOOK_DELIVERIES = _counter(
-    "webhook.deliveries", "{delivery}", "Webhook deliveries by outcome.", Origin.SELF, (a.OUTCOME,)
+WEBHOOK_DELIVERIES = Origin.SELF.counter(
+    "webhook.deliveries", "{delivery}", "Webhook deliveries by outcome.", (a.OUTCOME,)
 )
-GATEWAY_UP = _gauge(
+GATEWAY_UP = Origin.SELF.gauge(
     "gateway.up",
     "",
     "1 if the last poll of the endpoint succeeded, 0 if it failed.",
-    Origin.SELF,
     (a.ACCOUNT, a.ENDPOINT),
 )
-POLLS = _counter(
-    "exporter.polls", "{poll}", "Polls by outcome.", Origin.SELF, (a.ACCOUNT, a.ENDPOINT, a.OUTCOME)
+POLLS = Origin.SELF.counter(
+    "exporter.polls", "{poll}", "Polls by outcome.", (a.ACCOUNT, a.ENDPOINT, a.OUTCOME)
 )
-POLL_DURATION = Metric(
-    "bytespike.exporter.poll.duration",
-    MetricKind.HISTOGRAM,
+POLL_DURATION = Origin.SELF.histogram(
+    "exporter.poll.duration",
     "s",
     "Duration of polls, waits between attempts included.",
-    Origin.SELF,
     (a.ACCOUNT, a.ENDPOINT),
 )
-LAST_SUCCESS = _gauge(
+LAST_SUCCESS = Origin.SELF.gauge(
     "exporter.last_success.timestamp",
     "s",
     "Unix time of the endpoint's last successful poll.",
-    Origin.SELF,
     (a.ACCOUNT, a.ENDPOINT),
 )
-EXPORTS = _counter(
+EXPORTS = Origin.SELF.counter(
     "exporter.exports",
     "{export}",
     "OTLP exports by outcome; `partial` where the receiver rejected points.",
-    Origin.SELF,
     (a.OUTCOME,),
 )
-USAGE_ROWS = _counter(
+USAGE_ROWS = Origin.SELF.counter(
     "exporter.usage.rows",
     "{row}",
     "Usage rows and buckets read, by what became of them; `rejected` ones could not be understood.",
-    Origin.SELF,
     (a.ACCOUNT, a.OUTCOME),
 )
-SERIES_FOLDED = _gauge(
+SERIES_FOLDED = Origin.SELF.gauge(
     "exporter.series.folded",
     "{series}",
     'Keys and models counted under "other" because `usage.max_series` is reached.',
-    Origin.SELF,
 )
-BUILD_INFO = _gauge(
-    "exporter.build.info",
-    "",
-    "Always 1; which exporter this is.",
-    Origin.SELF,
-    (a.VERSION, a.PYTHON),
+BUILD_INFO = Origin.SELF.gauge(
+    "exporter.build.info", "", "Always 1; which exporter this is.", (a.VERSION, a.PYTHON)
 )
 
 CATALOGUE: tuple[Metric, ...] = tuple(

@@ -48,8 +48,6 @@ def _wallet(draft: Draft, account: LiveAccount, totals: AccountTotals) -> None:
     if _fresh(account, Endpoint.USAGE, draft.now):
         draft.money(c.LEDGER_DRIFT, attributes, totals.drift)
     stream = draft.stream(totals.wallet_start_ns)
-    if stream is None:
-        return
     if reading.lifetime_topup is not None and totals.topup is not None:
         draft.counter(c.WALLET_TOPUP, attributes, to_usd(totals.topup), stream)
     if reading.lifetime_spent is not None and totals.spent is not None:
@@ -73,9 +71,8 @@ def _usage(draft: Draft, name: str, totals: tuple[UsageTotal, ...]) -> None:
 def _billing(draft: Draft, name: str, totals: tuple[BillingTotal, ...]) -> None:
     """Movements are counted by kind, amounts by kind and direction."""
     for kind, group in _grouped(totals, lambda t: (name, t.kind)).items():
-        stream = draft.ledger_stream(group)
-        if stream is not None:
-            draft.counter(c.BILLING_TRANSACTIONS, kind, sum([t.count for t in group]), stream)
+        count = sum([t.count for t in group])
+        draft.counter(c.BILLING_TRANSACTIONS, kind, count, draft.ledger_stream(group))
     for attributes, group in _grouped(totals, lambda t: (name, t.kind, t.direction)).items():
         stream = draft.ledger_stream(group)
         if stream is not None:

@@ -17,49 +17,34 @@ def account_reading(account: LiveAccount, now: float) -> AccountReading | None:
     reading = account.account
     if status is None or reading is None or status.stale(now):
         return None
-    return None if status.outdated(reading.observed_at, now) else reading
+    return None if is_stale(reading.observed_at, status.interval, now) else reading
 
 
 def add(draft: Draft, account: LiveAccount) -> None:
     """Add every gauge that the account's newest readings support."""
     reading = account_reading(account, draft.now)
     if reading is not None:
-        _wallet(draft, (account.name,), reading)
-        _info(draft, account.name, reading)
-        _quotas(draft, account.name, reading.models)
+        _account(draft, account.name, reading)
     _envelopes(draft, account)
 
 
-def _wallet(draft: Draft, attributes: tuple[str], reading: AccountReading) -> None:
-    draft.money(c.WALLET_BALANCE, attributes, reading.available)
-    draft.money(c.WALLET_THRESHOLD, attributes, reading.low_balance_threshold)
+def _account(draft: Draft, name: str, reading: AccountReading) -> None:
+    """Wallet, owner, and model caps; a model that is listed twice counts as it stands first."""
+    draft.money(c.WALLET_BALANCE, (name,), reading.available)
+    draft.money(c.WALLET_THRESHOLD, (name,), reading.low_balance_threshold)
     if reading.low_balance_flagged is not None:
-        draft.gauge(c.WALLET_LOW, attributes, int(reading.low_balance_flagged))
-
-
-def _info(draft: Draft, name: str, reading: AccountReading) -> None:
+        draft.gauge(c.WALLET_LOW, (name,), int(reading.low_balance_flagged))
     org = reading.organization
     whose = (org.id, org.name, org.role) if org else (None, None, None)
     draft.gauge(c.ACCOUNT_INFO, (name, reading.tier, *whose), 1)
-
-
-def _quotas(draft: Draft, name: str, models: tuple[ModelQuota, ...]) -> None:
-    """A model that is listed twice counts as it stands first."""
     first: dict[str, ModelQuota] = {}
-    for quota in models:
+    for quota in reading.models:
         first.setdefault(quota.model, quota)
-    for quota in first.values():
-        attributes = (name, quota.model)
-        draft.money(c.QUOTA_USAGE, attributes, quota.used)
-        draft.money(c.QUOTA_LIMIT, attributes, quota.cap)
-        draft.gauge(c.QUOTA_UTILIZATION, attributes, _utilization(quota))
-
-
-def _utilization(quota: ModelQuota) -> float | None:
-    """Share of the cap that is spent. There is no share of a cap of 0: None, as where uncapped."""
-    if quota.used is None or quota.cap is None or quota.cap <= 0:
-        return None
-    return quota.used / quota.cap
+    for model, quota in first.items():
+        draft.money(c.QUOTA_USAGE, (name, model), quota.used)
+        draft.money(c.QUOTA_LIMIT, (name, model), quota.cap)
+        if quota.used is not None and quota.cap is not None and quota.cap > 0:
+            draft.gauge(c.QUOTA_UTILIZATION, (name, model), quota.used / quota.cap)
 
 
 def _envelopes(draft: Draft, account: LiveAccount) -> None:
@@ -71,12 +56,7 @@ def _envelopes(draft: Draft, account: LiveAccount) -> None:
     """
     for key_id, key in account.keys.items():
         _key(draft, (account.name, key_id), key, account.interval)
-    newest = max(
-        (key.org_quota_remaining for key in account.keys.values() if key.org_quota_remaining),
-        key=lambda reading: reading.observed_at,
-        default=None,
-    )
-    wallet = _known(newest, account.interval, draft.now)
+    wallet = _known(account.organization_balance, account.interval, draft.now)
     draft.money(c.ORGANIZATION_BALANCE, (account.name,), _nanos(wallet))
 
 

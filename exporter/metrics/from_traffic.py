@@ -16,18 +16,14 @@ def add_account(draft: Draft, account: LiveAccount) -> None:
             draft.gauge(c.TAP_LAST, (name, key, source.value), at)
     streams = {key: draft.stream(to_ns(at)) for key, at in traffic.first.items()}
     for (key, status_class, model), count in traffic.responses.items():
-        if (stream := streams[key]) is not None:
-            draft.counter(c.TAP_RESPONSES, (name, key, status_class, model), count, stream)
+        draft.counter(c.TAP_RESPONSES, (name, key, status_class, model), count, streams[key])
     for (key, status), count in traffic.refusals.items():
-        if (stream := streams[key]) is not None:
-            draft.counter(c.TAP_REFUSALS, (name, key, str(status)), count, stream)
+        draft.counter(c.TAP_REFUSALS, (name, key, str(status)), count, streams[key])
 
 
 def add_process(draft: Draft, live: Live) -> None:
     """Add how tap and webhook themselves fare, each where it is switched on."""
     tap, stream = live.tap, draft.stream(to_ns(live.started_at))
-    if stream is None:
-        return
     if tap.observing:
         observations = {(None, TapOutcome.MALFORMED): 0} | tap.observations
         for (source, outcome), count in observations.items():

@@ -11,7 +11,7 @@ from exporter.gateway.readings import Endpoint, Source
 from exporter.live import STALE_INTERVALS, ExportOutcome, RowOutcome
 from exporter.metrics import attributes as a
 from exporter.metrics import catalogue as c
-from exporter.metrics.catalogue import CATALOGUE, Metric, MetricKind, Origin
+from exporter.metrics.catalogue import CATALOGUE, Metric, Origin
 from exporter.metrics.prometheus import label_name, prometheus_name
 from exporter.traffic import REFUSED, DeliveryOutcome, TapOutcome
 
@@ -96,66 +96,51 @@ def attribute_values(metric: Metric, attribute: str) -> tuple[str, ...]:
     return _VALUES.get(attribute, ())
 
 
-class _Attribute(msgspec.Struct, frozen=True):
-    name: str
-    label: str
-    description: str
-    values: tuple[str, ...]
-
-
-class _Entry(msgspec.Struct, frozen=True):
-    name: str
-    prometheus_name: str
-    kind: MetricKind
-    unit: str
-    origin: Origin
-    description: str
-    attributes: tuple[_Attribute, ...]
-
-
-def _entry(metric: Metric) -> _Entry:
-    attributes = tuple(
-        _Attribute(name, label_name(name), a.ATTRIBUTES[name], attribute_values(metric, name))
-        for name in metric.attributes
-    )
-    return _Entry(
-        metric.name,
-        prometheus_name(metric),
-        metric.kind,
-        metric.unit,
-        metric.origin,
-        metric.description,
-        attributes,
-    )
+def _entry(metric: Metric) -> dict[str, object]:
+    """One metric as JSON tells it."""
+    return {
+        "name": metric.name,
+        "prometheus_name": prometheus_name(metric),
+        "kind": metric.kind,
+        "unit": metric.unit,
+        "origin": metric.origin,
+        "description": metric.description,
+        "attributes": [
+            {
+                "name": name,
+                "label": label_name(name),
+                "description": a.ATTRIBUTES[name],
+                "values": attribute_values(metric, name),
+            }
+            for name in metric.attributes
+        ],
+    }
 
 
 def _markdown() -> str:
     sections = [_INTRODUCTION]
     for origin, heading in _HEADINGS.items():
-        entries = [_entry(metric) for metric in CATALOGUE if metric.origin is origin]
         rows = [
             [
-                f"`{entry.name}`",
-                f"`{entry.prometheus_name}`",
-                entry.kind.value,
-                f"`{entry.unit}`" if entry.unit else "",
-                ", ".join(f"`{attribute.name}`" for attribute in entry.attributes),
-                entry.description,
+                f"`{metric.name}`",
+                f"`{prometheus_name(metric)}`",
+                metric.kind.value,
+                f"`{metric.unit}`" if metric.unit else "",
+                ", ".join(f"`{name}`" for name in metric.attributes),
+                metric.description,
             ]
-            for entry in entries
+            for metric in CATALOGUE
+            if metric.origin is origin
         ]
         titles = ["name", "in Prometheus", "kind", "unit", "attributes", "meaning"]
         sections.append(f"## {heading}\n\n{_table(titles, rows)}")
     titles = ["attribute", "label", "meaning", "values"]
-    sections.append(f"## Attributes\n\n{_table(titles, _attribute_rows())}")
-    return "\n".join(sections)
-
-
-def _attribute_rows() -> list[list[str]]:
-    return [
+    rows = [
         [f"`{name}`", f"`{label_name(name)}`", meaning, _values(name)]
         for name, meaning in a.ATTRIBUTES.items()
     ]
+    sections.append(f"## Attributes\n\n{_table(titles, rows)}")
+    return "\n".join(sections)
 
 
 def _values(attribute: str) -> str:

@@ -111,9 +111,14 @@ class Draft:
         metric: Metric,
         attributes: Attributes,
         value: float | Histogram,
-        stream: Stream,
+        stream: Stream | None,
     ) -> None:
-        """Add a cumulative point, and the zero point before it where the stream is fresh."""
+        """Add a cumulative point, and the zero point before it where the stream is fresh.
+
+        Without a stream the series waits.
+        """
+        if stream is None:
+            return
         self.points.append(Point(metric, attributes, value, stream.time_ns, stream.start_ns))
         if stream.fresh:
             start = stream.start_ns

@@ -1,8 +1,8 @@
 """Ledger totals and newest readings → points. Pure: what is unknown has no point.
 
 Money becomes a binary float here and nowhere earlier. Gauges that show what the gateway said are
-in `readings`, the ledger's counters in `counted`, what the tap saw in `traffic`, the exporter's
-own numbers in `own`.
+in `from_readings`, the ledger's counters in `from_ledger`, what the tap saw in `from_traffic`, the
+exporter's own numbers in `from_exporter`.
 """
 
 from __future__ import annotations

@@ -40,11 +40,10 @@ _is_number = re.compile(r"[0-9]{1,15}(\.[0-9]{1,30})?").fullmatch
 def masked(key: str) -> str:
     """The gateway's masked form of a key: `sk-byts-…9f3c`.
 
-    A key in another spelling keeps at most its last four characters, and none if it is short.
+    Of a key in another spelling the last four characters; of one shorter than 20 none.
     """
     prefix = "sk-byts-" if key.startswith("sk-byts-") else ""
-    rest = key[len(prefix) :]
-    return f"{prefix}…{rest[-4:] if len(rest) >= 12 else ''}"
+    return f"{prefix}…{key[-4:] if len(key) >= 20 else ''}"
 
 
 class _Reporter:

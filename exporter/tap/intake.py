@@ -53,8 +53,10 @@ class Intake:
         now = self._clock.now()
         if not now - MAX_AGE <= observation.envelope.observed_at <= now + MAX_SKEW:
             return TapOutcome.OUTDATED
-        observation = _no_later(observation, now)
-        envelope = observation.envelope
+        # A sender whose clock is ahead overrules nobody.
+        at = min(observation.envelope.observed_at, now)
+        envelope = replace(observation.envelope, observed_at=at)
+        observation = replace(observation, envelope=envelope)
         account = self._owner(envelope.key_id)
         if account is None:
             return TapOutcome.UNKNOWN_KEY
@@ -63,12 +65,9 @@ class Intake:
         if envelope.observed_at >= now - MAX_SKEW:  # else it counts, and its limits are history
             account.observe(envelope)
         account.traffic.count(observation, now)
-        status = account.endpoints.get(Endpoint.ACCOUNT)
-        refused = observation.status in REFUSED
-        if envelope.key_id == account.own_key:
-            refused = refused or observation.status in _KEY_REFUSED
-        if status is not None and refused:
-            status.asked.set()
+        own_key_refused = envelope.key_id == account.own_key and observation.status in _KEY_REFUSED
+        if observation.status in REFUSED or own_key_refused:
+            account.ask(Endpoint.ACCOUNT)
         return TapOutcome.ACCEPTED
 
     def _owner(self, key_id: str) -> LiveAccount | None:
@@ -83,14 +82,6 @@ class Intake:
         if self.account is not None:
             return accounts.get(self.account)
         return next(iter(accounts.values())) if len(accounts) == 1 else None
-
-
-def _no_later(observation: Observation, now: float) -> Observation:
-    """The same, observed at the latest now: a sender whose clock is ahead overrules nobody."""
-    envelope = observation.envelope
-    if envelope.observed_at <= now:
-        return observation
-    return replace(observation, envelope=replace(envelope, observed_at=now))
 
 
 def _has_room(account: LiveAccount, key_id: str, now: float) -> bool:

@@ -24,7 +24,7 @@ from exporter.clock import Clock
 from exporter.errors import StateError
 from exporter.ledger.totals import AccountTotals
 from exporter.metrics import snapshot
-from exporter.web.health import Liveness, Readiness
+from exporter.web.health import Readiness
 from exporter.web.hosts import HostCheck
 from exporter.web.style import STYLE_HASH
 from exporter.web.view import Totals, Views
@@ -117,7 +117,8 @@ class App:
 
     async def _livez(self, request: Request) -> Response:
         uptime = max(0.0, self._clock.now() - self._views().live.started_at)
-        return _json(200, Liveness("ok", __version__, round(uptime, 3)))
+        body = {"status": "ok", "version": __version__, "uptime_seconds": round(uptime, 3)}
+        return _json(200, body)
 
     async def _readyz(self, request: Request) -> Response:
         body = self._readiness.check(self._views().live)
@@ -153,7 +154,7 @@ class App:
             return str(error)
 
 
-def _json(status: int, body: msgspec.Struct) -> Response:
+def _json(status: int, body: object) -> Response:
     text = msgspec.json.format(msgspec.json.encode(body)) + b"\n"
     return Response(text, status, media_type="application/json")
 

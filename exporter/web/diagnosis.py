@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
 from exporter.errors import Outcome
-from exporter.gateway.readings import Endpoint
 from exporter.live import STALE_INTERVALS, EndpointStatus
 from exporter.metrics import catalogue as c
+from exporter.metrics.points import Attributes
 from exporter.web.figures import TONES, Subject, Tone, worst
 from exporter.web.formats import about, money, span
 from exporter.web.view import View
@@ -25,60 +25,111 @@ class Problem(msgspec.Struct, frozen=True):
     accounts: tuple[str, ...] = ()
 
 
-_ADVICE = {
-    Outcome.TIMEOUT: (
-        "The gateway does not answer in time",
-        "Check the network and gateway.timeout. Nothing is lost: it is caught up afterwards.",
-    ),
-    Outcome.NETWORK: (
-        "The gateway cannot be reached",
+# fmt: off
+_OUTCOMES = {
+    Outcome.AUTH: ("The gateway refuses the key",
+        "The key is wrong, revoked or expired, this address is not allowed, or the organization "
+        "is paused. Put a valid key into {key}."),
+    Outcome.TIMEOUT: ("The gateway does not answer in time",
+        "Check the network and gateway.timeout. Nothing is lost: it is caught up afterwards."),
+    Outcome.NETWORK: ("The gateway cannot be reached",
         "Check gateway.base_url, DNS, and the network or proxy between. "
-        "Nothing is lost: it is caught up afterwards.",
-    ),
-    Outcome.SERVER_ERROR: (
-        "The gateway answers with server errors",
-        "Its operator has to act. Nothing is lost: it is caught up afterwards.",
-    ),
-    Outcome.BAD_RESPONSE: (
-        "The gateway's answers make no sense",
-        "Check that base_url leads to the gateway itself and not to a login page or a proxy.",
-    ),
-    Outcome.BAD_REQUEST: (
-        "The gateway does not know what it is asked",
-        "Check base_url, and whether usage.mode fits this gateway.",
-    ),
-    Outcome.RATE_LIMITED: (
-        "The gateway limits the rate of requests",
+        "Nothing is lost: it is caught up afterwards."),
+    Outcome.SERVER_ERROR: ("The gateway answers with server errors",
+        "Its operator has to act. Nothing is lost: it is caught up afterwards."),
+    Outcome.BAD_RESPONSE: ("The gateway's answers make no sense",
+        "Check that base_url leads to the gateway itself and not to a login page or a proxy."),
+    Outcome.BAD_REQUEST: ("The gateway does not know what it is asked",
+        "Check base_url, and whether usage.mode fits this gateway."),
+    Outcome.RATE_LIMITED: ("The gateway limits the rate of requests",
         "It is asked again when the window resets. If this stays, lower "
-        "gateway.max_requests_per_minute or look who else uses the key.",
-    ),
+        "gateway.max_requests_per_minute or look who else uses the key."),
 }
 _OUT_OF_MONEY = (
-    "The wallet or the key's cap is empty",
-    "Top up the wallet or raise the key's cap.",
+    "The wallet or the key's cap is empty", "Top up the wallet or raise the key's cap."
 )
+# fmt: on
+
+
+class _Rule(msgspec.Struct, frozen=True):
+    """A problem that a number is while `applies` is true of it, the account and its attributes."""
+
+    metric: c.Metric
+    tone: Tone
+    applies: Callable[[float, Subject, Attributes], bool]
+    title: str
+    advice: str
+    detail: str = ""
+
+
+# fmt: off
+_RULES = (
+    _Rule(c.WALLET_BALANCE, Tone.BAD, lambda usd, of, _: usd <= 0,
+          "The wallet is empty", "Calls are refused until it is topped up."),
+    _Rule(c.WALLET_BALANCE, Tone.BAD, lambda usd, of, _: usd < of.thresholds.balance_floor_usd,
+          "The balance is low", "Top up before calls are refused.", "under {floor}"),
+    _Rule(c.WALLET_BALANCE, Tone.WARN, lambda usd, of, _: of.low,
+          "The balance is low", "Top up before calls are refused."),
+    _Rule(c.WALLET_LOW, Tone.WARN,
+          lambda low, of, _: low == 1 and of.points.value(c.WALLET_BALANCE) is None,
+          "The balance is low", "Top up before calls are refused."),
+    _Rule(c.WALLET_RUNWAY, Tone.BAD,
+          lambda s, of, _: 0 < s < of.thresholds.runway_critical_hours * 3600,
+          "The balance will not last long",
+          "Top up, or find out which key or model spends so much.", "{about} at the present rate"),
+    _Rule(c.WALLET_RUNWAY, Tone.WARN,
+          lambda s, of, _: 0 < s < of.thresholds.runway_warning_hours * 3600,
+          "The balance will not last long",
+          "Top up, or find out which key or model spends so much.", "{about} at the present rate"),
+    _Rule(c.ORGANIZATION_BALANCE, Tone.BAD,
+          lambda usd, of, _: usd < of.thresholds.organization_balance_usd,
+          "The organization's wallet is low",
+          "Top it up: every key that the organization owns stops when it is empty.",
+          "{money} are left"),
+    _Rule(c.LEDGER_DRIFT, Tone.WARN, lambda usd, of, _: abs(usd) > of.thresholds.ledger_drift_usd,
+          "Wallet and counted usage part",
+          "BytespikeLedgerDrift in docs/runbook.md says how to find the cause.", "{money} apart"),
+    _Rule(c.KEY_REMAINING, Tone.BAD, lambda usd, of, _: usd <= 0,
+          "A key's lifetime cap is reached", "Raise the cap.", "{name}"),
+    _Rule(c.KEY_REMAINING, Tone.WARN,
+          lambda usd, of, _: usd < of.thresholds.key_quota_remaining_usd,
+          "A key's lifetime cap is nearly reached", "Raise the cap.", "{name}: {money} left"),
+    _Rule(c.RATE_REMAINING, Tone.WARN, lambda usd, of, _: usd <= 0,
+          "A key's spend window is used up", "Calls with it are refused until the window resets.",
+          "{name}"),
+    _Rule(c.RATE_REMAINING, Tone.WARN, lambda usd, of, key: usd < of.nearly_used_up(*key),
+          "A key's spend window is nearly used up", "Calls are refused once it is.",
+          "{name}: {money} left"),
+    _Rule(c.QUOTA_UTILIZATION, Tone.WARN, lambda share, of, _: share >= 1,
+          "A model's cap is reached", "Raise the cap.", "{name}"),
+    _Rule(c.QUOTA_UTILIZATION, Tone.WARN,
+          lambda share, of, _: share > of.thresholds.model_quota_utilization_ratio,
+          "A model's cap is nearly reached", "Raise the cap.", "{name}"),
+)
+# fmt: on
+"""Of the rules of one number the first that applies is told."""
+
+_OWN_WALLET = (c.WALLET_BALANCE, c.WALLET_LOW, c.WALLET_RUNWAY)
 
 
 def account_problems(subject: Subject) -> tuple[Problem, ...]:
-    """What is wrong with one account, worst first."""
-    found = [*_endpoint_problems(subject), *_wallet_problems(subject), *_limit_problems(subject)]
-    name = (subject.live.name,)
-    named = (msgspec.structs.replace(problem, accounts=name) for problem in found)
-    return tuple(sorted(named, key=lambda problem: TONES.index(problem.tone)))
+    """What is wrong with one account, worst first, each once."""
+    found: dict[str, Problem] = {}
+    for problem in (*_endpoint_problems(subject), *_number_problems(subject)):
+        found.setdefault(problem.title, problem)
+    return _worst_first(found.values())
 
 
-def exporter_problems(view: View, totals_error: str | None, now: float) -> tuple[Problem, ...]:
+def exporter_problems(view: View, totals_error: str | None, now: float) -> Iterator[Problem]:
     """What is wrong with the exporter itself. `totals_error`: why the state cannot be read."""
     live = view.live
-    found: list[Problem] = []
     if not live.state_writable:
         advice = "Free or repair the disk below state.path. Nothing is counted until then."
-        found.append(Problem(Tone.BAD, "The state cannot be written", advice, live.state_error))
+        yield Problem(Tone.BAD, "The state cannot be written", advice, live.state_error)
     if totals_error is not None:
         advice = "Check the disk below state.path, and the exporter's log."
-        found.append(Problem(Tone.BAD, "The state cannot be read", advice, totals_error))
-    found.extend(_export_problems(view, now))
-    return tuple(found)
+        yield Problem(Tone.BAD, "The state cannot be read", advice, totals_error)
+    yield from _export_problems(view, now)
 
 
 def grouped(problems: Iterable[Problem]) -> tuple[Problem, ...]:
@@ -86,145 +137,81 @@ def grouped(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     groups: dict[tuple[Tone, str, str], list[Problem]] = {}
     for problem in problems:
         groups.setdefault((problem.tone, problem.title, problem.advice), []).append(problem)
-    return tuple(
-        sorted(map(_merged, groups.values()), key=lambda problem: TONES.index(problem.tone))
-    )
+    return _worst_first(map(_merged, groups.values()))
+
+
+def _worst_first(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    return tuple(sorted(problems, key=lambda problem: TONES.index(problem.tone)))
 
 
 def _merged(same: list[Problem]) -> Problem:
-    accounts = dict.fromkeys(name for problem in same for name in problem.accounts)
-    first = same[0]
-    detail = first.detail
-    if detail is not None and len(accounts) > 1:
+    first, detail = same[0], same[0].detail
+    if detail is not None and len(same) > 1:
         detail = f"for example {first.accounts[0]}: {detail}"
-    return msgspec.structs.replace(first, accounts=tuple(accounts), detail=detail)
+    accounts = tuple(name for problem in same for name in problem.accounts)
+    return msgspec.structs.replace(first, accounts=accounts, detail=detail)
 
 
-def _endpoint_problems(subject: Subject) -> list[Problem]:
-    found: dict[str, Problem] = {}
+def _endpoint_problems(subject: Subject) -> Iterator[Problem]:
+    whose = (subject.live.name,)
     for endpoint, status in subject.live.endpoints.items():
-        problem = _endpoint_problem(subject, endpoint, status)
-        if problem is not None:
-            found.setdefault(problem.title, problem)
-    return list(found.values())
+        old = status.stale(subject.now)
+        if status.last_error is not None:
+            outcome = status.last_outcome or Outcome.BAD_RESPONSE
+            title, advice = _OUTCOMES.get(outcome, _OUTCOMES[Outcome.BAD_RESPONSE])
+            if status.up:  # the gateway works and answers 402
+                title, advice = _OUT_OF_MONEY
+            tone = Tone.BAD if old or outcome is Outcome.AUTH else Tone.WARN
+            detail = f"{endpoint}: {status.last_error}"
+            yield Problem(tone, title, advice.format(key=_place_of_key(subject)), detail, whose)
+        elif old and status.behind is not None:
+            advice = (
+                "Nothing to do but to wait: counters grow until then. A larger "
+                "gateway.max_requests_per_minute makes it faster."
+            )
+            detail = f"{endpoint}: {span(status.behind)} are left to read"
+            yield Problem(Tone.WARN, "History is being caught up", advice, detail, whose)
+        elif old and status.last_success is not None:
+            advice = (
+                "Polls have stopped or hang. If the log does not say why, restart the exporter."
+            )
+            limit = f"{STALE_INTERVALS} × {span(status.interval)}"
+            detail = f"{endpoint}: no poll has ended for {limit}"
+            yield Problem(Tone.BAD, "An endpoint is not polled", advice, detail, whose)
 
 
-def _endpoint_problem(
-    subject: Subject, endpoint: Endpoint, status: EndpointStatus
-) -> Problem | None:
-    old = status.stale(subject.now)
-    if status.last_error is None:
-        silent = old and (status.last_success is not None or status.behind is not None)
-        return _silent(endpoint, status) if silent else None
-    detail = f"{endpoint}: {status.last_error}"
-    if status.last_outcome is Outcome.AUTH:
-        return Problem(Tone.BAD, "The gateway refuses the key", _key_advice(subject), detail)
-    outcome = status.last_outcome or Outcome.BAD_RESPONSE
-    title, advice = _ADVICE.get(outcome, _ADVICE[Outcome.BAD_RESPONSE])
-    if status.up:  # the gateway works and answers 402
-        title, advice = _OUT_OF_MONEY
-    return Problem(Tone.BAD if old else Tone.WARN, title, advice, detail)
-
-
-def _silent(endpoint: Endpoint, status: EndpointStatus) -> Problem:
-    if status.behind is not None:
-        advice = (
-            "Nothing to do but to wait: counters grow until then. A larger "
-            "gateway.max_requests_per_minute makes it faster."
-        )
-        detail = f"{endpoint}: {span(status.behind)} are left to read"
-        return Problem(Tone.WARN, "History is being caught up", advice, detail)
-    advice = "Polls have stopped or hang. If the log does not say why, restart the exporter."
-    detail = f"{endpoint}: no poll has ended for {STALE_INTERVALS} × {span(status.interval)}"
-    return Problem(Tone.BAD, "An endpoint is not polled", advice, detail)
-
-
-def _key_advice(subject: Subject) -> str:
+def _place_of_key(subject: Subject) -> str:
     account = subject.account
-    where, then = "its configuration", "restart the exporter"
+    if account is not None and account.api_key_file is not None:
+        return f"{account.api_key_file}; the new key is noticed by itself"
     if account is not None and account.api_key_env is not None:
-        where = f"the environment variable {account.api_key_env}"
-    elif account is not None and account.api_key_file is not None:
-        where, then = str(account.api_key_file), "the new key is noticed by itself"
-    return (
-        "The key is wrong, revoked or expired, this address is not allowed, or the organization "
-        f"is paused. Put a valid key into {where}; {then}."
-    )
+        return f"the environment variable {account.api_key_env}; restart the exporter"
+    return "its configuration; restart the exporter"
 
 
-def _wallet_problems(subject: Subject) -> list[Problem]:
-    """What the balance, its runway and the organization's wallet say, by the alerts' thresholds."""
-    limits = subject.config.thresholds
-    found = _balance_problems(subject) if subject.has_wallet else []
-    organization = subject.points.value(c.ORGANIZATION_BALANCE)
-    if organization is not None and organization < limits.organization_balance_usd:
-        advice = "Top it up: every key that the organization owns stops when it is empty."
-        detail = f"{money(organization)} are left"
-        found.append(Problem(Tone.BAD, "The organization's wallet is low", advice, detail))
-    drift = subject.points.value(c.LEDGER_DRIFT)
-    if drift is not None and abs(drift) > limits.ledger_drift_usd:
-        advice = "BytespikeLedgerDrift in docs/runbook.md says how to find the cause."
-        detail = f"{money(drift)} apart"
-        found.append(Problem(Tone.WARN, "Wallet and counted usage part", advice, detail))
-    return found
-
-
-def _balance_problems(subject: Subject) -> list[Problem]:
-    limits = subject.config.thresholds
-    balance = subject.points.value(c.WALLET_BALANCE)
-    if balance is not None and balance <= 0:
-        advice = "Calls are refused until it is topped up."
-        return [Problem(Tone.BAD, "The wallet is empty", advice)]
-    found: list[Problem] = []
-    under = balance is not None and balance < limits.balance_floor_usd
-    if under or subject.low:
-        tone = Tone.BAD if under else Tone.WARN
-        detail = f"under {money(limits.balance_floor_usd)}" if under else None
-        found.append(
-            Problem(tone, "The balance is low", "Top up before calls are refused.", detail)
-        )
-    runway = subject.points.value(c.WALLET_RUNWAY)
-    if runway is not None and runway < limits.runway_warning_hours * 3600:
-        tone = Tone.BAD if runway < limits.runway_critical_hours * 3600 else Tone.WARN
-        advice = "Top up, or find out which key or model spends so much."
-        detail = f"{about(runway)} at the present rate"
-        found.append(Problem(tone, "The balance will not last long", advice, detail))
-    return found
-
-
-def _limit_problems(subject: Subject) -> list[Problem]:
-    limits, points = subject.config.thresholds, subject.points
-    found: list[Problem] = []
-    for (key,), left in points.of(c.KEY_REMAINING).items():
-        if left <= 0:
-            title = "A key's lifetime cap is reached"
-            found.append(Problem(Tone.BAD, title, "Raise the cap.", key))
-        elif left < limits.key_quota_remaining_usd:
-            title, detail = "A key's lifetime cap is nearly reached", f"{key}: {money(left)} left"
-            found.append(Problem(Tone.WARN, title, "Raise the cap.", detail))
-    for (key,), left in points.of(c.RATE_REMAINING).items():
-        advice = "Calls with it are refused until the window resets."
-        cap = points.value(c.RATE_LIMIT, key) or 0.0
-        if left <= 0:
-            found.append(Problem(Tone.WARN, "A key's spend window is used up", advice, key))
-        elif left < limits.rate_limit_remaining_ratio * cap:
-            title, detail = "A key's spend window is nearly used up", f"{key}: {money(left)} left"
-            found.append(Problem(Tone.WARN, title, "Calls are refused once it is.", detail))
-    shares = points.of(c.QUOTA_UTILIZATION)
-    full = [model for (model,), share in shares.items() if share >= 1]
-    if full:
-        found.append(Problem(Tone.WARN, "A model's cap is reached", "Raise the cap.", _some(full)))
-    least = limits.model_quota_utilization_ratio
-    nearly = [model for (model,), share in shares.items() if least < share < 1]
-    if nearly:
-        title = "A model's cap is nearly reached"
-        found.append(Problem(Tone.WARN, title, "Raise the cap.", _some(nearly)))
-    return found
-
-
-def _some(names: list[str | None]) -> str:
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(filter(None, names[:3])) + more
+def _number_problems(subject: Subject) -> Iterator[Problem]:
+    """Every number that is bad; keys and models of one rule together."""
+    told: set[tuple[str, Attributes]] = set()
+    for rule in _RULES:
+        if rule.metric in _OWN_WALLET and not subject.has_wallet:
+            continue
+        details = []
+        for names, number in subject.points.of(rule.metric).items():
+            if (rule.metric.name, names) in told or not rule.applies(number, subject, names):
+                continue
+            told.add((rule.metric.name, names))
+            details.append(
+                rule.detail.format(
+                    name=names[0] if names else "",
+                    money=money(number),
+                    about=about(number),
+                    floor=money(subject.thresholds.balance_floor_usd),
+                )
+            )
+        if details:
+            more = f" and {len(details) - 3} more" if len(details) > 3 else ""
+            detail = ", ".join(details[:3]) + more
+            yield Problem(rule.tone, rule.title, rule.advice, detail, (subject.live.name,))
 
 
 def endpoint_state(status: EndpointStatus, now: float) -> tuple[Tone, str]:
@@ -244,17 +231,17 @@ def exports_state(view: View, now: float) -> tuple[Tone, str]:
     """How the OTLP exports go, in a word."""
     if not view.config.otlp.endpoint:
         return (Tone.OK, "turned off")
-    if problems := _export_problems(view, now):
+    if problems := tuple(_export_problems(view, now)):
         return (worst(*(problem.tone for problem in problems)), "failing")
     if view.live.exports.last_success is None:
         return (Tone.WAIT, "waiting for the first export")
     return (Tone.OK, "fine")
 
 
-def _export_problems(view: View, now: float) -> list[Problem]:
+def _export_problems(view: View, now: float) -> Iterator[Problem]:
     otlp, exports = view.config.otlp, view.live.exports
     if not otlp.endpoint:
-        return []
+        return
     patience = STALE_INTERVALS * otlp.interval + otlp.timeout
     old = now - (exports.last_success or view.live.started_at) > patience
     if exports.last_error is not None:
@@ -263,9 +250,8 @@ def _export_problems(view: View, now: float) -> list[Problem]:
             "the next export that succeeds carries all growth."
         )
         tone = Tone.BAD if old or exports.last_success is None else Tone.WARN
-        return [Problem(tone, "Exports do not succeed", advice, exports.last_error)]
-    if old:
+        yield Problem(tone, "Exports do not succeed", advice, exports.last_error)
+    elif old:
         advice = "If the log does not say why, restart the exporter. Nothing is lost."
         since = f"none has ended for {span(patience)}"
-        return [Problem(Tone.BAD, "Exports have stopped", advice, since)]
-    return []
+        yield Problem(Tone.BAD, "Exports have stopped", advice, since)

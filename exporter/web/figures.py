@@ -11,17 +11,14 @@ from enum import StrEnum
 
 import msgspec
 
-from exporter.config.types import Account, Config
+from exporter.config.types import Account, Config, Thresholds
 from exporter.gateway.readings import Endpoint
 from exporter.live import LiveAccount, Sample
 from exporter.metrics import catalogue as c
 from exporter.metrics.attributes import ACCOUNT
 from exporter.metrics.points import Attributes, Point, Snapshot
 from exporter.money import to_usd
-from exporter.web.formats import about, instant, money, percent, span
-
-_DATED = 14 * 86_400.0
-"""A runway (s) that is longer is not worth a date."""
+from exporter.web.formats import about, money, percent, span
 
 COMFORT = 4
 """The balance bar is full at this many times the low-balance threshold."""
@@ -53,7 +50,7 @@ class Figure(msgspec.Struct, frozen=True):
 
 
 class Bar(msgspec.Struct, frozen=True):
-    """A share of a whole, 0 to 1; `mark` is a second share drawn as a line."""
+    """A share of a whole, drawn from 0 to 1; `mark` is a second share drawn as a line."""
 
     share: float
     label: str
@@ -121,6 +118,14 @@ class Subject(msgspec.Struct, frozen=True):
         enterprise = any(tier == "enterprise" for tier, *_ in self.points.of(c.ACCOUNT_INFO))
         return not enterprise or self.points.value(c.WALLET_TOPUP) != 0
 
+    @property
+    def thresholds(self) -> Thresholds:
+        return self.config.thresholds
+
+    def amount(self, metric: c.Metric, member: str) -> Figure:
+        """An amount of the account reading, by the member that holds it."""
+        return self.of_reading(metric, getattr(self.live.account, member, None))
+
     def of_reading(self, metric: c.Metric, nanos: int | None, *attributes: str) -> Figure:
         """An amount of the account reading; `nanos` is what its last answer said."""
         value = self.points.value(metric, *attributes)
@@ -146,37 +151,8 @@ class Subject(msgspec.Struct, frozen=True):
             return None
         return Figure(money(to_usd(int(last.value))), age=span(self.now - last.observed_at))
 
-    def amount(self, metric: c.Metric, member: str) -> Figure:
-        """An amount of the account reading, by the member that holds it."""
-        reading = self.live.account
-        return self.of_reading(metric, getattr(reading, member) if reading else None)
-
-    @property
-    def balance(self) -> Figure:
-        """What is left in the wallet."""
-        return self.amount(c.WALLET_BALANCE, "available")
-
-    @property
-    def spent(self) -> Figure:
-        """What was spent since the wallet began."""
-        return self.amount(c.WALLET_SPEND, "lifetime_spent")
-
-    @property
-    def topped_up(self) -> Figure:
-        """What was paid in since the wallet began."""
-        return self.amount(c.WALLET_TOPUP, "lifetime_topup")
-
-    @property
-    def organization(self) -> Figure | None:
-        """What is left in the organization's wallet, whichever key read it last."""
-        read = [key.org_quota_remaining for key in self.live.keys.values()]
-        known = [reading for reading in read if reading is not None]
-        last = max(known, key=lambda reading: reading.observed_at, default=None)
-        return self.of_envelope(c.ORGANIZATION_BALANCE, last)
-
     @property
     def runway(self) -> Figure:
-        """How long the balance lasts."""
         seconds = self.points.value(c.WALLET_RUNWAY)
         if seconds is not None:
             return Figure(about(seconds))
@@ -187,28 +163,10 @@ class Subject(msgspec.Struct, frozen=True):
         window = span(self.config.runway.window)
         return Figure(why=f"nothing spent in the last {window}, or not watched for long enough")
 
-    @property
-    def runway_note(self) -> str:
-        """The rate that the runway assumes, and when the wallet is empty then."""
-        runway, balance = self.points.value(c.WALLET_RUNWAY), self.points.value(c.WALLET_BALANCE)
-        if runway is None or balance is None:
-            return ""
-        window = span(self.config.runway.window)
-        if runway <= 0:
-            return f"at the spend of the last {window}"
-        rate = f"{money(balance / runway * 3600)} an hour, as in the last {window}"
-        return rate if runway > _DATED else f"{rate}; empty {instant(self.now + runway)}"
-
-    @property
-    def who(self) -> str:
-        """Whose account it is."""
-        reading = self.live.account
-        if reading is None:
-            return ""
-        organization = reading.organization
-        parts = [f"{organization.name} ({organization.role})"] if organization else []
-        parts += [f"{reading.tier} tier"] if reading.tier else []
-        return " · ".join(parts)
+    def nearly_used_up(self, key: str | None) -> float:
+        """Under how many USD a key's spend window is nearly used up."""
+        cap = self.points.value(c.RATE_LIMIT, key) or 0.0
+        return self.thresholds.rate_limit_remaining_ratio * cap
 
     @property
     def low(self) -> bool:

@@ -18,6 +18,7 @@ _APPROXIMATE = (
     (2 * _DAY, _HOUR, "hour"),
     (2 * _MONTH, _DAY, "day"),
     (2 * _YEAR, _MONTH, "month"),
+    (_LONG, _YEAR, "year"),
 )
 """Below the first, counted in the second, called the third."""
 
@@ -44,13 +45,8 @@ def about(seconds: float) -> str:
         return "less than a minute"
     for below, unit, name in _APPROXIMATE:
         if seconds < below:
-            number = max(1, round(seconds / unit))
-            return f"about {number} {name}{'' if number == 1 else 's'}"
-    return "about " + _years(seconds) if seconds < _LONG else "more than 10 years"
-
-
-def _years(seconds: float) -> str:
-    return f"{round(seconds / _YEAR)} years"
+            return f"about {plural(max(1, round(seconds / unit)), name)}"
+    return "more than 10 years"
 
 
 def span(seconds: float) -> str:

@@ -17,14 +17,6 @@ MAX_LISTED = 20
 """Accounts that the body of `/readyz` lists: a probe's answer stays small."""
 
 
-class Liveness(msgspec.Struct, frozen=True):
-    """The body of `/livez`."""
-
-    status: str
-    version: str
-    uptime_seconds: float
-
-
 class StateHealth(msgspec.Struct, frozen=True):
     """Whether what is counted can be kept, and if not, why."""
 
@@ -55,7 +47,6 @@ class ReadinessBody(msgspec.Struct, frozen=True):
 
     @property
     def ready(self) -> bool:
-        """Whether the answer is 200."""
         return not self.waiting_for
 
 
@@ -66,7 +57,6 @@ class Readiness:
         self._answered = False
 
     def check(self, live: Live) -> ReadinessBody:
-        """How things stand now."""
         accounts = tuple(live.accounts.values())
         missing = min(map(_missing, accounts), key=len, default=["an account"])
         self._answered = self._answered or not missing
@@ -91,7 +81,6 @@ class Readiness:
 
 
 def _missing(account: LiveAccount) -> list[str]:
-    """What an account still waits for."""
     return [
         f"{account.name}: a first answer of {endpoint}: {status.last_error or 'not polled yet'}"
         for endpoint, status in account.endpoints.items()

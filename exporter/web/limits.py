@@ -45,10 +45,9 @@ def _window(subject: Subject, key_id: str, key: KeyReadings) -> Limit:
     cap = subject.points.value(c.RATE_LIMIT, key_id)
     bar = None
     if left is not None and cap is not None and cap > 0:
-        share = max(0.0, min(1.0, left / cap))
-        nearly = share < subject.config.thresholds.rate_limit_remaining_ratio
-        tone = Tone.BAD if share <= 0 else Tone.WARN if nearly else Tone.OK
-        bar = Bar(share, f"{percent(share)} of the spend window left", tone)
+        nearly = left < subject.nearly_used_up(key_id)
+        tone = Tone.BAD if left <= 0 else Tone.WARN if nearly else Tone.OK
+        bar = Bar(left / cap, f"{percent(left / cap)} of the spend window left", tone)
     return Limit(key_id, figure, ", ".join(notes), bar, which)
 
 
@@ -57,7 +56,7 @@ def model_limits(subject: Subject) -> list[Limit]:
     reading = subject.live.account
     quotas = {quota.model: quota for quota in reversed(reading.models)} if reading else {}
     shares = {model: s for (model,), s in subject.points.of(c.QUOTA_UTILIZATION).items() if model}
-    least = subject.config.thresholds.model_quota_utilization_ratio
+    least = subject.thresholds.model_quota_utilization_ratio
     rows: list[Limit] = []
     for quota in sorted(
         quotas.values(), key=lambda quota: (-shares.get(quota.model, -1.0), -(quota.used or 0))
@@ -65,8 +64,7 @@ def model_limits(subject: Subject) -> list[Limit]:
         share, bar = shares.get(quota.model), None
         if share is not None:
             tone = Tone.BAD if share >= 1 else Tone.WARN if share > least else Tone.OK
-            share = max(0.0, share)
-            bar = Bar(min(1.0, share), f"{percent(share)} of the cap used", tone)
+            bar = Bar(share, f"{percent(share)} of the cap used", tone)
         note = "used, no cap" if quota.cap is None else f"used of {money(to_usd(quota.cap))}"
         figure = subject.of_reading(c.QUOTA_USAGE, quota.used, quota.model)
         rows.append(Limit(quota.model, figure, note, bar))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import inf
 
 import msgspec
@@ -9,10 +10,7 @@ import msgspec
 from exporter.metrics import catalogue as c
 from exporter.web.diagnosis import Problem
 from exporter.web.figures import TONES, Figure, Subject, Tone, worst
-from exporter.web.formats import ago, money, plural
-
-ROWS = 100
-"""Accounts on one page of the overview."""
+from exporter.web.formats import about, ago, money, plural
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -23,18 +21,6 @@ class Summary(msgspec.Struct, frozen=True):
     state: str
     answered: str
     urgency: tuple[int, float, float, str]
-
-
-class Overview(msgspec.Struct, frozen=True):
-    """Many accounts, the most urgent first: one page of `pages`."""
-
-    accounts: int
-    counts: list[tuple[Tone, int]]
-    total: Figure
-    shortest: Figure
-    rows: list[Summary]
-    page: int
-    pages: int
 
 
 def summarize(subject: Subject, problems: tuple[Problem, ...]) -> Summary:
@@ -55,44 +41,26 @@ def summarize(subject: Subject, problems: tuple[Problem, ...]) -> Summary:
     )
 
 
-def survey(rows: list[Summary], wanted: int) -> Overview:
-    """The page number `wanted`, from 1, or the one that is closest to it."""
-    pages = max(1, -(-len(rows) // ROWS))
-    page = min(max(1, wanted), pages)
-    ranked = sorted(rows, key=lambda row: row.urgency)
-    subjects = [row.subject for row in rows]
-    return Overview(
-        accounts=len(rows),
-        counts=[(tone, sum(row.tone is tone for row in rows)) for tone in Tone],
-        total=_total(subjects),
-        shortest=_shortest(subjects),
-        rows=ranked[(page - 1) * ROWS : page * ROWS],
-        page=page,
-        pages=pages,
-    )
-
-
-def _total(subjects: list[Subject]) -> Figure:
+def total_balance(subjects: Sequence[Subject]) -> Figure:
     """What is left in all wallets; a wallet that two accounts read counts once."""
     wallets: dict[tuple[str, str], float] = {}
     unknown = 0
     for subject in subjects:
-        balance, reading = subject.points.value(c.WALLET_BALANCE), subject.live.account
-        if balance is None or reading is None:
+        balance = subject.points.value(c.WALLET_BALANCE)
+        if balance is None:
             unknown += 1
             continue
         url = subject.account.base_url if subject.account else ""
-        wallets[url, reading.user_id or f"account {subject.live.name}"] = balance
+        wallets[url, subject.live.user_id or f"account {subject.live.name}"] = balance
     if not wallets:
         return Figure(why="no account's balance is known")
     missing = f"{plural(unknown, 'account')} unknown" if unknown else None
     return Figure(money(sum(wallets.values())), why=missing)
 
 
-def _shortest(subjects: list[Subject]) -> Figure:
-    runways = [(s.points.value(c.WALLET_RUNWAY), s) for s in subjects]
-    known = [(seconds, s) for seconds, s in runways if seconds is not None]
-    if not known:
+def shortest_runway(subjects: Sequence[Subject]) -> Figure:
+    runways = [(s.points.value(c.WALLET_RUNWAY), s.live.name) for s in subjects]
+    seconds, name = min((r for r in runways if r[0] is not None), default=(None, ""))
+    if seconds is None:
         return Figure(why="no account's runway is known")
-    _, subject = min(known, key=lambda item: item[0])
-    return Figure(subject.runway.text, why=subject.live.name)
+    return Figure(about(seconds), why=name)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
-import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from msgspec.structs import replace
@@ -27,8 +26,8 @@ from exporter.web.diagnosis import (
 )
 from exporter.web.figures import Points, Subject, Tone, by_account, worst
 from exporter.web.limits import key_limits, model_limits
-from exporter.web.overview import summarize, survey
-from exporter.web.spend import spend, traffic
+from exporter.web.overview import shortest_runway, summarize, total_balance
+from exporter.web.spend import spend
 from exporter.web.style import STYLE
 from exporter.web.view import View
 
@@ -41,48 +40,28 @@ _BOLT = "M9 1 2 9.2h4.6L6 15l7.4-8.6H8.6z"
 _COLOURS = {Tone.BAD: "#c8322b", Tone.WARN: "#b7710a", Tone.WAIT: "#66727f", Tone.OK: "#0b7a5c"}
 
 
-class Choice(msgspec.Struct, frozen=True):
-    """What the visitor asked for: one account, a page of the overview, the page standing still."""
-
-    account: str | None = None
-    page: int = 1
-    refresh: bool = True
-
-    @property
-    def switch_url(self) -> str:
-        """The same page standing still, or renewing itself again."""
-        query = {"account": self.account} if self.account is not None else {}
-        if self.page > 1:
-            query["page"] = str(self.page)
-        if self.refresh:
-            query["refresh"] = "off"
-        return "/?" + urlencode(query, errors="replace") if query else "/"
-
-
 def render(
     view: View, totals: Mapping[str, AccountTotals] | str, now: float, query: Mapping[str, str]
 ) -> tuple[int, str]:
     """Status and document at `now` (Unix s). `totals` may be the reason why there are none."""
-    choice = Choice(
-        account=query.get("account"),
-        page=_whole(query.get("page", "")),
-        refresh=query.get("refresh") != "off",
-    )
-    wanted = choice.account
+    wanted = query.get("account")
     if wanted is None and len(view.live.accounts) == 1:
         wanted = next(iter(view.live.accounts))
-    own = exporter_problems(view, totals if isinstance(totals, str) else None, now)
+    own = tuple(exporter_problems(view, totals if isinstance(totals, str) else None, now))
     if wanted is not None and wanted not in view.live.accounts:
-        return 404, _write("missing.html", view, own, choice, now, missing=wanted)
+        return 404, _write("missing.html", view, own, query, now, missing=wanted)
     subjects = _subjects(view, totals, now, wanted)
     problems = [account_problems(subject) for subject in subjects]
     everything = (*own, *(problem for found in problems for problem in found))
     rows = [summarize(*pair) for pair in zip(subjects, problems, strict=True)]
     if wanted is not None:
-        shown = {"summary": rows[0], "subject": subjects[0]}
-        return 200, _write("account.html", view, everything, choice, now, **shown)
-    overview = survey(rows, choice.page)
-    return 200, _write("overview.html", view, everything, choice, now, overview=overview)
+        return 200, _write("account.html", view, everything, query, now, summary=rows[0])
+    overview = {
+        "rows": sorted(rows, key=lambda row: row.urgency),
+        "total": total_balance(subjects),
+        "shortest": shortest_runway(subjects),
+    }
+    return 200, _write("overview.html", view, everything, query, now, **overview)
 
 
 def _subjects(
@@ -97,21 +76,20 @@ def _subjects(
         known = {name: replace(t, usage=(), billing=()) for name, t in known.items()}
     points = by_account(snapshot.take(live, known, now))
     configured = {account.name: account for account in view.config.accounts}
+    began: dict[str, float] = {}
+    if known is not None:
+        began = {name: known.get(name, AccountTotals()).counted_from for name in live.accounts}
     return tuple(
         Subject(
             live=account,
             points=points.get(name) or Points(),
-            counted_from=None if known is None else _counted_from(known.get(name)),
+            counted_from=began.get(name),
             account=configured.get(name),
             config=view.config,
             now=now,
         )
         for name, account in live.accounts.items()
     )
-
-
-def _counted_from(totals: AccountTotals | None) -> float:
-    return totals.counted_from if totals is not None else 0.0
 
 
 def _address(otlp: Otlp) -> str:
@@ -125,42 +103,33 @@ def _address(otlp: Otlp) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
-def _whole(digits: str) -> int:
-    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 6 else 1
-
-
 def _write(
     template: str,
     view: View,
     problems: tuple[Problem, ...],
-    choice: Choice,
+    query: Mapping[str, str],
     now: float,
     **content: object,
 ) -> str:
     """The document: what every page has, around its content."""
     tone, state = exports_state(view, now)
+    refresh = query.get("refresh") != "off"
+    kept = {name: query[name] for name in ("account", "page") if name in query}
+    kept |= {"refresh": "off"} if refresh else {}
     worst_of_all = worst(*(problem.tone for problem in problems), tone)
     return _TEMPLATES.get_template(template).render(
         view=view,
         problems=grouped(problems),
         tone=worst_of_all,
-        icon=_icon(worst_of_all),
         exports_tone=tone,
         exports_state=state,
         receiver=_address(view.config.otlp),
-        choice=choice,
+        query=query,
+        refresh=refresh,
+        switch="/?" + urlencode(kept, errors="replace"),
         now=now,
         **content,
     )
-
-
-def _icon(tone: Tone) -> str:
-    """A bolt in the colour of the worst problem, for the tab."""
-    drawing = (
-        "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'>"
-        f"<path d='{_BOLT}' fill='{_COLOURS[tone]}'/></svg>"
-    )
-    return "data:image/svg+xml," + quote(drawing, safe="")
 
 
 def _finalize(value: object) -> object:
@@ -185,13 +154,13 @@ def _environment() -> Environment:
     environment.filters.update({name: getattr(formats, name) for name in (*names, *more)})
     environment.globals.update(
         bolt=_BOLT,
+        colours=_COLOURS,
         endpoint_state=endpoint_state,
         key_limits=key_limits,
         metrics=catalogue,
         model_limits=model_limits,
         refresh_seconds=REFRESH_SECONDS,
         spend_of=spend,
-        traffic_of=traffic,
         style=Markup(STYLE),  # noqa: S704 - our own file
         version=__version__,
         words=_WORDS,

@@ -75,20 +75,16 @@ class WebhookReceiver:
         """Take one delivery, and count what became of it."""
         deliveries = self._views().live.tap.deliveries
         try:
-            outcome = await self._take(request)
+            deliveries[await self._take(request)] += 1
         except _RefusedError as refused:
             deliveries[refused.outcome] += 1
-            return self._refuse(refused)
-        deliveries[outcome] += 1
+            status, text = _REFUSALS[refused.outcome]
+            self._throttle.say(
+                str(refused), "A delivery to the webhook was answered %d: %s", status, refused
+            )
+            again = {"retry-after": _FULL_AGAIN} if status == 429 else None
+            return PlainTextResponse(f"{text}\n", status, again)
         return Response(status_code=204)
-
-    def _refuse(self, refused: _RefusedError) -> Response:
-        status, text = _REFUSALS[refused.outcome]
-        self._throttle.say(
-            str(refused), "A delivery to the webhook was answered %d: %s", status, refused
-        )
-        again = {"retry-after": _FULL_AGAIN} if status == 429 else None
-        return PlainTextResponse(f"{text}\n", status, again)
 
     async def _take(self, request: Request) -> DeliveryOutcome:
         event = read_event(await self._signed_body(request))
@@ -151,18 +147,10 @@ class WebhookReceiver:
     def _ask_for_polls(self, event: Event) -> None:
         """Of the account that the event names, else of all: it may be about any of them."""
         accounts = self._views().live.accounts.values()
-        named = [
-            account
-            for account in accounts
-            if event.user_id is not None
-            and account.account is not None
-            and account.account.user_id == event.user_id
-        ]
+        whose = event.user_id
+        named = [one for one in accounts if whose is not None and one.user_id == whose]
         for account in named or accounts:
-            for endpoint in (Endpoint.ACCOUNT, Endpoint.TRANSACTIONS):
-                status = account.endpoints.get(endpoint)
-                if status is not None:
-                    status.asked.set()
+            account.ask(Endpoint.ACCOUNT, Endpoint.TRANSACTIONS)
 
 
 async def _read(request: Request) -> bytes:

@@ -1,4 +1,4 @@
-"""nginx in the charts: `python -m scripts.chart.nginx CHART` prints a chart's `_nginx.tpl`.
+"""nginx in the charts: the text of their `templates/_nginx.tpl`.
 
 A chart can only read files inside itself, so that the files of deploy/tap stand in its template,
 with its values in place of the addresses.
@@ -6,7 +6,6 @@ with its values in place of the addresses.
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 TAP = Path(__file__).resolve().parents[2] / "deploy" / "tap"
@@ -37,7 +36,3 @@ def template(chart: str) -> str:
     lines = _TEMPLATE.read_text(encoding="utf-8").replace("CHART", chart).splitlines()
     filled = (_file(line.split()[1]) if line.startswith("FILE ") else line for line in lines)
     return _HEAD + "\n".join(filled) + "\n"
-
-
-if __name__ == "__main__":
-    sys.stdout.write(template(sys.argv[1]))

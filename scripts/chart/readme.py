@@ -1,4 +1,4 @@
-"""The charts' README files: `python -m scripts.chart.readme CHART` prints one.
+"""The charts' README files.
 
 The table comes from the comments of values.yaml that begin with `--`; every value must have one.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -79,10 +78,3 @@ def readme(chart: str) -> str:
     lines = ["| value | default | meaning |", "| --- | --- | --- |"]
     lines += [f"| `{row.path}` | `{row.default}` | {row.about} |" for row in table]
     return head + "\n## Values\n\n" + "\n".join(lines) + "\n"
-
-
-if __name__ == "__main__":
-    try:
-        sys.stdout.write(readme(sys.argv[1]))
-    except ReadmeError as error:
-        sys.exit(f"readme: {error}")

@@ -1,4 +1,4 @@
-"""The schemas of the charts' values: `python -m scripts.chart.schema CHART` prints one.
+"""The schemas of the charts' values.
 
 What belongs to a chart alone stands in its values.schema.json and is changed there. What belongs
 to the exporter's configuration and to the alerts is filled in from their own tables.
@@ -7,7 +7,6 @@ to the exporter's configuration and to the alerts is filled in from their own ta
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -82,7 +81,3 @@ def schema(chart: str) -> str:
         thresholds = {name: _threshold(name) for name in read().thresholds}
         values["alerts"]["properties"]["thresholds"] = _struct(thresholds)
     return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
-
-
-if __name__ == "__main__":
-    sys.stdout.write(schema(sys.argv[1]))

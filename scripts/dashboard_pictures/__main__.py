@@ -119,7 +119,6 @@ def paint(url: str, until: float, out: Path, browser: Browser, folder: Path) -> 
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command line; gives the exit code."""
     parser = argparse.ArgumentParser(prog="python -m scripts.dashboard_pictures")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "images")
     out = parser.parse_args(arguments).out

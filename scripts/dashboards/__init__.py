@@ -1,4 +1,4 @@
-"""The Grafana dashboards, from the catalogue: `python -m scripts.dashboards NAME` prints one.
+"""The Grafana dashboards, from the catalogue.
 
 `promql` writes queries that stay right with any number of exporters, `panels` makes panels of
 them, `frame` lays panels out, and `overview`, `account` and `health` say what is on each dashboard.

@@ -8,10 +8,10 @@ from exporter.metrics.prometheus import label_name
 from scripts.dashboards import common as q
 from scripts.dashboards import limits, traffic
 from scripts.dashboards.annotations import movements
-from scripts.dashboards.books import books
 from scripts.dashboards.frame import IN_DEPTH, Page, Section
 from scripts.dashboards.panels import STACKED, Column, Field, Look, Tile, bars, lines, rows, single
 from scripts.dashboards.promql import RANGE, gauge, growth, matcher, rate, top
+from scripts.dashboards.reconciliation import reconciliation
 
 _PER_SERIES = (a.KEY_NAME, a.KEY_ID, a.MODEL)
 _MODELS = (a.MODEL,)
@@ -23,79 +23,35 @@ def _numbers() -> list[Tile]:
     low = Field("short", 0)
     key_left = Field("currencyUSD", 2, limits.KEY_LEFT, nothing="no cap is known")
     organization = Field("currencyUSD", 2, limits.ORGANIZATION, nothing="not in the headers")
+    # fmt: off
     return [
-        single(
-            "Balance",
-            "What is left to spend, net of holds. Red under the alert's floor.",
-            q.BALANCE,
-            Field("currencyUSD", 2, limits.BALANCE),
-            sparkline=True,
-        ),
-        single(
-            "Runway",
-            "How long the balance lasts at the present rate of spending.",
-            q.RUNWAY_LEFT,
-            q.RUNWAY,
-        ),
-        single(
-            "Spent in the last hour",
-            "Billed for API calls.",
-            q.spent("1h"),
-            q.SPENT,
-            sparkline=True,
-        ),
-        single("Spent in the last 24 h", "Billed for API calls.", q.spent("24h"), q.SPENT),
-        single(
-            "Balance is low",
-            "Whether the gateway calls it low: at or under the threshold.",
-            q.LOW,
-            low,
-            values=q.YES_NO,
-        ),
-        single(
-            "Organization's wallet",
-            "What is left there; all keys it owns spend from it.",
-            q.ORGANIZATION,
-            organization,
-        ),
-        single(
-            "Window left",
-            "Share of the tightest rolling spend window that is left.",
-            f"min({q.RATE_LEFT})",
-            q.WINDOW_LEFT,
-        ),
-        single(
-            "Window resets",
-            "When the tightest rolling spend window resets.",
-            f"min({gauge(c.RATE_RESET)} * 1000)",
-            Field("dateTimeFromNow", nothing="no window is known"),
-        ),
-        single(
-            "Key's cap left",
-            "What is left of the lifetime cap of the key in use.",
-            f"min({q.KEY_LEFT})",
-            key_left,
-        ),
-        single(
-            "Fullest model cap",
-            "Share that is spent of the model cap closest to its end.",
-            f"max({gauge(c.QUOTA_UTILIZATION)})",
-            q.MODEL_SPENT,
-        ),
-        single(
-            "Ledger drift",
-            "How far wallet and counted usage are apart. Green: they agree.",
-            gauge(c.LEDGER_DRIFT),
-            Field("currencyUSD", 2, limits.DRIFT),
-        ),
-        single(
-            "Gateway",
-            "Whether the last poll of every endpoint succeeded.",
-            q.ANSWERS,
-            low,
-            values=q.ALL_UP,
-        ),
+        single("Balance", "What is left to spend, net of holds. Red under the alert's floor.",
+               q.BALANCE, Field("currencyUSD", 2, limits.BALANCE), sparkline=True),
+        single("Runway", "How long the balance lasts at the present rate of spending.",
+               q.RUNWAY_LEFT, q.RUNWAY),
+        single("Spent in the last hour", "Billed for API calls.",
+               q.spent("1h"), q.SPENT, sparkline=True),
+        single("Spent in the last 24 h", "Billed for API calls.",
+               q.spent("24h"), q.SPENT),
+        single("Balance is low", "Whether the gateway calls it low: at or under the threshold.",
+               q.LOW, low, values=q.YES_NO),
+        single("Organization's wallet", "What is left there; all keys it owns spend from it.",
+               q.ORGANIZATION, organization),
+        single("Window left", "Share of the tightest rolling spend window that is left.",
+               f"min({q.RATE_LEFT})", q.WINDOW_LEFT),
+        single("Window resets", "When the tightest rolling spend window resets.",
+               f"min({gauge(c.RATE_RESET)} * 1000)",
+               Field("dateTimeFromNow", nothing="no window is known")),
+        single("Key's cap left", "What is left of the lifetime cap of the key in use.",
+               f"min({q.KEY_LEFT})", key_left),
+        single("Fullest model cap", "Share that is spent of the model cap closest to its end.",
+               f"max({gauge(c.QUOTA_UTILIZATION)})", q.MODEL_SPENT),
+        single("Ledger drift", "How far wallet and counted usage are apart. Green: they agree.",
+               gauge(c.LEDGER_DRIFT), Field("currencyUSD", 2, limits.DRIFT)),
+        single("Gateway", "Whether the last poll of every endpoint succeeded.",
+               q.ANSWERS, low, values=q.ALL_UP),
     ]
+    # fmt: on
 
 
 def _money() -> list[Tile]:
@@ -165,24 +121,21 @@ def _tokens() -> list[Tile]:
             "Tokens billed: of prompts and of answers.",
             {q.legend(a.TOKEN_TYPE): by_type},
             tokens,
-            (8, 7),
-            STACKED,
+            look=STACKED,
         ),
         lines(
             "Tokens by model, per minute",
             "Tokens billed, prompts and answers together.",
             {by_model: rate(c.USAGE_TOKENS, _MODELS, per=_MINUTE)},
             tokens,
-            (8, 7),
-            STACKED,
+            look=STACKED,
         ),
         lines(
             "Requests by model, per minute",
             "API calls billed.",
             {by_model: rate(c.USAGE_REQUESTS, _MODELS, per=_MINUTE)},
             Field("short", 1),
-            (8, 7),
-            STACKED,
+            look=STACKED,
         ),
     ]
 
@@ -204,15 +157,13 @@ def _limits() -> list[Tile]:
             "gateway shows one of three windows (5 h, 1 d, 7 d); which one can change.",
             left,
             Field("currencyUSD", nothing="no window is known"),
-            (8, 7),
-            Look(limit="cap"),
+            look=Look(limit="cap"),
         ),
         bars(
             "Model caps: what is spent",
             "Share of each cap, 100 % is all. Uncapped: none.",
             {q.legend(a.MODEL): top(10, gauge(c.QUOTA_UTILIZATION))},
             q.MODEL_SPENT,
-            (8, 7),
             most=1,
         ),
         rows(
@@ -220,14 +171,12 @@ def _limits() -> list[Tile]:
             "What each model has used, and its cap. No cap: uncapped.",
             (f"sort_desc({gauge(c.QUOTA_USAGE)})", gauge(c.QUOTA_LIMIT)),
             columns,
-            (8, 7),
             hidden=q.ACCOUNT_COLUMN,
         ),
     ]
 
 
 def page() -> Page:
-    """One account in depth."""
     calls = [traffic.newest(8, many=False), traffic.responses(), traffic.refusals(many=False)]
     return Page(
         uid=IN_DEPTH,
@@ -239,7 +188,7 @@ def page() -> Page:
             Section("Tokens and requests", _tokens()),
             Section("Limits", _limits()),
             Section(traffic.TITLE, calls),
-            Section("Books", books()),
+            Section("Books", reconciliation()),
         ),
         many=False,
         annotations=movements(),

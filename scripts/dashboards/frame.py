@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from grafana_foundation_sdk.builders import dashboard as build
@@ -46,38 +46,35 @@ def account_link(account: str) -> str:
     return f"/d/{IN_DEPTH}?${{datasource:queryparam}}&var-account={account}&${{__url_time_range}}"
 
 
-def link(title: str, url: str) -> build.DashboardLink:
-    """A link of every value of a panel."""
-    return build.DashboardLink(title).url(url)
+def linked(tiles: list[Tile]) -> list[Tile]:
+    """The same, whose series carry an account's name and lead to that account in depth."""
+    url = account_link(f"${{__field.labels.{label_name(ACCOUNT)}}}")
+    for tile in tiles:
+        assert tile.panel.field_config is not None
+        tile.panel.field_config.defaults.links = [
+            build.DashboardLink("Account in depth").url(url).build()
+        ]
+    return tiles
 
 
-def to_account() -> list[build.DashboardLink]:
-    """The link of series that carry an account's name."""
-    return [link("Account in depth", account_link(f"${{__field.labels.{label_name(ACCOUNT)}}}"))]
-
-
-def text(page: Page) -> str:
+def text(make: Callable[[], Page]) -> str:
     """The dashboard as JSON, as it is committed."""
+    page = make()
     made = json.dumps(dashboard(page), cls=JSONEncoder, indent=2, ensure_ascii=False) + "\n"
     # One chosen account is matched exactly: as a pattern, the dot in a name would match anything.
     return made if page.many else made.replace('=~\\"$account\\"', '=\\"$account\\"')
 
 
 def dashboard(page: Page) -> model.Dashboard:
-    """Everything put together."""
     made = build.Dashboard(page.title).uid(page.uid).description(page.description).tags([TAG])
     made.time(page.since, "now").refresh("1m").timezone("browser").editable()
     made.tooltip(model.DashboardCursorSync.CROSSHAIR)
-    made.variables([_datasource(), _account(page.many)]).links([_siblings()])
+    source = build.DatasourceVariable("datasource").label("Data source").type("prometheus")
+    made.variables([source.multi(False), _account(page.many)]).links([_siblings()])
     result = made.build()
     result.annotations = model.AnnotationContainer(list(page.annotations))
     result.panels = _laid_out(page.sections)
     return result
-
-
-def _datasource() -> build.DatasourceVariable:
-    variable = build.DatasourceVariable("datasource").label("Data source").type("prometheus")
-    return variable.multi(False)
 
 
 def _account(many: bool) -> build.QueryVariable:

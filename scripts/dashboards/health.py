@@ -7,7 +7,7 @@ from exporter.metrics import catalogue as c
 from exporter.metrics.prometheus import label_name, prometheus_name
 from scripts.dashboards import common as q
 from scripts.dashboards import limits, traffic
-from scripts.dashboards.frame import HEALTH, Page, Section, to_account
+from scripts.dashboards.frame import HEALTH, Page, Section, linked
 from scripts.dashboards.panels import (
     BLUE,
     GREEN,
@@ -68,45 +68,36 @@ def _export_failures(window: str) -> str:
 def _numbers() -> list[Tile]:
     rejected = growth(c.USAGE_ROWS, q.BY_ACCOUNT, "24h", matcher(a.OUTCOME, "rejected"))
     usage_off = Field("short", 0, limits.ANY, nothing=_NO_USAGE)
+    # fmt: off
     return [
-        single(
-            "Exporters",
-            "How many report. One that ends still counts for 5 minutes.",
-            f"count({prometheus_name(c.BUILD_INFO)})",
-            Field("short", 0),
-        ),
-        single(
-            "Endpoints failing",
-            "Endpoints of accounts whose last poll failed everywhere.",
-            f"sum(1 - {gauge(c.GATEWAY_UP)})",
-            Field("short", 0, limits.ANY),
-        ),
-        single(
-            "Oldest endpoint",
-            "Time since the last success of the endpoint that waits longest.",
-            f"max({_AGE})",
-            Field("s", 0, limits.AGE, nothing="none has answered"),
-        ),
-        single(
-            "Exports failing",
-            "Share of OTLP exports of the last 15 minutes that failed or lost points, of the "
-            "exporter that is worst off.",
-            _export_failures("15m"),
-            Field("percentunit", 0, limits.EXPORT_FAILURES, nothing=_NO_OTLP),
-        ),
-        single(
-            "Rows rejected in 24 h",
-            "Usage rows that could not be understood or counted.",
-            f"round(sum({rejected}))",
-            usage_off,
-        ),
-        single(
-            "Series folded",
-            'Keys and models counted as "other": usage.max_series is hit.',
-            f"sum({gauge(c.SERIES_FOLDED)})",
-            usage_off,
-        ),
+        single("Exporters", "How many report. One that ends still counts for 5 minutes.",
+               f"count({prometheus_name(c.BUILD_INFO)})", Field("short", 0)),
+        single("Endpoints failing", "Endpoints of accounts whose last poll failed everywhere.",
+               f"sum(1 - {gauge(c.GATEWAY_UP)})", Field("short", 0, limits.ANY)),
+        single("Oldest endpoint", "Time since the last success of the endpoint that waits longest.",
+               f"max({_AGE})", Field("s", 0, limits.AGE, nothing="none has answered")),
+        single("Exports failing",
+               "Share of OTLP exports of the last 15 minutes that failed or lost points, of the "
+               "exporter that is worst off.",
+               _export_failures("15m"),
+               Field("percentunit", 0, limits.EXPORT_FAILURES, nothing=_NO_OTLP)),
+        single("Rows rejected in 24 h", "Usage rows that could not be understood or counted.",
+               f"round(sum({rejected}))", usage_off),
+        single("Series folded", 'Keys and models counted as "other": usage.max_series is hit.',
+               f"sum({gauge(c.SERIES_FOLDED)})", usage_off),
     ]
+    # fmt: on
+
+
+def _age() -> Tile:
+    return lines(
+        "Time since the last success",
+        "Of each endpoint, in the exporter that succeeded last. The dashed line: it counts as "
+        "stale, and an alert begins.",
+        {_PER_ENDPOINT: _AGE},
+        Field("s", None, limits.AGE),
+        (12, 8),
+    )
 
 
 def _gateway() -> list[Tile]:
@@ -124,15 +115,7 @@ def _gateway() -> list[Tile]:
             q.UP,
             (12, 8),
         ),
-        lines(
-            "Time since the last success",
-            "Of each endpoint, in the exporter that succeeded last. The dashed line: it counts as "
-            "stale, and an alert begins.",
-            {_PER_ENDPOINT: _AGE},
-            Field("s", None, limits.AGE),
-            (12, 8),
-            links=to_account(),
-        ),
+        *linked([_age()]),
         lines(
             "Polls per minute",
             "Polls by outcome, of one exporter for each account.",
@@ -174,8 +157,7 @@ def _out() -> list[Tile]:
             "refused.",
             {legend: f"max by {by_outcome} ({sent}) * {_MINUTE}"},
             Field("short", 1, nothing=_NO_OTLP),
-            (8, 7),
-            _BY_OUTCOME,
+            look=_BY_OUTCOME,
         ),
         lines(
             "Usage rows per minute",
@@ -183,21 +165,18 @@ def _out() -> list[Tile]:
             "are read again until they are final.",
             {legend: f"sum by {by_outcome} ({read})"},
             Field("short", 1, nothing=_NO_USAGE),
-            (8, 7),
-            _BY_OUTCOME,
+            look=_BY_OUTCOME,
         ),
         rows(
             "Versions",
             "Which exporters report, by version and Python.",
             (f"count by {labels(c.BUILD_INFO.attributes)} ({prometheus_name(c.BUILD_INFO)})",),
             columns,
-            (8, 7),
         ),
     ]
 
 
 def page() -> Page:
-    """The exporter's own health."""
     calls = [
         traffic.freshness(),
         traffic.newest(12, many=True),

@@ -15,12 +15,10 @@ def value(name: str) -> float:
 
 
 def above(number: float, color: str = RED) -> Steps:
-    """Coloured from the number on."""
     return ((None, GREEN), (number, color))
 
 
 def below(number: float, color: str = RED) -> Steps:
-    """Coloured under the number."""
     return ((None, color), (number, GREEN))
 
 

@@ -7,7 +7,7 @@ from exporter.metrics import catalogue as c
 from exporter.metrics.prometheus import label_name
 from scripts.dashboards import common as q
 from scripts.dashboards import limits
-from scripts.dashboards.frame import OVERVIEW, Page, Section, account_link, to_account
+from scripts.dashboards.frame import OVERVIEW, Page, Section, account_link, linked
 from scripts.dashboards.panels import Column, Field, Look, Tile, bars, lines, rows, single
 from scripts.dashboards.promql import RANGE, gauge, growth, labels, series, top
 
@@ -17,46 +17,23 @@ _WIDE = (12, 8)
 
 def _numbers() -> list[Tile]:
     accounts = Field("short", 0, limits.ANY)
+    # fmt: off
     return [
-        single(
-            "Shortest runway",
-            "How long the account lasts that runs dry first, at its present rate of spending.",
-            f"min({q.RUNWAY_LEFT})",
-            q.RUNWAY,
-        ),
-        single(
-            "Balance of all",
-            "What is left to spend, all chosen accounts together.",
-            f"sum({q.BALANCE})",
-            q.USD,
-            sparkline=True,
-        ),
-        single(
-            "Spent in the last hour",
-            "Billed for API calls, all chosen accounts together.",
-            f"sum({q.spent('1h')})",
-            q.SPENT,
-            sparkline=True,
-        ),
-        single(
-            "Spent in the last 24 h",
-            "Billed for API calls, all chosen accounts together.",
-            f"sum({q.spent('24h')})",
-            q.SPENT,
-        ),
-        single(
-            "Low balances",
-            "Accounts that the gateway calls low: at or under their threshold.",
-            f"sum({q.LOW})",
-            accounts,
-        ),
-        single(
-            "Accounts with failures",
-            "Accounts of which the last poll of some endpoint failed.",
-            f"sum(1 - {q.ANSWERS})",
-            accounts,
-        ),
+        single("Shortest runway",
+               "How long the account lasts that runs dry first, at its present rate of spending.",
+               f"min({q.RUNWAY_LEFT})", q.RUNWAY),
+        single("Balance of all", "What is left to spend, all chosen accounts together.",
+               f"sum({q.BALANCE})", q.USD, sparkline=True),
+        single("Spent in the last hour", "Billed for API calls, all chosen accounts together.",
+               f"sum({q.spent('1h')})", q.SPENT, sparkline=True),
+        single("Spent in the last 24 h", "Billed for API calls, all chosen accounts together.",
+               f"sum({q.spent('24h')})", q.SPENT),
+        single("Low balances", "Accounts that the gateway calls low: at or under their threshold.",
+               f"sum({q.LOW})", accounts),
+        single("Accounts with failures", "Accounts of which the last poll of some endpoint failed.",
+               f"sum(1 - {q.ANSWERS})", accounts),
     ]
+    # fmt: on
 
 
 def _who() -> Tile:
@@ -105,7 +82,6 @@ def _over_time() -> list[Tile]:
             {_BY_ACCOUNT: q.RUNWAY_LEFT},
             q.RUNWAY,
             _WIDE,
-            links=to_account(),
         ),
         lines(
             "Balance",
@@ -113,7 +89,6 @@ def _over_time() -> list[Tile]:
             {_BY_ACCOUNT: q.BALANCE},
             Field("currencyUSD"),
             _WIDE,
-            links=to_account(),
         ),
     ]
 
@@ -129,7 +104,6 @@ def _spend() -> list[Tile]:
             q.SPENT,
             _WIDE,
             Look(stacked=True, columns=True, step="1h"),
-            to_account(),
         ),
         lines(
             "Spend per day",
@@ -139,7 +113,6 @@ def _spend() -> list[Tile]:
             q.SPENT,
             _WIDE,
             Look(stacked=True, columns=True, step="1d", last="14d"),
-            to_account(),
         ),
         bars(
             "Top keys",
@@ -147,7 +120,6 @@ def _spend() -> list[Tile]:
             {q.legend(a.ACCOUNT, a.KEY_NAME): top(10, f"{by_key} > 0")},
             in_range,
             (12, 9),
-            links=to_account(),
         ),
         bars(
             "Top models",
@@ -155,7 +127,6 @@ def _spend() -> list[Tile]:
             {q.legend(a.ACCOUNT, a.MODEL): top(10, f"{by_model} > 0")},
             in_range,
             (12, 9),
-            links=to_account(),
         ),
     ]
 
@@ -169,18 +140,14 @@ def _limits() -> list[Tile]:
             "At zero the gateway answers 429 until the window resets.",
             {by_key: f"sort({q.RATE_LEFT})"},
             q.WINDOW_LEFT,
-            (8, 7),
             most=1,
-            links=to_account(),
         ),
         bars(
             "Model caps: what is spent",
             "The models closest to their cap, 100 % is all.",
             {q.legend(a.ACCOUNT, a.MODEL): top(10, gauge(c.QUOTA_UTILIZATION))},
             q.MODEL_SPENT,
-            (8, 7),
             most=1,
-            links=to_account(),
         ),
         bars(
             "Key caps: what is left",
@@ -188,22 +155,19 @@ def _limits() -> list[Tile]:
             "It does not reset.",
             {by_key: f"sort({q.KEY_LEFT})"},
             Field("currencyUSD", 2, limits.KEY_LEFT, nothing="no key has a cap"),
-            (8, 7),
-            links=to_account(),
         ),
     ]
 
 
 def page() -> Page:
-    """The overview."""
     return Page(
         uid=OVERVIEW,
         title="ByteSpike / Overview",
         description="Balance, runway, spend and limits of every ByteSpike account.",
         sections=(
-            Section("Money", [*_numbers(), _who(), *_over_time()]),
-            Section("Spend", _spend()),
-            Section("Limits", _limits()),
+            Section("Money", [*_numbers(), _who(), *linked(_over_time())]),
+            Section("Spend", linked(_spend())),
+            Section("Limits", linked(_limits())),
         ),
         many=True,
     )

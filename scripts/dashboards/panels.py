@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from string import ascii_uppercase
 from typing import NamedTuple, TypeVar
 
@@ -41,6 +41,7 @@ Query = Mapping[str, str]
 
 Size = tuple[int, int]
 """Width and height of a tile."""
+SMALL: Size = (8, 7)
 
 
 class Field(NamedTuple):
@@ -116,15 +117,14 @@ def bars(
     about: str,
     query: Query,
     field: Field,
-    size: Size,
+    size: Size = SMALL,
     *,
     most: float | None = None,
-    links: Sequence[build.DashboardLink] = (),
 ) -> Tile:
     """A horizontal bar for each series of an instant, in the order of the query."""
     panel = _described(bargauge.Panel(), title, about, field).targets(_targets(query))
     panel.orientation(common.VizOrientation.HORIZONTAL).reduce_options(_newest())
-    panel.display_mode(common.BarGaugeDisplayMode.BASIC).min(0).data_links(list(links))
+    panel.display_mode(common.BarGaugeDisplayMode.BASIC).min(0).data_links([])
     panel.name_placement(common.BarGaugeNamePlacement.LEFT)
     panel.value_mode(common.BarGaugeValueMode.TEXT)
     panel.sizing(common.BarGaugeSizing.MANUAL).min_viz_height(20).max_viz_height(28)
@@ -138,16 +138,15 @@ def lines(
     about: str,
     query: Query,
     field: Field,
-    size: Size,
+    size: Size = SMALL,
     look: Look = LINES,
-    links: Sequence[build.DashboardLink] = (),
 ) -> Tile:
     """Series over time. Where a field has several colours, dashed lines show where they change."""
     panel = _described(timeseries_builders.Panel(), title, about, field).interval(look.step)
     panel.targets(_targets(query, over_time=True))
     panel.draw_style(common.GraphDrawStyle.BARS if look.columns else common.GraphDrawStyle.LINE)
     panel.line_width(1).fill_opacity(70 if look.columns else 20 if look.stacked else 6)
-    panel.show_points(common.VisibilityMode.NEVER).data_links(list(links))
+    panel.show_points(common.VisibilityMode.NEVER).data_links([])
     panel.span_nulls(False).color_scheme(
         build.FieldColor().mode(model.FieldColorModeId.PALETTE_CLASSIC)
     )
@@ -185,7 +184,7 @@ def rows(
     about: str,
     queries: Sequence[str],
     columns: Mapping[str, Column],
-    size: Size,
+    size: Size = SMALL,
     *,
     hidden: Sequence[str] = (),
     nothing: str | None = None,
@@ -198,26 +197,16 @@ def rows(
     """
     panel = _described(table.Panel(), title, about, Field("string", nothing=nothing))
     panel.targets(
-        [
-            prometheus.Dataquery()
-            .ref_id(ref)
-            .expr(expr)
-            .datasource(DATASOURCE)
-            .instant()
-            .format(PromQueryFormat.TABLE)
-            for ref, expr in zip(ascii_uppercase, queries, strict=False)
-        ]
+        [_target(*each).instant().format(PromQueryFormat.TABLE) for each in _lettered(queries)]
     )
     organize = {
         "excludeByName": dict.fromkeys(("Time", *hidden), True),
         "indexByName": {name: place for place, name in enumerate(columns)},
         "renameByName": {name: column.heading for name, column in columns.items()},
     }
+    steps: dict[str, object] = {"merge": {}, "organize": organize}
     panel.transformations(
-        [
-            model.DataTransformerConfig("merge", options={}),
-            model.DataTransformerConfig("organize", options=organize),
-        ]
+        [model.DataTransformerConfig(name, options=options) for name, options in steps.items()]
     )
     for column in columns.values():
         panel.override_by_name(column.heading, _properties(column))
@@ -237,14 +226,18 @@ def _described(panel: B, title: str, about: str, field: Field) -> B:
 
 def _targets(query: Query, *, over_time: bool = False) -> list[Builder[Dataquery]]:
     targets: list[Builder[Dataquery]] = []
-    for ref, (legend, expr) in zip(ascii_uppercase, query.items(), strict=False):
-        target = prometheus.Dataquery().ref_id(ref).expr(expr).datasource(DATASOURCE)
-        targets.append(
-            target.range().legend_format(legend).interval(STEP)
-            if over_time
-            else target.instant().legend_format(legend)
-        )
+    for ref, legend in _lettered(query):
+        target = _target(ref, query[legend]).legend_format(legend)
+        targets.append(target.range().interval(STEP) if over_time else target.instant())
     return targets
+
+
+def _target(ref: str, expr: str) -> prometheus.Dataquery:
+    return prometheus.Dataquery().ref_id(ref).expr(expr).datasource(DATASOURCE)
+
+
+def _lettered(values: Iterable[str]) -> Iterable[tuple[str, str]]:
+    return zip(ascii_uppercase, values, strict=False)
 
 
 def _thresholds(steps: Steps) -> build.ThresholdsConfig:

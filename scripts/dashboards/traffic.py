@@ -93,7 +93,6 @@ def newest(width: int, *, many: bool) -> Tile:
 
 
 def responses() -> Tile:
-    """What the gateway answered to applications."""
     return lines(
         "Responses per minute",
         "Calls of applications by the class of their status, of all taps together.",
@@ -136,6 +135,5 @@ def taps() -> list[Tile]:
             "wrong. Unconfigured: the secret cannot be read.",
             {q.legend(a.OUTCOME): f"sort_desc(round({by_outcome}) > 0)"},
             Field("short", 0, nothing="no webhook, or nothing came"),
-            (8, 7),
         ),
     ]

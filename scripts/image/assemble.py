@@ -144,7 +144,6 @@ def level_times(root: Path) -> None:
 
 
 def main(packages: Path, root: Path) -> None:
-    """Assemble the root of the image."""
     os.umask(0o022)
     root.mkdir(parents=True)
     link_like_base(root)

@@ -2,13 +2,41 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from scripts.image.storage import mounted
+STORAGE = Path(__file__).resolve().parents[2] / ".cache" / "image"
+"""Where scripts/image/build keeps images."""
 
 _PACKAGES = "opt/bytespike/"
+
+
+def buildah(*words: str) -> str:
+    """What buildah answers. Raises subprocess.CalledProcessError."""
+    folders = ("--root", str(STORAGE / "root"), "--runroot", str(STORAGE / "run"))
+    done = subprocess.run(
+        ["buildah", *folders, "--storage-driver", "vfs", *words],
+        capture_output=True,
+        check=True,
+        text=True,
+        timeout=120,
+    )
+    return done.stdout.strip()
+
+
+@contextmanager
+def mounted(name: str) -> Iterator[Path]:
+    """The root of an image, as long as the context lasts. The image itself does not change."""
+    policy = ("--signature-policy", str(STORAGE / "policy.json"))
+    container = buildah("from", *policy, "--pull-never", name)
+    try:
+        yield Path(buildah("mount", container))
+    finally:
+        buildah("rm", container)
 
 
 def part(path: str) -> str:
@@ -22,29 +50,22 @@ def part(path: str) -> str:
     return "shared libraries" if ".so" in path else "other files"
 
 
-def sizes(root: Path) -> Counter[str]:
-    """Bytes of each part; a link counts nothing."""
-    found: Counter[str] = Counter()
+def rows(root: Path) -> list[tuple[str, int]]:
+    """Parts and their bytes, largest first; what is under a megabyte is one row.
+
+    A link counts nothing.
+    """
+    sizes: Counter[str] = Counter()
     for path in root.rglob("*"):
         if path.is_file() and not path.is_symlink():
-            found[part(path.relative_to(root).as_posix())] += path.stat().st_size
-    return found
-
-
-def rows(root: Path) -> list[tuple[str, int]]:
-    """Parts and their bytes, largest first; what is under a megabyte is one row."""
-    found = sizes(root)
-    large = [(name, size) for name, size in found.most_common() if size >= 1_000_000]
-    rest = sum(found.values()) - sum(size for _, size in large)
-    return [*large, ("everything else", rest), ("all", sum(found.values()))]
-
-
-def table(root: Path) -> str:
-    """The same as a Markdown table."""
-    lines = [f"| {name} | {size / 1e6:.1f} |" for name, size in rows(root)]
-    return "\n".join(["| part | MB |", "| --- | --: |", *lines]) + "\n"
+            sizes[part(path.relative_to(root).as_posix())] += path.stat().st_size
+    large = [(name, size) for name, size in sizes.most_common() if size >= 1_000_000]
+    rest = sizes.total() - sum(size for _, size in large)
+    return [*large, ("everything else", rest), ("all", sizes.total())]
 
 
 if __name__ == "__main__":
     with mounted(sys.argv[1]) as found:
-        sys.stdout.write(table(found))
+        print("| part | MB |\n| --- | --: |")
+        for name, size in rows(found):
+            print(f"| {name} | {size / 1e6:.1f} |")

@@ -53,6 +53,7 @@ def test_the_demo_prints_where_to_look_and_shows_money(tmp_path: Path) -> None:
         until(shown, "spend on the page")
         metrics = httpx.get(f"{demo.url}/metrics", trust_env=False).text
         assert "bytespike_wallet_balance_USD" in metrics
+        assert "bytespike_wallet_runway_seconds" in metrics
         page = httpx.get(f"{demo.url}/", trust_env=False).text
         assert "turned off" in page
         assert demo.end() == 0

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from scripts.image.storage import buildah, mounted
+from scripts.image.report import buildah, mounted
 from tests.peers.missing import missing
 from tests.peers.process import Peer
 

@@ -11,8 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scripts.image.report import rows
-from scripts.image.storage import STORAGE, buildah
+from scripts.image.report import STORAGE, buildah, rows
 from tests.deploy.image import NAME, ROOT, UID, Container, Image, build, built
 from tests.e2e.gateway import Gateway
 from tests.peers.fixtures import StartPeer

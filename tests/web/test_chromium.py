@@ -159,7 +159,7 @@ def test_the_page_fits_its_window_and_nothing_of_it_is_refused(
     with served(scene()) as url:
         browser.open(url, width, 800)
         assert browser.evaluate(MEASURE)[0] <= 0
-        assert browser.complaints == []
+        assert browser.console == []
         assert "ByteSpike exporter" in browser.evaluate("document.title")
 
 

@@ -37,7 +37,7 @@ nginx.conf: |
       "~[^!-~]"                                 "";
       "~^sk-byts-.{8,}(?<bytespike_last>.{4})$" "sk-byts-…$bytespike_last";
       "~^sk-byts-"                              "sk-byts-…";
-      "~^.{8,}(?<bytespike_last>.{4})$"         "…$bytespike_last";
+      "~^.{16,}(?<bytespike_last>.{4})$"        "…$bytespike_last";
   }
 
   # The same for a key in the query, which may be percent-encoded. Where one of the last four
@@ -48,7 +48,7 @@ nginx.conf: |
       "~[^!-~]" "";
       "~^sk(-|%2[Dd])byts(-|%2[Dd])([^%]|%..){8,}(?<bytespike_query_last>[^%]{4})$" "sk-byts-…$bytespike_query_last";
       "~^sk(-|%2[Dd])byts(-|%2[Dd])"                                                "sk-byts-…";
-      "~^([^%]|%..){8,}(?<bytespike_query_last>[^%]{4})$"                           "…$bytespike_query_last";
+      "~^([^%]|%..){16,}(?<bytespike_query_last>[^%]{4})$"                          "…$bytespike_query_last";
   }
 
   # Only what the gateway answered is reported: where it did not, there is no time of its header.

@@ -1,4 +1,4 @@
-"""The books of one account: whether wallet and counted usage agree, and what else moved money."""
+"""Whether wallet and counted usage of one account agree, and what else moved money."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from scripts.dashboards.panels import Column, Field, Look, Tile, lines, rows
 from scripts.dashboards.promql import RANGE, gauge, growth, matcher
 
 
-def books() -> list[Tile]:
-    """Whether wallet and usage agree, what moved the wallet otherwise, and whose it is."""
+def reconciliation() -> list[Tile]:
     return [
         lines(
             "Drift and overcount",
@@ -21,8 +20,7 @@ def books() -> list[Tile]:
             "counters.",
             {"drift": gauge(c.LEDGER_DRIFT), "overcount": gauge(c.USAGE_OVERCOUNT)},
             Field("currencyUSD", 2, limits.DRIFT),
-            (8, 7),
-            Look(signed=True),
+            look=Look(signed=True),
         ),
         lines(
             "Wallet and usage, hour by hour",
@@ -30,14 +28,12 @@ def books() -> list[Tile]:
             "settles late shows in the wallet first.",
             {"wallet": growth(c.WALLET_SPEND, (), "1h"), "usage": growth(c.USAGE_COST, (), "1h")},
             q.USD,
-            (8, 7),
         ),
         lines(
             "Paid in and spent since creation",
             "The gateway's own lifetime numbers of the wallet.",
             {"paid in": gauge(c.WALLET_TOPUP), "spent": gauge(c.WALLET_SPEND)},
             Field("currencyUSD"),
-            (8, 7),
         ),
         _movements(),
         _whose(),

@@ -169,11 +169,11 @@ def next_sweep_slice(
 
 
 def advanced(
-    cursor: Cursor, done: Slice, now: float, newest: float | None, polled: float
+    cursor: Cursor, done: Slice, now: float, newest: float | None, polled: float | None = None
 ) -> Cursor:
     """The cursor after a slice was read to its end; `newest`: the newest row in it.
 
-    `polled` (Unix s) is when the reading began, by our clock.
+    `polled` (Unix s) is when the reading began by our clock, if that is another than `now`.
     """
     if newest is not None:
         newest = max(min(newest, now), cursor.newest or 0.0)
@@ -192,7 +192,8 @@ def advanced(
     cursor = msgspec.structs.replace(cursor, position=position)
     if cursor.sweep_from is not None and not cursor.caught_up:
         return cursor
-    return msgspec.structs.replace(cursor, caught_up=True, polled_ns=int(polled * 1e9))
+    polled_ns = int((now if polled is None else polled) * 1e9)
+    return msgspec.structs.replace(cursor, caught_up=True, polled_ns=polled_ns)
 
 
 def _swept(cursor: Cursor, done: Slice) -> Cursor:

@@ -139,9 +139,9 @@ class Window(msgspec.Struct, frozen=True):
         """
         if cursor.newest is None:
             return cursor.floor
-        final = cursor.swept_at - self.settle - AHEAD
-        if cursor.sweep_from is not None and cursor.sweep_began is not None:
-            final = max(final, min(cursor.sweep_from, cursor.sweep_began - self.settle - AHEAD))
+        final = (cursor.sweep_began or cursor.swept_at) - self.settle - AHEAD
+        if cursor.sweep_from is not None:
+            final = min(final, cursor.sweep_from)
         rows = min(cursor.newest, cursor.position) - self.settle - AHEAD
         return max(cursor.floor, aligned(min(final, rows), step_of(cursor.shape) or HOUR))
 
@@ -179,6 +179,8 @@ def advanced(
         newest = max(min(newest, now), cursor.newest or 0.0)
         cursor = msgspec.structs.replace(cursor, newest=newest)
     if done.sweep:
+        if done.since > max(cursor.sweep_from or now, now - REACH + 2 * DAY):
+            return cursor  # another sweep has begun meanwhile, which reads this again
         cursor = _swept(cursor, done)
     if not done.tail:
         return msgspec.structs.replace(cursor, position=max(cursor.position, done.until))

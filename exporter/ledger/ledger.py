@@ -266,7 +266,8 @@ class Ledger:
             db.execute("DELETE FROM cell WHERE account = ? AND hour < ?", (account, moved.floor))
         if done.tail and moved.caught_up:
             before, polled = cursor.polled_ns / 1e9, moved.polled_ns / 1e9
-            wallet.settle_drift(db, account, before, polled, done.sweep)
+            swept = done.sweep and cursor.sweep_began is not None
+            wallet.settle_drift(db, account, before, polled, swept)
 
 
 def _open(db: sqlite3.Connection, name: str) -> int:

@@ -235,12 +235,13 @@ class Follower:
 
     async def _sweep(self) -> None:
         """Sweep to the end, or until the gateway fails: then the next round goes on."""
-        found = 0
+        found, whole = 0, False
         try:
             while True:
                 cursor = await self._cursor()
                 if cursor.sweep_from is None:
                     break
+                whole = cursor.sweep_began is not None
                 read = await self._read_swept(cursor)
                 found += read.counted
                 self._show(await self._cursor())
@@ -259,7 +260,8 @@ class Follower:
                 self._name,
                 self._kind,
             )
-            self._alarm.swept(await self._drift(), found > 0, self._reader.clock.now())
+            if whole:
+                self._alarm.swept(await self._drift(), found > 0, self._reader.clock.now())
         finally:
             self._swept.set()
 

@@ -123,12 +123,12 @@ def test_a_bucket_that_is_gone_holds_nothing(ledger: Ledger) -> None:
     assert total(ledger) == (8, 0)
 
 
-def test_an_answer_without_buckets_does_not_make_them_count_again(
+def test_an_answer_without_buckets_takes_nothing_back(
     ledger: Ledger,
 ) -> None:
     roll(ledger, bucket(BOTH, 5), bucket(BOTH, 3, "n"))
     roll(ledger)
-    assert total(ledger) == (8, 8)
+    assert total(ledger) == (8, 0)
     roll(ledger, bucket(BOTH, 6), bucket(BOTH, 3, "n"))
     assert total(ledger) == (9, 0)
 

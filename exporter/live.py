@@ -97,8 +97,9 @@ class EndpointStatus:
 
     `up` and `last_outcome` are None before the first poll ended. Instants are Unix seconds.
     `interval` is the configured poll interval in seconds, without jitter. `behind`: while history
-    is being caught up, how many seconds of it are left to read; None otherwise. `asked` is set
-    where something is known that makes the next poll worth having now.
+    is being caught up, how many seconds of it are left to read; None otherwise. `position`: up to
+    when rows were read, by the gateway's clock. `asked` is set where something is known that makes
+    the next poll worth having now.
     """
 
     def __init__(self, interval: float) -> None:
@@ -110,6 +111,7 @@ class EndpointStatus:
         self.last_error_at: float | None = None
         self.next_poll: float | None = None
         self.behind: float | None = None
+        self.position: float | None = None
         self.polls: dict[Outcome, int] = {}
         self.duration = Histogram()
         self.asked = asyncio.Event()
@@ -175,6 +177,7 @@ class LiveAccount:
     `held_back`: what usage or transactions have counted is held back until a poll is complete that
     began at another time (Unix ns) than this. After an older state file was put back, totals would
     be lower than what was sent before.
+    `clock_offset`: the gateway's clock less ours, in seconds; None while it is not known.
     """
 
     def __init__(self, name: str, endpoints: dict[Endpoint, float]) -> None:
@@ -183,6 +186,7 @@ class LiveAccount:
         self.own_key: str | None = None
         self.wallet: tuple[str, str | Secret] | None = None
         self.held_back: dict[Endpoint, int] = {}
+        self.clock_offset: float | None = None
         self.interval = endpoints.get(Endpoint.ACCOUNT, 0.0)
         self.traffic = Traffic()
         self.endpoints = {endpoint: EndpointStatus(s) for endpoint, s in endpoints.items()}
@@ -200,7 +204,7 @@ class LiveAccount:
         if before is not None:
             account.account, account.keys = before.account, before.keys
             account.rows, account.rejected = before.rows, before.rejected
-            account.traffic = before.traffic
+            account.traffic, account.clock_offset = before.traffic, before.clock_offset
             account.wallet, account.held_back = before.wallet, before.held_back
             for endpoint in endpoints.keys() & before.endpoints.keys():
                 account.endpoints[endpoint] = before.endpoints[endpoint]

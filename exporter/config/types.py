@@ -281,6 +281,7 @@ class Config(Struct, frozen=True):
     resource_attributes: Annotated[
         dict[str, str],
         kinds.ATTRIBUTES,
-        "Added to the OTLP resource. `OTEL_RESOURCE_ATTRIBUTES` adds those that are not here.",
+        "Added to the OTLP resource. `OTEL_RESOURCE_ATTRIBUTES` adds those that are not here. "
+        "`service.instance.id` is always that of the state file.",
     ] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()

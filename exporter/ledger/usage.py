@@ -160,7 +160,7 @@ def count_rollup(
     and later hours do not hold.
     """
     newest = max([bucket.hour for bucket in reading.buckets], default=None)
-    earliest = max(hour_of(cursor.start), int(cursor.floor))
+    earliest = cursor.first_bucket(reading.days)
     buckets, absurd = fitting(
         [bucket for bucket in reading.buckets if bucket.hour >= earliest],
         cells.room(),

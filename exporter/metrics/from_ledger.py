@@ -33,8 +33,11 @@ def add(draft: Draft, account: LiveAccount, totals: AccountTotals, everything: b
     if Endpoint.USAGE not in held_back:
         _usage(draft, account.name, totals.usage)
         draft.money(c.USAGE_OVERCOUNT, (account.name,), totals.overcount)
-    if Endpoint.USAGE in account.endpoints:
+    status = account.endpoints.get(Endpoint.USAGE)
+    if status is not None:
         draft.gauge(c.SERIES_FOLDED, (account.name,), totals.folded)
+        draft.gauge(c.USAGE_POSITION, (account.name,), status.position)
+        draft.gauge(c.USAGE_START, (account.name,), totals.counted_from or None)
     if Endpoint.TRANSACTIONS not in held_back:
         _billing(draft, account.name, totals.billing)
     if _fresh(account, Endpoint.TRANSACTIONS, draft.now):

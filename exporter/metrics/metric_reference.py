@@ -62,6 +62,13 @@ computed exactly and rounded once, to the nearest binary double. Timestamps are 
   fall, and keep their start time through restarts. What a later correction takes back shows in
   `bytespike_usage_overcount_USD`. Both lifetime counters of the wallet are the gateway's own: they
   start when the user was created, and are absent while the account endpoint is.
+- **After a start, counters of usage and billing wait** until what came before the start has been
+  caught up, on OTLP and at `/metrics`; mostly that is less than a second. An older state file that
+  was put back would make them fall and rise again. The page and the wallet's numbers go on; if it
+  lasts, because the gateway is down or much is to be caught up, the log says so once.
+- **An account is a wallet, not a name.** Where another user, organization or gateway stands behind
+  the name, all counters of the account begin anew, with a new start time. Accounts whose
+  `bytespike_account_info` has the same `bytespike_user_id` are one wallet: add up one of them only.
 - **OTLP does not lose the first spend of a new series.** A usage or billing series that appears
   for the first time is preceded by a point with value 0 at the time of the poll before, so that
   `increase()` sees it. A scrape holds one sample per series and cannot say that: OpenMetrics

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
@@ -13,11 +12,12 @@ from exporter.clock import InterruptibleClock
 from exporter.errors import AuthError, GatewayError, Outcome, QuotaSpentError, StateError
 from exporter.gateway.client import GatewayClient
 from exporter.gateway.readings import Endpoint
-from exporter.ledger.ledger import Ledger, RowKind
+from exporter.ledger.ledger import Ledger
 from exporter.live import Live, LiveAccount
 from exporter.polling.follower import Follower
 from exporter.polling.reader import TransactionsReader, UsageReader, batch_of
-from exporter.polling.wallet_watch import WalletWatch
+from exporter.polling.rows import Rows
+from exporter.polling.wallet_watch import FIRST_ANSWER, WalletWatch
 from exporter.threads import Worker
 from exporter.throttle import Crowd, Throttle
 
@@ -38,6 +38,9 @@ FAILURES = 20
 
 SOONEST = 15.0
 """Seconds from one poll to the next that somebody asked for; less where the interval is short."""
+
+FAR_OFF = 60.0
+"""Seconds between the gateway's clock and ours that are worth a warning."""
 
 Round = Callable[[], Awaitable[bool]]
 """One poll: returns whether more waits to be read at once; raises GatewayError, StateError."""
@@ -74,6 +77,9 @@ class AccountPoller:
     _throttle: Throttle
 
     def __post_init__(self) -> None:
+        self._rows = Rows(
+            self._account, self._ledger, self._worker, self._throttle, self._make_followers
+        )
         self._watch = WalletWatch(
             self._live,
             self._account,
@@ -82,12 +88,10 @@ class AccountPoller:
             self._worker,
             self._clock,
             self._throttle,
-            self._begin_anew,
+            self._rows.give_up,
         )
-        self._under_way: set[asyncio.Task[bool]] = set()
-        self._followers = self._make_followers()
         self._rounds: dict[Endpoint, Round] = {Endpoint.ACCOUNT: self._read_account}
-        for endpoint in self._followers:
+        for endpoint in self._rows.endpoints:
             self._rounds[endpoint] = partial(self._follow, endpoint)
 
     def _make_followers(self) -> dict[Endpoint, Follower]:
@@ -99,7 +103,8 @@ class AccountPoller:
                 reader = reader_of(
                     self._account, self._client, self._ledger, self._worker, self._throttle, batch
                 )
-                followers[reader_of.endpoint] = Follower(reader, self._clock, status)
+                follower = Follower(reader, self._clock, status, self._throttle)
+                followers[reader_of.endpoint] = follower
         return followers
 
     @property
@@ -112,12 +117,18 @@ class AccountPoller:
         status = self._account.endpoints[endpoint]
         version: object = None
         error: PollError | None = None
-        while True:
-            await self._rest(endpoint, delay, error, version)
-            status.asked.clear()
-            version = self._client.key_version()
-            error, more = await self._poll(endpoint)
-            delay = 0.0 if more else wait_after(status.interval, error)
+        if endpoint in self._rows.endpoints:  # the account's answer tells the gateway's time
+            await self._clock.sleep_unless(self._client.gateway_clock.heard, delay + FIRST_ANSWER)
+        try:
+            while True:
+                await self._rest(endpoint, delay, error, version)
+                status.asked.clear()
+                version = self._client.key_version()
+                error, more = await self._poll(endpoint)
+                delay = 0.0 if more else wait_after(status.interval, error)
+        finally:
+            if endpoint in self._rows.endpoints:
+                await self._rows.stop(endpoint)
 
     async def poll_once(self) -> list[PollError]:
         """Poll every endpoint to its end, in turn; gives what went wrong."""
@@ -162,6 +173,7 @@ class AccountPoller:
         began = self._clock.monotonic()
         try:
             more = await self._rounds[endpoint]()
+            self._compare_clocks()
         except GatewayError as error:
             self._refused(endpoint, error, self._clock.monotonic() - began)
             return error, False
@@ -169,7 +181,7 @@ class AccountPoller:
             self._unwritten(endpoint, error, self._clock.monotonic() - began)
             return error, False
         finally:
-            self._tell_held_back(endpoint)
+            self._rows.tell_held_back(endpoint)
         self._worked(endpoint, self._clock.monotonic() - began)
         return None, more
 
@@ -212,48 +224,23 @@ class AccountPoller:
         return False
 
     async def _follow(self, endpoint: Endpoint) -> bool:
-        """Read rows, unless another wallet comes: then there is more to read at once."""
         await self._watch.ready()
-        reading = asyncio.create_task(self._followers[endpoint].round())
-        self._under_way.add(reading)
-        reading.add_done_callback(self._under_way.discard)
-        try:
-            await asyncio.wait({reading})
-        except asyncio.CancelledError:
-            reading.cancel()
-            await asyncio.wait({reading})
-            raise
-        if reading.cancelled():
-            return True
-        if endpoint in self._account.held_back:
-            await self._release(endpoint)
-        return reading.result()
+        if not self._client.gateway_clock.heard.is_set():
+            await self._rows.ask(endpoint)
+        await self._watch.begin()
+        return await self._rows.round(endpoint)
 
-    async def _release(self, endpoint: Endpoint) -> None:
-        """Show what was counted once it has caught up with what was shown before this process."""
-        kind: RowKind = "usage" if endpoint is Endpoint.USAGE else "transactions"
-        cursor = await self._worker.do(self._ledger.cursor, self._account.name, kind)
-        if cursor.caught_up and cursor.polled_ns != self._account.held_back[endpoint]:
-            del self._account.held_back[endpoint]
-
-    def _tell_held_back(self, endpoint: Endpoint) -> None:
-        """Say once that the first catch-up is waited for."""
-        if endpoint in self._account.held_back:
+    def _compare_clocks(self) -> None:
+        offset = self._account.clock_offset = self._client.gateway_clock.offset()
+        name, key = self._account.name, ("clock", self._account.name)
+        if offset is not None and abs(offset) > FAR_OFF:
             self._throttle.once(
-                ("held back", endpoint),
-                "Account %s and perhaps others: counters of %s are left out of OTLP and /metrics "
-                "until it has caught up; they would be too low after an older state file was put "
-                "back",
-                self._account.name,
-                endpoint,
-                level=logging.INFO,
+                key,
+                "Account %s: the clock of this machine is %.0f s %s the gateway's: set it right. "
+                "What is counted goes by the gateway's",
+                name,
+                abs(offset),
+                "behind" if offset > 0 else "ahead of",
             )
-
-    async def _begin_anew(self) -> None:
-        """Give up what is being read, and forget how far."""
-        reading = set(self._under_way)
-        for task in reading:
-            task.cancel()
-        if reading:
-            await asyncio.wait(reading)
-        self._followers = self._make_followers()
+        elif offset is not None:
+            self._throttle.over(key, "Account %s: this machine's clock is right again", name)

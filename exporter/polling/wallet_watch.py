@@ -22,7 +22,7 @@ from exporter.threads import Worker
 from exporter.throttle import Throttle
 
 FIRST_ANSWER = 1.0
-"""Seconds for which a key that was used before waits to be told whose account it is."""
+"""Seconds for which rows wait for the account, which tells the gateway's time and whose it is."""
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +43,7 @@ class WalletWatch:
     def __post_init__(self) -> None:
         self._reading = asyncio.Lock()
         self._tried = asyncio.Event()
+        self._has_begun = False
 
     async def read_account(self) -> None:
         """Read the account with the newest key. Raises GatewayError, StateError."""
@@ -69,6 +70,15 @@ class WalletWatch:
             if self._client.accepted_key != self._client.key():
                 await self._read()
 
+    async def begin(self) -> None:
+        """Begin to count, of an account that is new: by the time of the gateway's first answer."""
+        name = self._account.name
+        if not self._has_begun and not await self._worker.do(self._ledger.has_begun, name):
+            now = self._client.gateway_clock.now()
+            host = self._client.gateway_clock.host_time(now)
+            await self._worker.do(self._ledger.begin, name, now, host)
+        self._has_begun = True
+
     async def _known(self, key: Secret) -> bool:
         """Whether the state knows the key, or nothing yet that would speak against it."""
         before = await self._worker.do(self._ledger.owner, self._account.name)
@@ -87,12 +97,15 @@ class WalletWatch:
         self._client.accept(key)
         self._account.wallet = identity_of(reading, self._client.address, key)
         self._tell_shared()
-        await self._worker.do(self._ledger.commit_account, name, reading, owner)
+        await self.begin()
+        now = self._client.gateway_clock.now()
+        await self._worker.do(self._ledger.commit_account, name, reading, now, owner)
 
     async def _begin_anew(self, before: Owner, owner: Owner, reading: AccountReading) -> None:
-        name, now = self._account.name, self._clock.now()
+        name = self._account.name
         await self._give_up()
-        await self._worker.do(self._ledger.begin_anew, name, owner, now, now)
+        now, host = self._client.gateway_clock.now(), self._clock.now()
+        await self._worker.do(self._ledger.begin_anew, name, owner, now, host)
         self._account.begin_anew()
         self._account.account = reading
         logger.warning(

@@ -52,6 +52,20 @@ def test_where_all_works_it_says_so_and_leaves_nothing(tmp_path: Path, gateway: 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["config.yaml", "key"]
 
 
+def test_two_names_for_one_wallet_are_a_warning_and_no_success(
+    tmp_path: Path, gateway: Gateway
+) -> None:
+    key = str(tmp_path / "key")
+    twice = [{"name": name, "api_key_file": key} for name in ("prod", "second")]
+    ended = check(tmp_path, gateway.url, gateway.key, accounts=twice)
+    assert ended.returncode == 1
+    assert failures(ended) == []
+    assert re.search(
+        r"WARN +wallets +prod, second are one wallet \(user \d+\), which", ended.stdout
+    )
+    assert ended.stdout.endswith("It works, but for what the warning says.\n")
+
+
 def failing(folder: Path, url: str, key: str = KEY, **settings: object) -> list[str]:
     """What failed of a check that did not succeed."""
     ended = check(folder, url, key, **settings)

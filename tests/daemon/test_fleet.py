@@ -190,6 +190,7 @@ async def test_after_a_lost_state_history_is_not_counted_again(yard: Yard) -> No
     yard.store.recovered_from = Path("state.db.damaged-1")
     runtime = yard.runtime(config("prod", usage=Usage(start=UsageStart(back=DAY))))
     await runtime.open()
+    runtime.ledger.begin("prod", NOW, NOW)
     assert runtime.ledger.cursor("prod", "usage").start == NOW
     await runtime.stop()
 
@@ -199,8 +200,11 @@ def test_what_is_turned_off_is_not_polled() -> None:
     assert list(intervals(off)) == [ACCOUNT]
 
 
-def test_resource_attributes_of_the_configuration_win() -> None:
-    named = config("prod", resource_attributes={"service.name": "mine", "team": "ml"})
+@pytest.mark.parametrize("outside", [{}, {"service.instance.id": "a-pod"}])
+def test_resource_attributes_of_the_configuration_win_but_for_the_identity(
+    outside: dict[str, str],
+) -> None:
+    named = config("prod", resource_attributes={"service.name": "mine", "team": "ml", **outside})
     made = resource(named, "the-id")
     assert (made["service.name"], made["team"]) == ("mine", "ml")
     assert made["service.instance.id"] == "the-id"

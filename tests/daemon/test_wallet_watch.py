@@ -139,7 +139,7 @@ async def test_usage_waits_a_moment_for_an_account_endpoint_that_hangs(made: Sce
 
 async def test_a_key_that_the_state_does_not_know_waits_for_its_account(made: Scene) -> None:
     owner = Owner(made.gateway.address, "88", None, "sk-byts-…0000")
-    made.ledger.commit_account(NAME, await made.gateway.account(), owner)
+    made.ledger.commit_account(NAME, await made.gateway.account(), owner=owner)
     made.gateway.failing[ACCOUNT] = AuthError("refused")
     made.gateway.bill(made.clock.now())
     assert [str(error) for error in await poller(made).poll_once()] == ["refused"] * 3

@@ -88,7 +88,7 @@ def test_a_wallet_is_named_by_who_pays_or_else_by_the_key() -> None:
 
 def test_what_was_known_of_an_owner_stays_where_less_is_told(exporter: Exporter) -> None:
     for said in (owner(AT_WORK), owner(reading(None), key=OTHER_KEY)):
-        exporter.ledger.commit_account(NAME, AT_WORK, said)
+        exporter.ledger.commit_account(NAME, AT_WORK, owner=said)
     assert exporter.ledger.owner(NAME) == Owner(HERE, "88", "organization 5", OTHER_KEY)
     exporter.restart()
     assert exporter.ledger.owner(NAME) == Owner(HERE, "88", "organization 5", OTHER_KEY)

@@ -56,6 +56,25 @@ def test_usage_and_billing_show_as_counted_while_every_endpoint_is_down() -> Non
     assert len(_named(shown, "billing.transactions")) == 2
 
 
+def test_what_is_held_back_after_the_start_is_for_the_page_only() -> None:
+    made = live()
+    made.accounts["prod"].held_back = {Endpoint.USAGE: 1}
+    seen = take(made, totals(), NOW)
+    assert not _named((*seen.points, *seen.zero_points), "usage.")
+    assert seen.fresh_usage == ()
+    assert len(_named(seen.points, "billing.amount")) == 3
+    assert _named(seen.points, "wallet.spend")
+    everything = take(made, totals(), NOW, everything=True)
+    assert len(everything.points) == len(take(live(), totals(), NOW).points)
+    assert everything.fresh_usage == (2,)
+    made.accounts["prod"].held_back = {Endpoint.TRANSACTIONS: 1}
+    seen = take(made, totals(), NOW)
+    assert not _named((*seen.points, *seen.zero_points), "billing.amount")
+    assert not _named(seen.points, "billing.transactions")
+    assert seen.fresh_billing == ()
+    assert _named(seen.points, "usage.cost")
+
+
 def test_everything_that_leans_on_a_reading_is_absent_once_that_is_stale() -> None:
     shown = take(live(), totals(), NOW + 86_400).points
     for name in (

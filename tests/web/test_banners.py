@@ -148,6 +148,26 @@ def test_what_is_low_is_a_threshold_of_the_configuration(
     assert [(tone, unescape(title)) for tone, title in problems(html)] == found
 
 
+def test_accounts_that_are_one_wallet_are_told_and_counted_once() -> None:
+    view, known = healthy("prod", "second", "third")
+    for name, user in (("prod", "88"), ("second", "88"), ("third", "99")):
+        account = view.live.accounts[name]
+        account.account = reading(user_id=user)
+        account.wallet = "https://llm.example", f"user {user}"
+    seen = words(page(view, known))
+    assert "2 accounts are one wallet prod , second All of it shows under each name" in seen
+    assert "$62.80" in seen
+
+
+def test_the_same_user_id_at_two_gateways_is_two_wallets() -> None:
+    view, known = healthy("prod", "second")
+    for name, account in view.live.accounts.items():
+        account.wallet = f"https://{name}.example", "user 88"
+    html = page(view, known)
+    assert titles(html) == []
+    assert "$62.80" in words(html)
+
+
 def test_a_wallet_that_only_an_organization_fills_is_not_called_empty() -> None:
     view, known = healthy("prod")
     view.live.accounts["prod"].account = reading(0, tier="enterprise", lifetime_topup=0)

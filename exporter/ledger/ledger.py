@@ -21,6 +21,7 @@ from exporter.gateway.readings import (
 )
 from exporter.ledger import billing, usage, wallet
 from exporter.ledger.accounts import Accounts, RowKind
+from exporter.ledger.buckets import count_rollup
 from exporter.ledger.cells import Cells
 from exporter.ledger.cursor import Cursor, Slice, Window, advanced, hour_of
 from exporter.ledger.cursor_rows import write_cursor
@@ -111,7 +112,7 @@ class Ledger(Accounts):
         def count(cells: Cells, baselined: bool) -> Counted:
             counted = usage.count_log(cells, cursor, rows, baselined)
             if done is not None:
-                usage.settle_log(cells, done.since, done.until)
+                usage.settle_log(cells, cursor, done)
             return counted.since(newest)
 
         read = _Read(UsageShape.LOG, done, done is not None, now, polled or now)
@@ -131,7 +132,7 @@ class Ledger(Accounts):
 
         def count(cells: Cells, baselined: bool) -> Counted:
             spent = wallet.spent_since_first(cells.db, cells.account)
-            counted = usage.count_rollup(cells, cursor, reading, done, now, baselined, spent)
+            counted = count_rollup(cells, cursor, reading, done, now, baselined, spent)
             return counted.since(newest)
 
         shape = UsageShape.DAYS if reading.days else UsageShape.ROLLUP

@@ -11,9 +11,12 @@ from typing import Any
 from exporter.errors import StateError
 from exporter.gateway.readings import UsageRow, UsageShape
 from exporter.ledger.cursor import (
+    DAY,
     FIRST_SPAN,
+    HOUR,
     LONGEST_SPAN,
     Slice,
+    aligned,
     next_sweep_slice,
     step_of,
     tail_of,
@@ -140,7 +143,7 @@ class Exporter:
         reached = max(cursor.position, cursor.polled_ns / 1e9 if cursor.caught_up else 0.0)
         cursor = self.ledger.begin_round(NAME, "usage", now, reached)
         self._read(tail_of(cursor, now, step_of(cursor.shape)), now)
-        for _ in range(slices - 1):
+        for _ in range(slices):
             cursor = self.ledger.cursor(NAME, "usage")
             if cursor.sweep_from is None:
                 break
@@ -149,10 +152,11 @@ class Exporter:
 
     def _read(self, span: Slice, now: float) -> Slice:
         assert span.since < span.until
-        if self.shape is UsageShape.ROLLUP:
-            since = float(span.since // 3600 * 3600)
+        if self.shape is not UsageShape.LOG:
+            days = self.shape is UsageShape.DAYS
+            since = aligned(span.since, DAY if days else HOUR)
             span = Slice(since, span.until, span.tail, span.sweep)
-            reading = self.world.rollup(since, span.until)
+            reading = self.world.rollup(since, span.until, days)
             result = _believed(self.ledger.commit_rollup(NAME, reading, span, None, now))
         else:
             rows = self.world.log(span.since, span.until)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 import msgspec
 
@@ -159,8 +160,13 @@ class Ledger(Accounts):
                 counted = count(cells, bool(baselined))
                 if judged:
                     kind = name, read.done and read.done.sweep
-                    lifetime, usual = wallet.grown(db, account), cells.usual(read.done)
-                    self._doubts.judge(kind, cells.growth(), lifetime, usual, ended=read.ended)
+                    self._doubts.judge(
+                        kind,
+                        cells.growth(),
+                        wallet.grown(db, account),
+                        partial(cells.usual, read.done),
+                        ended=read.ended,
+                    )
                 cells.store()
                 if read.done is not None and read.ended:
                     whole = read.done.since <= hour_of(cursor.start) or read.shape != UsageShape.LOG

@@ -47,6 +47,8 @@ def live() -> Live:
     for endpoint, status in account.endpoints.items():
         status.succeeded(NOW - (30 if endpoint is not Endpoint.TRANSACTIONS else 200), 0.25)
     account.endpoints[Endpoint.USAGE].failed(NOW - 10, 10.5, Outcome.TIMEOUT, "no answer", False)
+    account.endpoints[Endpoint.USAGE].position = NOW - 30.25
+    account.clock_offset = -0.5
     account.account = reading()
     account.observe(
         Envelope(NOW - 10, KEY, usd("200"), usd("192.40"), NOW + 600, usd("75.5"), usd("1200"))
@@ -120,6 +122,7 @@ def totals() -> dict[str, AccountTotals]:
             wallet_start_ns=int(NOW - 86_400) * NS,
             runway=7200.5,
             drift=-usd("0.01"),
+            counted_from=NOW - 7200,
         )
     }
 

@@ -164,6 +164,7 @@ async def test_what_was_counted_before_the_start_is_held_back_until_it_has_caugh
     made: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
+    made.clock.time += 60
     made.gateway.bill(made.clock.now())
     made.gateway.topup(made.clock.now())
     await poller(made).poll_once()

@@ -65,7 +65,9 @@ def test_what_is_held_back_after_the_start_is_for_the_page_only() -> None:
     made = live()
     made.accounts["prod"].held_back = {Endpoint.USAGE: 1}
     seen = take(made, totals(), NOW)
-    assert not _named((*seen.points, *seen.zero_points), "usage.")
+    for name in ("cost", "tokens", "requests", "overcount"):
+        assert not _named((*seen.points, *seen.zero_points), f"usage.{name}")
+    assert _named(seen.points, "usage.position")
     assert seen.fresh_usage == ()
     assert len(_named(seen.points, "billing.amount")) == 3
     assert _named(seen.points, "wallet.spend")

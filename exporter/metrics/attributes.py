@@ -11,6 +11,7 @@ KIND = "bytespike.transaction.kind"
 DIRECTION = "bytespike.transaction.direction"
 ENDPOINT = "bytespike.endpoint"
 OUTCOME = "bytespike.outcome"
+GATEWAY = "bytespike.gateway.address"
 USER_ID = "bytespike.user.id"
 TIER = "bytespike.user.tier"
 ORGANIZATION_ID = "bytespike.organization.id"
@@ -33,7 +34,8 @@ ATTRIBUTES = {
     DIRECTION: "Into the wallet or out of it.",
     ENDPOINT: "What was polled.",
     OUTCOME: "How it ended.",
-    USER_ID: "The user's id at the gateway; accounts that have the same are one wallet.",
+    GATEWAY: "The gateway's address, as `base_url` gives it.",
+    USER_ID: "The user's id at the gateway; accounts that have both the same are one wallet.",
     TIER: "`individual` (own wallet) or `enterprise` (billed to the organization).",
     ORGANIZATION_ID: "The organization's id at the gateway.",
     ORGANIZATION_NAME: "The organization's name.",

@@ -90,7 +90,15 @@ ACCOUNT_INFO = Origin.ACCOUNT.gauge(
     "account.info",
     "",
     "Always 1; its attributes say whose account it is.",
-    (a.ACCOUNT, a.USER_ID, a.TIER, a.ORGANIZATION_ID, a.ORGANIZATION_NAME, a.ORGANIZATION_ROLE),
+    (
+        a.ACCOUNT,
+        a.GATEWAY,
+        a.USER_ID,
+        a.TIER,
+        a.ORGANIZATION_ID,
+        a.ORGANIZATION_NAME,
+        a.ORGANIZATION_ROLE,
+    ),
 )
 QUOTA_USAGE = Origin.ACCOUNT.gauge("quota.usage", "USD", "Spent on the model so far.", _MODEL)
 QUOTA_LIMIT = Origin.ACCOUNT.gauge(

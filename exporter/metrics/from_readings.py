@@ -24,11 +24,12 @@ def add(draft: Draft, account: LiveAccount) -> None:
     """Add every gauge that the account's newest readings support."""
     reading = account_reading(account, draft.now)
     if reading is not None:
-        _account(draft, account.name, reading)
+        gateway = account.wallet[0] if account.wallet is not None else None
+        _account(draft, account.name, gateway, reading)
     _envelopes(draft, account)
 
 
-def _account(draft: Draft, name: str, reading: AccountReading) -> None:
+def _account(draft: Draft, name: str, gateway: str | None, reading: AccountReading) -> None:
     """Wallet, owner, and model caps; a model that is listed twice counts as it stands first."""
     draft.money(c.WALLET_BALANCE, (name,), reading.available)
     draft.money(c.WALLET_THRESHOLD, (name,), reading.low_balance_threshold)
@@ -36,7 +37,7 @@ def _account(draft: Draft, name: str, reading: AccountReading) -> None:
         draft.gauge(c.WALLET_LOW, (name,), int(reading.low_balance_flagged))
     org = reading.organization
     whose = (org.id, org.name, org.role) if org else (None, None, None)
-    draft.gauge(c.ACCOUNT_INFO, (name, reading.user_id, reading.tier, *whose), 1)
+    draft.gauge(c.ACCOUNT_INFO, (name, gateway, reading.user_id, reading.tier, *whose), 1)
     first: dict[str, ModelQuota] = {}
     for quota in reading.models:
         first.setdefault(quota.model, quota)

@@ -9,7 +9,7 @@ whose name two exporters learned at different times.
 
 from __future__ import annotations
 
-from exporter.metrics.attributes import ACCOUNT, USER_ID
+from exporter.metrics.attributes import ACCOUNT, GATEWAY, USER_ID
 from exporter.metrics.catalogue import ACCOUNT_INFO, Metric, MetricKind
 from exporter.metrics.prometheus import label_name, prometheus_name
 
@@ -64,12 +64,12 @@ def quantile(metric: Metric, share: float, by: tuple[str, ...]) -> str:
 
 
 def once(query: str) -> str:
-    """Of accounts that are one wallet, by the user's id, only the one with the most."""
-    by_account, user = labels((ACCOUNT,)), label_name(USER_ID)
-    info = series(ACCOUNT_INFO, f'{user}!=""')
+    """Of accounts that are one wallet, by gateway and user, only the one with the most."""
+    by_account, by_wallet = labels((ACCOUNT,)), labels((GATEWAY, USER_ID))
+    info = series(ACCOUNT_INFO, f'{label_name(USER_ID)}!=""')
     whose = f"topk by {by_account} (1, {info})"
-    joined = f"{query} * on {by_account} group_left ({user}) {whose}"
-    return f"(topk by ({user}) (1, {joined}) or {query} unless on {by_account} {info})"
+    joined = f"{query} * on {by_account} group_left {by_wallet} {whose}"
+    return f"(topk by {by_wallet} (1, {joined}) or {query} unless on {by_account} {info})"
 
 
 def top(number: int, query: str) -> str:

@@ -50,6 +50,7 @@ def live() -> Live:
     account.endpoints[Endpoint.USAGE].position = NOW - 30.25
     account.clock_offset = -0.5
     account.account = reading()
+    account.wallet = "https://llm.bytespike.ai", "user 88"
     account.observe(
         Envelope(NOW - 10, KEY, usd("200"), usd("192.40"), NOW + 600, usd("75.5"), usd("1200"))
     )

@@ -95,8 +95,10 @@ class WalletWatch:
         if owner.other_than(before):
             await self._begin_anew(before, owner, reading)
         self._client.accept(key)
-        self._account.wallet = identity_of(reading, self._client.address, key)
-        self._tell_shared()
+        wallet = identity_of(reading, self._client.address, key)
+        if wallet != self._account.wallet:
+            self._account.wallet = wallet
+            self._tell_shared()
         await self.begin()
         now = self._client.gateway_clock.now()
         await self._worker.do(self._ledger.commit_account, name, reading, now, owner)

@@ -83,6 +83,12 @@ class Promtool:
         one = [{"labels": "{}", "value": 1 + 1000 * value}]
         self._run(name, story, promql=[{"expr": expr, "eval_time": f"{at}m", "exp_samples": one}])
 
+    def asks(self, query: str, story: Story, *, at: int, value: float) -> None:
+        """At minute `at` the query, which needs no rule, gives this one value."""
+        one = [{"labels": "{}", "value": value}]
+        asked = {"expr": query, "eval_time": f"{at}m", "exp_samples": one}
+        self._run(next(iter(self._files)), story, promql=[asked])
+
     def _run(
         self,
         rule: str,

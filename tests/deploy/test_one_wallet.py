@@ -1,0 +1,70 @@
+"""What the overview adds up over accounts, where some of them are one wallet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.dashboards import queries
+from tests.deploy.promtool import Promtool, Story
+
+INFO = "bytespike_account_info"
+
+
+def story(*accounts: tuple[str, str, str]) -> Story:
+    """Accounts of these names, gateways and users: each holds 10 USD, and spends 1 a minute."""
+    series = {}
+    for name, gateway, user in accounts:
+        account = f'bytespike_account_name="{name}"'
+        whose = f'bytespike_gateway_address="{gateway}",bytespike_user_id="{user}"'
+        for job in ("one", "two"):  # two exporters watch each of them
+            labels = f'{account},job="{job}"'
+            series[f"bytespike_wallet_balance_USD{{{labels}}}"] = "10x120"
+            series[f"bytespike_usage_cost_USD_total{{{labels}}}"] = "0+1x120"
+            series[f"{INFO}{{{labels},{whose}}}"] = "1x120"
+    return series
+
+
+A, B = ("prod", "one", "88"), ("second", "one", "88")
+ELSEWHERE, EVE = ("there", "two", "88"), ("eve", "one", "99")
+UNTOLD = (("x", "one", ""), ("y", "one", ""))
+
+
+@pytest.mark.parametrize(
+    ("accounts", "wallets"),
+    [
+        ((A,), 1),
+        ((A, B), 1),
+        ((A, B, EVE), 2),
+        ((A, ELSEWHERE), 2),
+        (UNTOLD, 2),
+        ((A, B, *UNTOLD), 3),
+    ],
+    ids=["one", "twice", "and another", "another gateway", "unknown users", "all kinds"],
+)
+@pytest.mark.parametrize(
+    ("panel", "each"), [("Balance of all", 10.0), ("Spent in the last hour", 60.0)]
+)
+def test_a_wallet_counts_once(
+    promtool: Path,
+    tmp_path: Path,
+    panel: str,
+    each: float,
+    accounts: tuple[tuple[str, str, str], ...],
+    wallets: int,
+) -> None:
+    [query] = [one.expr for one in queries("bytespike-overview") if one.panel == panel]
+    asked = query.replace("$account", ".*")
+    rules = Promtool(promtool, tmp_path)
+    rules.asks(asked, story(*accounts), at=100, value=wallets * each)
+
+
+def test_a_key_that_was_replaced_by_another_users_makes_no_query_fail(
+    promtool: Path, tmp_path: Path
+) -> None:
+    [query] = [one.expr for one in queries("bytespike-overview") if one.panel == "Balance of all"]
+    changed = dict(story(A))
+    changed[f'{INFO}{{bytespike_account_name="prod",job="one",bytespike_user_id="99"}}'] = "_x99 1"
+    rules = Promtool(promtool, tmp_path)
+    rules.asks(query.replace("$account", ".*"), changed, at=101, value=10)

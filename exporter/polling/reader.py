@@ -103,11 +103,15 @@ class SliceReader(ABC):
         Raises GatewayError, StateError. What came before an IncompleteError is committed.
         """
 
-    async def _batched(self, pages: AsyncIterator[_Page]) -> AsyncIterator[_Batch]:
+    async def _batched(
+        self, pages: AsyncIterator[_Page], in_parts: bool = False
+    ) -> AsyncIterator[_Batch]:
         """Rows in batches, and whether one is the last of its slice; a rollup as it comes.
 
-        What came before an answer that is incomplete comes too.
+        Small ones where the rows come in small parts, which take long. What came before an answer
+        that is incomplete comes too.
         """
+        size = min(self._batch, PAGE_SIZE) if in_parts else self._batch
         rows: list[Any] = []
         try:
             async for page in pages:
@@ -116,7 +120,7 @@ class SliceReader(ABC):
                     continue
                 self._told(page.rejected)
                 rows.extend(page.rows if isinstance(page, LogPage) else page.items)
-                if len(rows) >= self._batch or page.last:
+                if len(rows) >= size or page.last:
                     yield rows, page.last
                     rows = []
         except IncompleteError:
@@ -166,7 +170,7 @@ class UsageReader(SliceReader):
         """Read a slice of usage; a rollup is asked again if the slice cuts an hour or day."""
         seen = counted = 0
         newest: float | None = None
-        async for part in self._batched(self._pages(span.since, span.until, in_parts)):
+        async for part in self._batched(self._pages(span.since, span.until, in_parts), in_parts):
             if isinstance(part, RollupReading):
                 since = aligned(span.since, DAY if part.days else HOUR)
                 if span.since != since:

@@ -35,7 +35,7 @@ ATTRIBUTES = {
     ENDPOINT: "What was polled.",
     OUTCOME: "How it ended.",
     GATEWAY: "The gateway's address, as `base_url` gives it.",
-    USER_ID: "The user's id at the gateway; accounts that have both the same are one wallet.",
+    USER_ID: "The user's id at the gateway; accounts of one user at one gateway are one wallet.",
     TIER: "`individual` (own wallet) or `enterprise` (billed to the organization).",
     ORGANIZATION_ID: "The organization's id at the gateway.",
     ORGANIZATION_NAME: "The organization's name.",

@@ -90,15 +90,10 @@ ACCOUNT_INFO = Origin.ACCOUNT.gauge(
     "account.info",
     "",
     "Always 1; its attributes say whose account it is.",
-    (
-        a.ACCOUNT,
-        a.GATEWAY,
-        a.USER_ID,
-        a.TIER,
-        a.ORGANIZATION_ID,
-        a.ORGANIZATION_NAME,
-        a.ORGANIZATION_ROLE,
-    ),
+    (a.ACCOUNT, a.USER_ID, a.TIER, a.ORGANIZATION_ID, a.ORGANIZATION_NAME, a.ORGANIZATION_ROLE),
+)
+GATEWAY_INFO = Origin.ACCOUNT.gauge(
+    "gateway.info", "", "Always 1; at which gateway the account is.", (a.ACCOUNT, a.GATEWAY)
 )
 QUOTA_USAGE = Origin.ACCOUNT.gauge("quota.usage", "USD", "Spent on the model so far.", _MODEL)
 QUOTA_LIMIT = Origin.ACCOUNT.gauge(

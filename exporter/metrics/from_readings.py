@@ -24,12 +24,13 @@ def add(draft: Draft, account: LiveAccount) -> None:
     """Add every gauge that the account's newest readings support."""
     reading = account_reading(account, draft.now)
     if reading is not None:
-        gateway = account.wallet[0] if account.wallet is not None else None
-        _account(draft, account.name, gateway, reading)
+        _account(draft, account.name, reading)
+        if account.wallet is not None:
+            draft.gauge(c.GATEWAY_INFO, (account.name, account.wallet[0]), 1)
     _envelopes(draft, account)
 
 
-def _account(draft: Draft, name: str, gateway: str | None, reading: AccountReading) -> None:
+def _account(draft: Draft, name: str, reading: AccountReading) -> None:
     """Wallet, owner, and model caps; a model that is listed twice counts as it stands first."""
     draft.money(c.WALLET_BALANCE, (name,), reading.available)
     draft.money(c.WALLET_THRESHOLD, (name,), reading.low_balance_threshold)
@@ -37,7 +38,7 @@ def _account(draft: Draft, name: str, gateway: str | None, reading: AccountReadi
         draft.gauge(c.WALLET_LOW, (name,), int(reading.low_balance_flagged))
     org = reading.organization
     whose = (org.id, org.name, org.role) if org else (None, None, None)
-    draft.gauge(c.ACCOUNT_INFO, (name, gateway, reading.user_id, reading.tier, *whose), 1)
+    draft.gauge(c.ACCOUNT_INFO, (name, reading.user_id, reading.tier, *whose), 1)
     first: dict[str, ModelQuota] = {}
     for quota in reading.models:
         first.setdefault(quota.model, quota)

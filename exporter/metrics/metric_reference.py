@@ -67,8 +67,9 @@ computed exactly and rounded once, to the nearest binary double. Timestamps are 
   was put back would make them fall and rise again. The page and the wallet's numbers go on; if it
   lasts, because the gateway is down or much is to be caught up, the log says so once.
 - **An account is a wallet, not a name.** Where another user, organization or gateway stands behind
-  the name, all counters of the account begin anew, with a new start time. Accounts whose
-  `bytespike_account_info` has the same gateway and user id are one wallet: add up one of them only.
+  the name, all counters of the account begin anew, with a new start time. Accounts with the same
+  user id in `bytespike_account_info` and one gateway in `bytespike_gateway_info` are one wallet:
+  add up one of them only.
 - **OTLP does not lose the first spend of a new series.** A usage or billing series that appears
   for the first time is preceded by a point with value 0 at the time of the poll before, so that
   `increase()` sees it. A scrape holds one sample per series and cannot say that: OpenMetrics

@@ -115,7 +115,7 @@ class Subject(msgspec.Struct, frozen=True):
     @property
     def has_wallet(self) -> bool:
         """Whether calls are paid from this wallet, and not only by an organization."""
-        enterprise = any(tier == "enterprise" for _, _, tier, *_ in self.points.of(c.ACCOUNT_INFO))
+        enterprise = any(tier == "enterprise" for _, tier, *_ in self.points.of(c.ACCOUNT_INFO))
         return not enterprise or self.points.value(c.WALLET_TOPUP) != 0
 
     @property

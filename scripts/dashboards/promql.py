@@ -10,7 +10,7 @@ whose name two exporters learned at different times.
 from __future__ import annotations
 
 from exporter.metrics.attributes import ACCOUNT, GATEWAY, USER_ID
-from exporter.metrics.catalogue import ACCOUNT_INFO, Metric, MetricKind
+from exporter.metrics.catalogue import ACCOUNT_INFO, GATEWAY_INFO, Metric, MetricKind
 from exporter.metrics.prometheus import label_name, prometheus_name
 
 RATE = "$__rate_interval"
@@ -67,7 +67,9 @@ def once(query: str) -> str:
     """Of accounts that are one wallet, by gateway and user, only the one with the most."""
     by_account, by_wallet = labels((ACCOUNT,)), labels((GATEWAY, USER_ID))
     info = series(ACCOUNT_INFO, f'{label_name(USER_ID)}!=""')
-    whose = f"topk by {by_account} (1, {info})"
+    user, gateway = (f"topk by {by_account} (1, {of})" for of in (info, series(GATEWAY_INFO)))
+    at_gateway = f"{user} * on {by_account} group_left {labels((GATEWAY,))} {gateway}"
+    whose = f"({at_gateway} or {user} unless on {by_account} {series(GATEWAY_INFO)})"
     joined = f"{query} * on {by_account} group_left {by_wallet} {whose}"
     return f"(topk by {by_wallet} (1, {joined}) or {query} unless on {by_account} {info})"
 

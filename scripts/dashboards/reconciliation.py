@@ -76,7 +76,6 @@ def _whose() -> Tile:
         label_name(a.ORGANIZATION_ID): Column("Id", width=70),
         label_name(a.ORGANIZATION_ROLE): Column("Role", width=90),
         label_name(a.USER_ID): Column("User", width=70),
-        label_name(a.GATEWAY): Column("Gateway"),
     }
     return rows(
         "Whose account",

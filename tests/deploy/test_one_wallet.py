@@ -13,21 +13,27 @@ INFO = "bytespike_account_info"
 
 
 def story(*accounts: tuple[str, str, str]) -> Story:
-    """Accounts of these names, gateways and users: each holds 10 USD, and spends 1 a minute."""
+    """Accounts of these names, gateways and users: each holds 10 USD, and spends 1 a minute.
+
+    Where no gateway is named, an older exporter watches.
+    """
     series = {}
     for name, gateway, user in accounts:
         account = f'bytespike_account_name="{name}"'
-        whose = f'bytespike_gateway_address="{gateway}",bytespike_user_id="{user}"'
         for job in ("one", "two"):  # two exporters watch each of them
             labels = f'{account},job="{job}"'
             series[f"bytespike_wallet_balance_USD{{{labels}}}"] = "10x120"
             series[f"bytespike_usage_cost_USD_total{{{labels}}}"] = "0+1x120"
-            series[f"{INFO}{{{labels},{whose}}}"] = "1x120"
+            series[f'{INFO}{{{labels},bytespike_user_id="{user}"}}'] = "1x120"
+            if gateway:
+                at = f'bytespike_gateway_address="{gateway}"'
+                series[f"bytespike_gateway_info{{{labels},{at}}}"] = "1x120"
     return series
 
 
 A, B = ("prod", "one", "88"), ("second", "one", "88")
 ELSEWHERE, EVE = ("there", "two", "88"), ("eve", "one", "99")
+OLD = ("c", "", "88"), ("d", "", "88")
 UNTOLD = (("x", "one", ""), ("y", "one", ""))
 
 
@@ -40,8 +46,17 @@ UNTOLD = (("x", "one", ""), ("y", "one", ""))
         ((A, ELSEWHERE), 2),
         (UNTOLD, 2),
         ((A, B, *UNTOLD), 3),
+        (OLD, 1),
     ],
-    ids=["one", "twice", "and another", "another gateway", "unknown users", "all kinds"],
+    ids=[
+        "one",
+        "twice",
+        "and another",
+        "another gateway",
+        "unknown users",
+        "all kinds",
+        "no gateway",
+    ],
 )
 @pytest.mark.parametrize(
     ("panel", "each"), [("Balance of all", 10.0), ("Spent in the last hour", 60.0)]

@@ -44,12 +44,14 @@ def everything(gateway: Gateway) -> list[Shown]:
             },
             "bytespike_account_info": {
                 series(
+                    user_id="88",
                     user_tier="individual",
                     organization_id="1",
                     organization_name="Example AI",
                     organization_role="admin",
                 ): 1.0
             },
+            "bytespike_gateway_info": {series(gateway_address=gateway.url): 1.0},
             "bytespike_exporter_series_folded": {series(): 0.0},
         },
     ]

@@ -88,7 +88,7 @@ def test_zero_is_a_reading_and_shows() -> None:
 def test_account_info_leaves_out_what_is_unknown() -> None:
     points = take(_with(reading(), tier=None, organization=None), totals(), NOW).points
     [info] = [point for point in points if point.metric.name == "bytespike.account.info"]
-    assert info.attributes == ("prod", "https://llm.bytespike.ai", "88", None, None, None, None)
+    assert info.attributes == ("prod", "88", None, None, None, None)
 
 
 def test_quotas_show_the_limit_where_capped_and_the_share_where_there_is_one() -> None:

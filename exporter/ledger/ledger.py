@@ -22,9 +22,9 @@ from exporter.gateway.readings import (
     UsageShape,
 )
 from exporter.ledger import billing, usage, wallet
-from exporter.ledger.buckets import count_rollup
+from exporter.ledger.buckets import FIRST_READING, count_rollup
 from exporter.ledger.cells import Cells
-from exporter.ledger.cursor import Cursor, Slice, Window, advanced, hour_of
+from exporter.ledger.cursor import HOUR, Cursor, Slice, Window, advanced, hour_of
 from exporter.ledger.cursor_rows import read_cursor, write_cursor
 from exporter.ledger.doubt import DoubtedError, Doubts
 from exporter.ledger.store import SET_ASIDE, Store
@@ -178,6 +178,19 @@ class Ledger:
         read = _Read(shape, done, reading.last, now, polled or now)
         return self._commit_usage(name, cursor, count, read, judged=True)
 
+    def unknown_hour(self, name: str, span: Slice, now: float) -> tuple[float, float] | None:
+        """From when to when (Unix s) a log could tell what a rollup of the slice cannot.
+
+        That is the hour in which counting began, unless its first reading came with the start.
+        """
+        cursor = self.cursor(name, "usage")
+        begin = hour_of(cursor.start)
+        if not begin < cursor.start < now - FIRST_READING or span.since > cursor.start:
+            return None
+        with self._store.reading() as db:
+            baselined = _is_baselined(db, self._ids[name])
+        return None if baselined else (begin, min(begin + HOUR, now))
+
     def _commit_usage(
         self,
         name: str,
@@ -190,12 +203,10 @@ class Ledger:
         account = self._ids[name]
         try:
             with self._store.transaction() as db:
-                (baselined,) = db.execute(
-                    "SELECT baselined FROM account WHERE id = ?", (account,)
-                ).fetchone()
+                baselined = _is_baselined(db, account)
                 start_ns = min(cursor.polled_ns, int(read.polled * 1e9))
                 cells = Cells(db, account, self.rules.max_series, start_ns)
-                counted = count(cells, bool(baselined))
+                counted = count(cells, baselined)
                 if judged:
                     kind = name, read.done and read.done.sweep
                     self._doubts.judge(
@@ -312,3 +323,9 @@ def _open(db: sqlite3.Connection, name: str) -> int:
     db.execute("INSERT OR IGNORE INTO account (name) VALUES (?)", (name,))
     (account,) = db.execute("SELECT id FROM account WHERE name = ?", (name,)).fetchone()
     return int(account)
+
+
+def _is_baselined(db: sqlite3.Connection, account: int) -> bool:
+    """Whether it is known what the hour in which counting began held before it."""
+    (baselined,) = db.execute("SELECT baselined FROM account WHERE id = ?", (account,)).fetchone()
+    return bool(baselined)

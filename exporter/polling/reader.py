@@ -16,7 +16,12 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from exporter.errors import BadRequestError, BadResponseError, IncompleteError
+from exporter.errors import (
+    BadRequestError,
+    BadResponseError,
+    GatewayError,
+    IncompleteError,
+)
 from exporter.gateway.client import GatewayClient
 from exporter.gateway.gateway_clock import GatewayClock
 from exporter.gateway.paging import PAGE_SIZE
@@ -176,6 +181,8 @@ class UsageReader(SliceReader):
                     whole = msgspec.structs.replace(span, since=since)
                     return await self.read(whole, at, in_parts)
                 self._told(part.rejected)
+                if not part.days:
+                    counted += await self._read_beside(span, at)
                 commit = partial(self.ledger.commit_rollup, self.account.name, part, span)
                 seen += len(part.buckets)
             else:
@@ -188,6 +195,27 @@ class UsageReader(SliceReader):
             newest = result.newest
             counted += result.counted
         return SliceResult(seen, counted)
+
+    async def _read_beside(self, span: Slice, at: Moment) -> int:
+        """Count the hour in which counting began by the log, where one stands beside the rollup.
+
+        Returns how many rows counted. Where there is no log, the rollup is taken as it is.
+        """
+        name = self.account.name
+        hour = await self.worker.do(self.ledger.unknown_hour, name, span, at.now)
+        counted = 0
+        if hour is None:
+            return counted
+        try:
+            async for part in self._batched(self._client.log_beside(*hour)):
+                assert not isinstance(part, RollupReading)
+                commit = partial(self.ledger.commit_log, name, part[0], None)
+                result = await self.worker.do(commit, None, at.now, at.host)
+                self._note(result)
+                counted += result.counted
+        except GatewayError as error:
+            logger.debug("Account %s: no log beside the rollup: %s", name, error)
+        return counted
 
     def _pages(
         self, since: float, until: float, in_parts: bool = False

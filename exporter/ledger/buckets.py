@@ -62,16 +62,12 @@ def count_rollup(
             changed += _take_over(cells, here, holds, judged, begins)
         elif begins:
             later = sum(_cost(said[other]) for other in said if other > hour)
-            before = sum(cell.held.cost for cell in here)
             ours = 0 if baselined else max(0, spent - later)
-            changed += _begin_hour(cells, holds, ours)
             if now - cursor.start > FIRST_READING and hour < cursor.start:
-                unknown = max(0, _cost(holds) - ours - before)
+                unknown = max(0, _cost(holds) - ours - sum(cell.held.cost for cell in here))
+            changed += _begin_hour(cells, holds, ours)
         else:
-            partial = hour < cursor.start
-            if is_day(hour) != reading.days and partial:
-                judged = []  # what of that day came before the start is not asked for
-            changed += _count_hour(cells, here, holds, now, judged, partial)
+            changed += _count_hour(cells, here, holds, now, judged, cursor, reading.days)
     refused = tuple(f"the bucket of {bucket.model} at {bucket.hour}" for bucket in absurd)
     return Counted(changed, max(0, len(buckets) - changed), newest, refused, unknown=unknown)
 
@@ -214,9 +210,13 @@ def _count_hour(
     holds: dict[int, Amounts],
     now: float,
     judged: list[int],
-    partial: bool,
+    cursor: Cursor,
+    days: bool,
 ) -> int:
-    """Count an hour that is counted from the rollup already. Returns the changes."""
+    """Count an hour or day that is counted from the rollup already. Returns the changes."""
+    partial = here[0].hour < cursor.start
+    if partial and is_day(here[0].hour) != days:
+        judged = []  # what of that day came before the start is not asked for
     buckets = [Bucket(c.id, c.api_key, c.model, c.held, c.base, c.missing_since) for c in here]
     read_hour(buckets, holds, now, judged, partial)
     changed = 0

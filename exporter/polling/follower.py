@@ -38,11 +38,14 @@ from exporter.ledger.cursor import (
 from exporter.ledger.doubt import DoubtedError
 from exporter.live import EndpointStatus
 from exporter.polling.reader import Moment, SliceReader, SliceResult
-from exporter.polling.sweep_plan import FEW_ROWS, DriftAlarm, Span
+from exporter.polling.sweep_plan import DriftAlarm, Span
 from exporter.throttle import Throttle
 
 FAR_BEHIND = HOUR
 """History (s) past which catching up is worth a word in the log and on the page."""
+
+FEW_AGAIN = 1000
+"""Rows that every poll may read for the sake of the overlap."""
 
 SHORT_OVERLAP = 30.0
 """Seconds before the cursor that are read again while a whole `OVERLAP` has many rows."""
@@ -164,15 +167,15 @@ class Follower:
         """
         at = self._reader.moment()
         step = self._step(cursor)
-        whole = self._tail_rows <= FEW_ROWS or at.now - self._overlapped_at >= OVERLAP
+        whole = self._tail_rows <= FEW_AGAIN or at.now - self._overlapped_at >= OVERLAP
         overlap = max(OVERLAP, step) if whole else SHORT_OVERLAP
         span = tail_of(cursor, at.now, step, self._ahead, overlap)
         try:
             read = await self._read(span, at, in_parts=at.now < self._parts_until)
         except _PARTS_HELP:
             read = await self._read_in_parts(span)
-        self._tail_rows = read.rows
-        self._overlapped_at = at.now if whole else self._overlapped_at
+        if whole:
+            self._tail_rows, self._overlapped_at = read.rows, at.now
 
     async def _sweep(self) -> None:
         """Sweep to the end, or until the gateway fails: then the next round goes on."""

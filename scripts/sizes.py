@@ -19,9 +19,9 @@ CLOSELY = ("exporter", "bytespike_simulator")
 """Where the two above hold, and no name of a file stands twice."""
 
 BUDGETS = {
-    "exporter": 12_500,
+    "exporter": 14_500,
     "bytespike_simulator": 2_600,
-    "tests": 26_600,
+    "tests": 31_000,
     "scripts": 3_500,
 }
 """Lines of text in all; of scripts also those that are not Python, without locks."""

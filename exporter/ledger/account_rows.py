@@ -6,7 +6,9 @@ import sqlite3
 
 import msgspec
 
-from exporter.ledger.cursor import Cursor
+from exporter.gateway.readings import UsageShape
+from exporter.ledger import wallet
+from exporter.ledger.cursor import Cursor, Slice, Window, advanced
 
 _COLUMNS = ", ".join(Cursor.__struct_fields__)
 _PLACES = ", ".join("?" for _ in Cursor.__struct_fields__)
@@ -42,7 +44,44 @@ def is_baselined(db: sqlite3.Connection, account: int) -> bool:
     return bool(baselined)
 
 
-def forget_usage(db: sqlite3.Connection, account: int, floor: float) -> None:
+class UsageRead(msgspec.Struct, frozen=True):
+    """What was read of usage, and when by the gateway's clock and by ours (Unix s).
+
+    `done` is the slice, if that is known; `ended`: nothing more of it is to come.
+    """
+
+    shape: UsageShape
+    done: Slice | None
+    ended: bool
+    now: float
+    polled: float
+
+
+def advance_usage(
+    db: sqlite3.Connection,
+    account: int,
+    window: Window,
+    cursor: Cursor,
+    read: UsageRead,
+    newest: float | None,
+) -> None:
+    """Move the cursor past a slice that was read to its end, and forget what is final."""
+    assert read.done is not None
+    moved = advanced(cursor, read.done, read.now, newest, read.polled)
+    moved = window.after(msgspec.structs.replace(moved, shape=read.shape.value))
+    if cursor.shape not in (None, moved.shape) and moved.sweep_began is None:
+        moved = moved.sweeping(read.now)  # every hour that is not final, in the new shape
+    write_cursor(db, account, "usage", moved)
+    if moved.floor > cursor.floor:
+        _forget_usage(db, account, moved.floor)
+    if read.done.tail and moved.caught_up:
+        wallet.witness(db, account)
+        before, polled = cursor.polled_ns / 1e9, moved.polled_ns / 1e9
+        swept = read.done.sweep and cursor.sweep_began is not None
+        wallet.settle_drift(db, account, before, polled, swept)
+
+
+def _forget_usage(db: sqlite3.Connection, account: int, floor: float) -> None:
     """What is older than the floor is never counted again."""
     db.execute("DELETE FROM usage_mark WHERE account = ? AND hour < ?", (account, floor))
     db.execute("DELETE FROM cell WHERE account = ? AND hour < ?", (account, floor))

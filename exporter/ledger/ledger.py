@@ -23,8 +23,9 @@ from exporter.gateway.readings import (
 )
 from exporter.ledger import billing, usage, wallet
 from exporter.ledger.account_rows import (
+    UsageRead,
+    advance_usage,
     forget_transactions,
-    forget_usage,
     is_baselined,
     open_account,
     read_cursor,
@@ -52,19 +53,6 @@ class Rules(msgspec.Struct, frozen=True):
     max_series: int = 2000
     runway_window: float = 21_600.0
     start: Callable[[float], float] = float
-
-
-class _Read(msgspec.Struct, frozen=True):
-    """What was read of usage, and when by the gateway's clock and by ours (Unix s).
-
-    `done` is the slice, if that is known; `ended`: nothing more of it is to come.
-    """
-
-    shape: UsageShape
-    done: Slice | None
-    ended: bool
-    now: float
-    polled: float
 
 
 class Ledger:
@@ -161,7 +149,7 @@ class Ledger:
                 usage.settle_log(cells, cursor, done)
             return counted.since(newest)
 
-        read = _Read(UsageShape.LOG, done, done is not None, now, polled or now)
+        read = UsageRead(UsageShape.LOG, done, done is not None, now, polled or now)
         return self._commit_usage(name, cursor, count, read, judged=cursor.caught_up)
 
     def commit_rollup(
@@ -182,7 +170,7 @@ class Ledger:
             return counted.since(newest)
 
         shape = UsageShape.DAYS if reading.days else UsageShape.ROLLUP
-        read = _Read(shape, done, reading.last, now, polled or now)
+        read = UsageRead(shape, done, reading.last, now, polled or now)
         return self._commit_usage(name, cursor, count, read, judged=True)
 
     def unknown_hour(self, name: str, span: Slice, now: float) -> tuple[float, float] | None:
@@ -203,7 +191,7 @@ class Ledger:
         name: str,
         cursor: Cursor,
         count: Callable[[Cells, bool], Counted],
-        read: _Read,
+        read: UsageRead,
         judged: bool,
     ) -> Counted:
         """Count, unless the growth looks like a mistake of the gateway: then nothing happened."""
@@ -228,33 +216,11 @@ class Ledger:
                     whole = read.done.since <= hour_of(cursor.start) or read.shape != UsageShape.LOG
                     if not baselined and read.done.since <= cursor.start and whole:
                         db.execute("UPDATE account SET baselined = 1 WHERE id = ?", (account,))
-                    self._advance_usage(db, account, cursor, read, read.done, counted.newest)
+                    advance_usage(db, account, self.window, cursor, read, counted.newest)
         except DoubtedError as doubted:
             return Counted(doubted=doubted.growth)
         self._totals.pop(name, None)
         return counted
-
-    def _advance_usage(
-        self,
-        db: sqlite3.Connection,
-        account: int,
-        cursor: Cursor,
-        read: _Read,
-        done: Slice,
-        newest: float | None,
-    ) -> None:
-        moved = advanced(cursor, done, read.now, newest, read.polled)
-        moved = self.window.after(msgspec.structs.replace(moved, shape=read.shape.value))
-        if cursor.shape not in (None, moved.shape) and moved.sweep_began is None:
-            moved = moved.sweeping(read.now)  # every hour that is not final, in the new shape
-        write_cursor(db, account, "usage", moved)
-        if moved.floor > cursor.floor:
-            forget_usage(db, account, moved.floor)
-        if done.tail and moved.caught_up:
-            wallet.witness(db, account)
-            before, polled = cursor.polled_ns / 1e9, moved.polled_ns / 1e9
-            swept = done.sweep and cursor.sweep_began is not None
-            wallet.settle_drift(db, account, before, polled, swept)
 
     def commit_transactions(
         self,

@@ -48,7 +48,7 @@ FEW_AGAIN = 1000
 """Rows that every poll may read for the sake of the overlap."""
 
 SHORT_OVERLAP = 30.0
-"""Seconds before the cursor that are read again while a whole `OVERLAP` has many rows."""
+"""Seconds before the cursor that are read again where a whole `OVERLAP` has more."""
 
 _SHORTER_HELPS = (
     GatewayTimeoutError,
@@ -190,7 +190,7 @@ class Follower:
                 found += read.counted
                 self._show(await self._cursor())
         except DoubtedError:
-            pass
+            pass  # the next round reads it again
         except (GatewayError, StateError) as error:
             self._throttle.say(
                 ("sweep", self._name, self._kind),
@@ -237,9 +237,8 @@ class Follower:
         at = self._reader.moment()
         if span.tail:
             span = msgspec.structs.replace(span, until=at.now + self._ahead)
-        read = await self._read(span, at, in_parts=True)
         self._parts_until = at.now + HOUR
-        return read
+        return await self._read(span, at, in_parts=True)
 
     async def _read(self, span: Slice, at: Moment, in_parts: bool = False) -> SliceResult:
         read = await self._reader.read(span, at, in_parts)
@@ -261,8 +260,7 @@ class Follower:
         drift = await self._drift()
         if not self._alarm.due(drift, now):
             return False
-        words = (self._name, self._kind, (drift or 0) / 1e9)
-        logger.debug("Account %s: all %s is read again: drift is %.2f USD", *words)
+        logger.debug("Account %s: all %s is read again: it drifts", self._name, self._kind)
         await self._worker.do(self._ledger.begin_sweep, self._name, self._kind, now)
         return True
 
@@ -280,7 +278,7 @@ class Follower:
 
     @property
     def _ahead(self) -> float:
-        """By the gateway's own clock nothing lies ahead, and some refuse to be asked for it."""
+        """By the gateway's clock nothing lies ahead, and some refuse to be asked for it."""
         return 0.0 if self._reader.clock.known else AHEAD
 
     def _tell_lost(self, lost: float) -> None:

@@ -6,8 +6,8 @@ import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from typing import Literal
 
+from exporter.ledger.account_rows import open_account, read_cursor, write_cursor
 from exporter.ledger.cursor import Cursor
-from exporter.ledger.cursor_rows import read_cursor, write_cursor
 from exporter.ledger.owners import Owner, read_owner, replaced
 from exporter.ledger.store import BEGINS_NOW, SET_ASIDE, Store
 from exporter.ledger.totals import AccountTotals, read_polled
@@ -34,7 +34,7 @@ class Accounts:
         Of those that were not known, counting begins at `start` (Unix s), or with `begin`.
         """
         with self._store.transaction() as db:
-            opened = {name: _open(db, name) for name in names}
+            opened = {name: open_account(db, name) for name in names}
             self._ids.update(opened)
             if start is not None:
                 for name in opened:
@@ -96,10 +96,3 @@ class Accounts:
         """
         with self._store.reading() as db:
             return read_polled(db)
-
-
-def _open(db: sqlite3.Connection, name: str) -> int:
-    """The id of an account."""
-    db.execute("INSERT OR IGNORE INTO account (name) VALUES (?)", (name,))
-    (account,) = db.execute("SELECT id FROM account WHERE name = ?", (name,)).fetchone()
-    return int(account)

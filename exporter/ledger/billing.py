@@ -32,6 +32,9 @@ class _Mark(msgspec.Struct, frozen=True):
     pending: int | None
 
 
+_LEGACY = _Mark(None, None, None)
+
+
 def count_transactions(
     db: sqlite3.Connection,
     account: int,
@@ -50,8 +53,6 @@ def count_transactions(
         for row in db.execute("SELECT kind FROM last_transaction WHERE account = ?", (account,))
     }
     marks = _marks(db, account, [item.id for item in items])
-    first = not cursor.caught_up and cursor.position <= cursor.start
-    begins_now = first and cursor.swept_at <= cursor.start
     counted = duplicate = 0
     refused: list[str] = []
     for item in items:
@@ -63,24 +64,33 @@ def count_transactions(
             continue
         known = marks.get(item.id)
         mark = _marked(item, known, kind)
-        early = item.created_at < cursor.start or (begins_now and item.created_at == cursor.start)
-        there_before = known is None and first and early
-        legacy = known is not None and known.kind is None
-        if known == mark or legacy:
+        if known is not None and known in (mark, _LEGACY):
             duplicate += 1
-        elif not there_before and mark.amount != (known and known.amount):
+        elif mark.amount != (known and known.amount) and not _was_there(item, known, cursor):
             if not _add(db, account, mark, known, start_ns):
                 refused.append(item.id)
                 continue
             counted += 1
         marks[item.id] = mark
-        db.execute(
-            "INSERT OR REPLACE INTO transaction_mark (account, id, created_at, kind, amount, "
-            "pending) VALUES (?, ?, ?, ?, ?, ?)",
-            (account, item.id, item.created_at, mark.kind, mark.amount, mark.pending),
-        )
+        _write_mark(db, account, item, mark)
     newest = max((item.created_at for item in items), default=None)
     return Counted(counted, duplicate, newest, tuple(refused))
+
+
+def _was_there(item: Transaction, known: _Mark | None, cursor: Cursor) -> bool:
+    """Whether a movement in the second of the start came before it: the first poll sees it."""
+    if known is not None or cursor.caught_up or cursor.position > cursor.start:
+        return False
+    begins_now = cursor.swept_at <= cursor.start
+    return item.created_at < cursor.start or (begins_now and item.created_at == cursor.start)
+
+
+def _write_mark(db: sqlite3.Connection, account: int, item: Transaction, mark: _Mark) -> None:
+    db.execute(
+        "INSERT OR REPLACE INTO transaction_mark (account, id, created_at, kind, amount, pending) "
+        "VALUES (?, ?, ?, ?, ?, ?)",
+        (account, item.id, item.created_at, mark.kind, mark.amount, mark.pending),
+    )
 
 
 def oldest_pending(db: sqlite3.Connection, account: int) -> float | None:

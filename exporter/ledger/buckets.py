@@ -34,46 +34,42 @@ def count_rollup(
     baselined: bool,
     spent: int,
 ) -> Counted:
-    """Count what buckets hold more, or less, than when they were read last.
+    """Count what buckets hold more or less than before.
 
     The hour or day in which counting began is a baseline when it is read first: what its buckets
     held by then is not ours, but for what lifetime spend has grown by since then (`spent`,
     nano-USD) and later ones do not hold.
     """
-    newest = max([bucket.hour for bucket in reading.buckets], default=None)
     earliest = cursor.first_bucket(reading.days)
-    buckets, absurd = fitting(
-        [bucket for bucket in reading.buckets if bucket.hour >= earliest],
-        cells.room(),
-        _amounts_of_bucket,
-    )
+    ours = [bucket for bucket in reading.buckets if bucket.hour >= earliest]
+    buckets, absurd = fitting(ours, cells.room(), _amounts_of_bucket)
     known = cells.hours(earliest) if reading.days else set()
     said = _said(cells, buckets, reading.days)
     _pay_days(cells, said, reading.days)
     asked = range(max(int(done.since), earliest), max(int(done.until), earliest))
-    whole = not reading.rejected and not absurd
-    changed = unknown = 0
+    whole, changed, unknown = not (reading.rejected or absurd), 0, 0
     for hour, here in _by_hour(cells, said, asked, reading).items():
         holds = said[hour]
-        told = whole and hour in asked
-        judged = [cell.id for cell in here if told and reading.covers(cell.model)]
+        judged = [c.id for c in here if whole and hour in asked and reading.covers(c.model)]
         begins = _begins(hour, cursor, baselined, known, now)
         if any(not cell.rolled for cell in here):
             changed += _take_over(cells, here, holds, judged, begins)
         elif begins:
             later = sum(_cost(said[other]) for other in said if other > hour)
-            before = sum(cell.held.cost for cell in here)
-            ours = 0 if baselined else max(0, spent - later)
-            changed += _begin_hour(cells, holds, ours)
+            known_ours = 0 if baselined else max(0, spent - later)
             if now - cursor.start > FIRST_READING and hour < cursor.start:
-                unknown = max(0, _cost(holds) - ours - before)
+                unknown = _unknown(here, holds, known_ours)
+            changed += _begin_hour(cells, holds, known_ours)
         else:
-            partial = hour < cursor.start
-            if is_day(hour) != reading.days and partial:
-                judged = []  # what of that day came before the start is not asked for
-            changed += _count_hour(cells, here, holds, now, judged, partial)
+            changed += _count_hour(cells, here, holds, now, judged, cursor, reading.days)
     refused = tuple(f"the bucket of {bucket.model} at {bucket.hour}" for bucket in absurd)
+    newest = max([bucket.hour for bucket in reading.buckets], default=None)
     return Counted(changed, max(0, len(buckets) - changed), newest, refused, unknown=unknown)
+
+
+def _unknown(here: list[Cell], holds: dict[int, Amounts], ours: int) -> int:
+    """Of how much of an hour (nano-USD) it is not known whether it came before the start."""
+    return max(0, _cost(holds) - ours - sum(cell.held.cost for cell in here))
 
 
 def _begins(hour: int, cursor: Cursor, baselined: bool, known: set[int], now: float) -> bool:
@@ -214,9 +210,13 @@ def _count_hour(
     holds: dict[int, Amounts],
     now: float,
     judged: list[int],
-    partial: bool,
+    cursor: Cursor,
+    days: bool,
 ) -> int:
-    """Count an hour that is counted from the rollup already. Returns the changes."""
+    """Count an hour or day that is counted from the rollup already. Returns the changes."""
+    partial = here[0].hour < cursor.start
+    if partial and is_day(here[0].hour) != days:
+        judged = []  # what of that day came before the start is not asked for
     buckets = [Bucket(c.id, c.api_key, c.model, c.held, c.base, c.missing_since) for c in here]
     read_hour(buckets, holds, now, judged, partial)
     changed = 0

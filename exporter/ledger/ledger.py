@@ -7,7 +7,6 @@ nothing of that commit has happened. Not thread-safe: one thread at a time.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
@@ -21,11 +20,17 @@ from exporter.gateway.readings import (
     UsageShape,
 )
 from exporter.ledger import billing, usage, wallet
+from exporter.ledger.account_rows import (
+    UsageRead,
+    advance_usage,
+    forget_transactions,
+    is_baselined,
+    write_cursor,
+)
 from exporter.ledger.accounts import Accounts, RowKind
-from exporter.ledger.buckets import count_rollup
+from exporter.ledger.buckets import FIRST_READING, count_rollup
 from exporter.ledger.cells import Cells
-from exporter.ledger.cursor import Cursor, Slice, Window, advanced, hour_of
-from exporter.ledger.cursor_rows import write_cursor
+from exporter.ledger.cursor import HOUR, Cursor, Slice, Window, advanced, hour_of
 from exporter.ledger.doubt import DoubtedError, Doubts
 from exporter.ledger.owners import Owner, write_owner
 from exporter.ledger.store import Store
@@ -43,19 +48,6 @@ class Rules(msgspec.Struct, frozen=True):
     max_series: int = 2000
     runway_window: float = 21_600.0
     start: Callable[[float], float] = float
-
-
-class _Read(msgspec.Struct, frozen=True):
-    """What was read of usage, and when by the gateway's clock and by ours (Unix s).
-
-    `done` is the slice, if that is known; `ended`: nothing more of it is to come.
-    """
-
-    shape: UsageShape
-    done: Slice | None
-    ended: bool
-    now: float
-    polled: float
 
 
 class Ledger(Accounts):
@@ -116,7 +108,7 @@ class Ledger(Accounts):
                 usage.settle_log(cells, cursor, done)
             return counted.since(newest)
 
-        read = _Read(UsageShape.LOG, done, done is not None, now, polled or now)
+        read = UsageRead(UsageShape.LOG, done, done is not None, now, polled or now)
         return self._commit_usage(name, cursor, count, read, judged=cursor.caught_up)
 
     def commit_rollup(
@@ -137,27 +129,38 @@ class Ledger(Accounts):
             return counted.since(newest)
 
         shape = UsageShape.DAYS if reading.days else UsageShape.ROLLUP
-        read = _Read(shape, done, reading.last, now, polled or now)
+        read = UsageRead(shape, done, reading.last, now, polled or now)
         return self._commit_usage(name, cursor, count, read, judged=True)
+
+    def unknown_hour(self, name: str, span: Slice, now: float) -> tuple[float, float] | None:
+        """From when to when (Unix s) a log could tell what a rollup of the slice cannot.
+
+        That is the hour in which counting began, unless its first reading came with the start.
+        """
+        cursor = self.cursor(name, "usage")
+        begin = hour_of(cursor.start)
+        if not begin < cursor.start < now - FIRST_READING or span.since > cursor.start:
+            return None
+        with self._store.reading() as db:
+            baselined = is_baselined(db, self._ids[name])
+        return None if baselined else (begin, min(begin + HOUR, now))
 
     def _commit_usage(
         self,
         name: str,
         cursor: Cursor,
         count: Callable[[Cells, bool], Counted],
-        read: _Read,
+        read: UsageRead,
         judged: bool,
     ) -> Counted:
         """Count, unless the growth looks like a mistake of the gateway: then nothing happened."""
         account = self._ids[name]
         try:
             with self._store.transaction() as db:
-                (baselined,) = db.execute(
-                    "SELECT baselined FROM account WHERE id = ?", (account,)
-                ).fetchone()
+                baselined = is_baselined(db, account)
                 start_ns = min(cursor.polled_ns, int(read.polled * 1e9))
                 cells = Cells(db, account, self.rules.max_series, start_ns)
-                counted = count(cells, bool(baselined))
+                counted = count(cells, baselined)
                 if judged:
                     kind = name, read.done and read.done.sweep
                     self._doubts.judge(
@@ -172,36 +175,11 @@ class Ledger(Accounts):
                     whole = read.done.since <= hour_of(cursor.start) or read.shape != UsageShape.LOG
                     if not baselined and read.done.since <= cursor.start and whole:
                         db.execute("UPDATE account SET baselined = 1 WHERE id = ?", (account,))
-                    self._advance_usage(db, account, cursor, read, read.done, counted.newest)
+                    advance_usage(db, account, self.window, cursor, read, counted.newest)
         except DoubtedError as doubted:
             return Counted(doubted=doubted.growth)
         self._totals.pop(name, None)
         return counted
-
-    def _advance_usage(
-        self,
-        db: sqlite3.Connection,
-        account: int,
-        cursor: Cursor,
-        read: _Read,
-        done: Slice,
-        newest: float | None,
-    ) -> None:
-        moved = advanced(cursor, done, read.now, newest, read.polled)
-        moved = self.window.after(msgspec.structs.replace(moved, shape=read.shape.value))
-        if cursor.shape not in (None, moved.shape) and moved.sweep_began is None:
-            moved = moved.sweeping(read.now)  # every hour that is not final, in the new shape
-        write_cursor(db, account, "usage", moved)
-        if moved.floor > cursor.floor:
-            db.execute(
-                "DELETE FROM usage_mark WHERE account = ? AND hour < ?", (account, moved.floor)
-            )
-            db.execute("DELETE FROM cell WHERE account = ? AND hour < ?", (account, moved.floor))
-        if done.tail and moved.caught_up:
-            wallet.witness(db, account)
-            before, polled = cursor.polled_ns / 1e9, moved.polled_ns / 1e9
-            swept = done.sweep and cursor.sweep_began is not None
-            wallet.settle_drift(db, account, before, polled, swept)
 
     def commit_transactions(
         self,
@@ -224,10 +202,7 @@ class Ledger(Accounts):
                 moved = self.window.after(advanced(cursor, done, now, counted.newest, polled))
                 write_cursor(db, account, "transactions", moved)
                 if moved.floor > cursor.floor:
-                    db.execute(
-                        "DELETE FROM transaction_mark WHERE account = ? AND created_at < ?",
-                        (account, moved.floor),
-                    )
+                    forget_transactions(db, account, moved.floor)
         self._totals.pop(name, None)
         return counted
 

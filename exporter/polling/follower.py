@@ -26,9 +26,7 @@ from exporter.errors import (
 from exporter.gateway.readings import AHEAD
 from exporter.ledger.cursor import (
     DAY,
-    FIRST_SPAN,
     HOUR,
-    LONGEST_SPAN,
     OVERLAP,
     REACH,
     Cursor,
@@ -40,22 +38,17 @@ from exporter.ledger.cursor import (
 from exporter.ledger.doubt import DoubtedError
 from exporter.live import EndpointStatus
 from exporter.polling.reader import Moment, SliceReader, SliceResult
+from exporter.polling.sweep_plan import DriftAlarm, Span
 from exporter.throttle import Throttle
-
-FEW_ROWS = 2000
-"""A slice with no more rows than this makes the next one twice as long."""
-
-MANY_ROWS = 6000
-"""A slice with more rows than this makes the next one half as long."""
 
 FAR_BEHIND = HOUR
 """History (s) past which catching up is worth a word in the log and on the page."""
 
-SHORT_OVERLAP = 30.0
-"""Seconds before the cursor that are read again while a whole `OVERLAP` has many rows."""
+FEW_AGAIN = 1000
+"""Rows that every poll may read for the sake of the overlap."""
 
-WORKED = 8
-"""Slices that must have worked before a longer one is tried again after one that did not."""
+SHORT_OVERLAP = 30.0
+"""Seconds before the cursor that are read again where a whole `OVERLAP` has more."""
 
 _SHORTER_HELPS = (
     GatewayTimeoutError,
@@ -67,61 +60,6 @@ _SHORTER_HELPS = (
 _PARTS_HELP = (IncompleteError, ResponseTooLargeError)
 
 logger = logging.getLogger(__name__)
-
-
-class DriftAlarm:
-    """Asks for a sweep when drift says that usage was missed, and not again for the same drift.
-
-    A sweep that finds nothing makes the next one wait twice as long, up to `longest` seconds.
-    """
-
-    def __init__(self, shortest: float, longest: float) -> None:
-        self._shortest = shortest
-        self._longest = longest
-        self._wait = shortest
-        self._not_before = 0.0
-        self._known = 0
-        self._began_with = 0
-
-    def due(self, drift: int | None, now: float) -> bool:
-        """Whether `drift` (nano-USD) is more than the last sweep could not explain."""
-        return drift is not None and drift > self._known and now >= self._not_before
-
-    def begun(self, drift: int | None) -> None:
-        """A sweep begins, with this drift to explain."""
-        self._began_with = max(drift or 0, 0)
-
-    def swept(self, drift: int | None, found: bool, now: float) -> None:
-        """A sweep ended and left this drift; `found`: it counted something.
-
-        What came while it was reading it cannot have explained.
-        """
-        self._known = 0 if found else min(self._began_with, max(drift or 0, 0))
-        self._wait = self._shortest if found else min(self._wait * 2, self._longest)
-        self._not_before = now + self._wait
-
-
-class Span:
-    """How long the next slice is, in seconds: as long as the gateway answers well."""
-
-    def __init__(self) -> None:
-        self.seconds = FIRST_SPAN
-        self._longest = LONGEST_SPAN
-        self._worked = 0
-
-    def failed(self, seconds: float) -> None:
-        """The gateway cannot answer for so long a slice."""
-        self.seconds = self._longest = max(HOUR, seconds / 4 // HOUR * HOUR)
-        self._worked = 0
-
-    def worked(self, rows: int) -> None:
-        self._worked += 1
-        if self._worked >= WORKED:
-            self._longest, self._worked = min(self._longest * 2, LONGEST_SPAN), 0
-        if rows <= FEW_ROWS:
-            self.seconds = min(self.seconds * 2, self._longest)
-        elif rows > MANY_ROWS:
-            self.seconds = max(HOUR, self.seconds / 2 // HOUR * HOUR)
 
 
 class Follower:
@@ -229,15 +167,15 @@ class Follower:
         """
         at = self._reader.moment()
         step = self._step(cursor)
-        whole = self._tail_rows <= FEW_ROWS or at.now - self._overlapped_at >= OVERLAP
+        whole = self._tail_rows <= FEW_AGAIN or at.now - self._overlapped_at >= OVERLAP
         overlap = max(OVERLAP, step) if whole else SHORT_OVERLAP
         span = tail_of(cursor, at.now, step, self._ahead, overlap)
         try:
             read = await self._read(span, at, in_parts=at.now < self._parts_until)
         except _PARTS_HELP:
             read = await self._read_in_parts(span)
-        self._tail_rows = read.rows
-        self._overlapped_at = at.now if whole else self._overlapped_at
+        if whole:
+            self._tail_rows, self._overlapped_at = read.rows, at.now
 
     async def _sweep(self) -> None:
         """Sweep to the end, or until the gateway fails: then the next round goes on."""
@@ -252,7 +190,7 @@ class Follower:
                 found += read.counted
                 self._show(await self._cursor())
         except DoubtedError:
-            pass
+            pass  # the next round reads it again
         except (GatewayError, StateError) as error:
             self._throttle.say(
                 ("sweep", self._name, self._kind),
@@ -299,9 +237,8 @@ class Follower:
         at = self._reader.moment()
         if span.tail:
             span = msgspec.structs.replace(span, until=at.now + self._ahead)
-        read = await self._read(span, at, in_parts=True)
         self._parts_until = at.now + HOUR
-        return read
+        return await self._read(span, at, in_parts=True)
 
     async def _read(self, span: Slice, at: Moment, in_parts: bool = False) -> SliceResult:
         read = await self._reader.read(span, at, in_parts)
@@ -323,8 +260,7 @@ class Follower:
         drift = await self._drift()
         if not self._alarm.due(drift, now):
             return False
-        words = (self._name, self._kind, (drift or 0) / 1e9)
-        logger.debug("Account %s: all %s is read again: drift is %.2f USD", *words)
+        logger.debug("Account %s: all %s is read again: it drifts", self._name, self._kind)
         await self._worker.do(self._ledger.begin_sweep, self._name, self._kind, now)
         return True
 
@@ -342,7 +278,7 @@ class Follower:
 
     @property
     def _ahead(self) -> float:
-        """By the gateway's own clock nothing lies ahead, and some refuse to be asked for it."""
+        """By the gateway's clock nothing lies ahead, and some refuse to be asked for it."""
         return 0.0 if self._reader.clock.known else AHEAD
 
     def _tell_lost(self, lost: float) -> None:

@@ -15,8 +15,9 @@ from exporter.gateway.readings import Endpoint
 from exporter.ledger.ledger import Ledger
 from exporter.live import Live, LiveAccount
 from exporter.polling.follower import Follower
-from exporter.polling.reader import TransactionsReader, UsageReader, batch_of
+from exporter.polling.reader import UsageReader, batch_of
 from exporter.polling.rows import Rows
+from exporter.polling.transactions_reader import TransactionsReader
 from exporter.polling.wallet_watch import FIRST_ANSWER, WalletWatch
 from exporter.threads import Worker
 from exporter.throttle import Crowd, Throttle

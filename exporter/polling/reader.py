@@ -16,7 +16,11 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from exporter.errors import BadRequestError, BadResponseError, IncompleteError
+from exporter.errors import (
+    BadRequestError,
+    GatewayError,
+    IncompleteError,
+)
 from exporter.gateway.client import GatewayClient
 from exporter.gateway.gateway_clock import GatewayClock
 from exporter.gateway.paging import PAGE_SIZE
@@ -25,11 +29,10 @@ from exporter.gateway.readings import (
     LogPage,
     Rejected,
     RollupReading,
-    Transaction,
     TransactionsPage,
 )
 from exporter.ledger.accounts import RowKind
-from exporter.ledger.cursor import DAY, HOUR, REACH, Slice, aligned
+from exporter.ledger.cursor import DAY, HOUR, Slice, aligned
 from exporter.ledger.doubt import DoubtedError
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.usage import Counted
@@ -42,9 +45,6 @@ BATCH = 2000
 
 HELD = 50_000
 """Rows that all accounts together may hold, when all of them catch up at once."""
-
-LOOK_BACK = 90 * 86_400.0
-"""How far back, in seconds, kinds of movements are looked for that were not seen since."""
 
 BAD_ROWS = 10
 """Bad rows of one endpoint that are warned of in ten minutes; the others are for debugging."""
@@ -177,6 +177,8 @@ class UsageReader(SliceReader):
                     whole = msgspec.structs.replace(span, since=since)
                     return await self.read(whole, at, in_parts)
                 self._told(part.rejected)
+                if not part.days:
+                    counted += await self._read_beside(span, at)
                 commit = partial(self.ledger.commit_rollup, self.account.name, part, span)
                 seen += len(part.buckets)
             else:
@@ -189,6 +191,27 @@ class UsageReader(SliceReader):
             newest = result.newest
             counted += result.counted
         return SliceResult(seen, counted)
+
+    async def _read_beside(self, span: Slice, at: Moment) -> int:
+        """Count the hour in which counting began by the log, where one stands beside the rollup.
+
+        Returns how many rows counted. Where there is no log, the rollup is taken as it is.
+        """
+        name = self.account.name
+        hour = await self.worker.do(self.ledger.unknown_hour, name, span, at.now)
+        counted = 0
+        if hour is None:
+            return counted
+        try:
+            async for part in self._batched(self._client.log_beside(*hour)):
+                assert not isinstance(part, RollupReading)
+                commit = partial(self.ledger.commit_log, name, part[0], None)
+                result = await self.worker.do(commit, None, at.now, at.host)
+                self._note(result)
+                counted += result.counted
+        except GatewayError as error:
+            logger.debug("Account %s: no log beside the rollup: %s", name, error)
+        return counted
 
     def _pages(
         self, since: float, until: float, in_parts: bool = False
@@ -221,63 +244,3 @@ class UsageReader(SliceReader):
         rows[RowOutcome.COUNTED] += result.counted
         rows[RowOutcome.DUPLICATE] += result.duplicate
         rows[RowOutcome.REJECTED] += self._reject_refused(result)
-
-
-class TransactionsReader(SliceReader):
-    """`/me/billing/transactions`."""
-
-    kind = "transactions"
-    endpoint = Endpoint.TRANSACTIONS
-    _looked_back = False
-
-    async def read(self, span: Slice, at: Moment, in_parts: bool = False) -> SliceResult:
-        """Read a slice of wallet movements."""
-        if not self._looked_back:
-            await self._look_back(span.since, at)
-        seen = counted = 0
-        newest: float | None = None
-        async for part in self._batched(self._pages(span.since, span.until)):
-            assert not isinstance(part, RollupReading)
-            items, last = part
-            result = await self._commit(items, span if last else None, newest, at)
-            newest = result.newest
-            seen += len(items)
-            counted += result.counted
-        return SliceResult(seen, counted)
-
-    def _pages(
-        self, since: float, until: float, in_parts: bool = False
-    ) -> AsyncIterator[TransactionsPage]:
-        return self._client.transactions(since, until)
-
-    async def _look_back(self, until: float, at: Moment) -> None:
-        """Learn once when the kinds of movements were last seen before counting began.
-
-        Movements bear whole seconds: what is there now of the second that has begun came before
-        it. Worth one page. A gateway that cannot say it is asked for what is new all the same.
-        """
-        since = max(until - LOOK_BACK, at.now - REACH)
-        for end in (max(until + 1, since + HOUR), until):  # some refuse what lies ahead
-            try:
-                async for page in self._client.transactions(since, end):
-                    await self._commit(list(page.items), None, None, at)
-                    break
-                break
-            except (BadRequestError, BadResponseError) as error:
-                logger.debug("Account %s: no look back: %s", self.account.name, error)
-        self._looked_back = True
-
-    async def _commit(
-        self, items: list[Transaction], done: Slice | None, newest: float | None, at: Moment
-    ) -> Counted:
-        result = await self.worker.do(
-            self.ledger.commit_transactions,
-            self.account.name,
-            items,
-            done,
-            newest,
-            at.now,
-            at.host,
-        )
-        self._reject_refused(result)
-        return result

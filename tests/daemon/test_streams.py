@@ -21,10 +21,10 @@ from exporter.polling.reader import (
     HELD,
     Moment,
     SliceResult,
-    TransactionsReader,
     UsageReader,
     batch_of,
 )
+from exporter.polling.transactions_reader import TransactionsReader
 from exporter.throttle import EVERY
 from tests.clock import NOW
 from tests.daemon.fakes import DAY, HOUR, INTERVALS, NAME, USD, Scene, back, reader_of

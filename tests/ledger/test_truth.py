@@ -141,7 +141,7 @@ class Truth(RuleBasedStateMachine):
     def change_the_wallet(self, hours: list[int], cost: int) -> None:
         """The key is another user's from now on; what he spent before is not ours."""
         before = self.exporter.world
-        now = before.now // HOUR * HOUR + HOUR
+        now = before.now // DAY * DAY + DAY  # a rollup by days tells no more
         self.exporter.clock = 0.0
         self.world = World(now, before.skew, colliding=before.colliding, naming=before.naming)
         for ago in hours:

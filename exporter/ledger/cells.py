@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import msgspec
 
 from exporter.gateway.readings import KeyRef
+from exporter.ledger import spend
 from exporter.ledger.amounts import MOST, ZERO, Amounts
 from exporter.ledger.cursor import HOUR, Slice, hour_of
 from exporter.ledger.names import Names
@@ -57,6 +58,7 @@ class Cells:
         self._cells: dict[tuple[int, int, str], Cell] = {}
         self._by_id: dict[int, Cell] = {}
         self._moves: dict[int, Amounts] = {}
+        self._spent: dict[int, int] = {}
         self._rolled: dict[int, bool] = {}
 
     def room(self) -> Amounts:
@@ -110,6 +112,7 @@ class Cells:
             return False
         step = counted.minus(cell.counted)
         self._moves[cell.series] = self._moves.get(cell.series, ZERO).plus(step)
+        self._spent[cell.hour] = self._spent.get(cell.hour, 0) + step.cost
         cell.counted = counted
         cell.changed = True
         return True
@@ -170,6 +173,8 @@ class Cells:
         for cell in changed:
             cell.changed = False
         self._moves.clear()
+        spend.count(self.db, self.account, self._spent)
+        self._spent.clear()
 
     def _fetch(self, where: str, parameters: Sequence[int | str]) -> list[Cell]:
         rows = self.db.execute(

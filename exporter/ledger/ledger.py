@@ -20,7 +20,7 @@ from exporter.gateway.readings import (
     UsageRow,
     UsageShape,
 )
-from exporter.ledger import billing, usage, wallet
+from exporter.ledger import billing, spend, usage, wallet
 from exporter.ledger.cells import Cells
 from exporter.ledger.cursor import Cursor, Slice, Window, advanced, hour_of
 from exporter.ledger.doubt import confirms, doubtful
@@ -77,13 +77,19 @@ class Ledger:
         assert cursor is not None, "open_accounts comes first"
         return cursor
 
-    def commit_account(self, name: str, reading: AccountReading) -> None:
-        """Take over lifetime counters, drift and spend rate of one account reading."""
+    def commit_account(
+        self, name: str, reading: AccountReading, organization: int | None = None
+    ) -> None:
+        """Take over lifetime counters, drift and spend rate of one account reading.
+
+        `organization`: what its organization's wallet holds (nano-USD), None where that is unknown.
+        """
         account = self._ids[name]
         cursor = self.cursor(name, "usage")
         window = self.rules.runway_window
         with self._store.transaction() as db:
-            if wallet.count_account(db, account, reading, cursor.caught_up, window):
+            caught_up = cursor.caught_up
+            if wallet.count_account(db, account, reading, organization, caught_up, window):
                 _write_cursor(db, account, "usage", cursor.sweeping(reading.observed_at))
         self._totals.pop(name, None)
 
@@ -244,6 +250,8 @@ class Ledger:
             )
             db.execute("DELETE FROM cell WHERE account = ? AND hour < ?", (account, moved.floor))
         if done.tail and moved.caught_up:
+            begin = max(cursor.start, cursor.floor)
+            spend.watch_usage(db, account, begin, now, self.rules.runway_window)
             wallet.witness(db, account)
             wallet.settle_drift(db, account, cursor.polled_ns / 1e9, now, done.sweep)
 

@@ -1,4 +1,4 @@
-"""What the ledger has counted: usage and billing, the wallet's lifetime counters, runway, drift.
+"""What the ledger has counted: usage and billing, the wallet's lifetime counters, runways, drift.
 
 Usage and billing show always: a total stays true while the gateway is down. What is compared with
 a reading shows only while that reading does.
@@ -15,6 +15,7 @@ from exporter.live import LiveAccount
 from exporter.metrics import attributes as a
 from exporter.metrics import catalogue as c
 from exporter.metrics.from_readings import account_reading
+from exporter.metrics.payer import organizations, payer
 from exporter.metrics.points import Draft
 from exporter.money import to_usd
 
@@ -25,6 +26,8 @@ _Key = TypeVar("_Key")
 def add(draft: Draft, account: LiveAccount, totals: AccountTotals) -> None:
     """Add every point that comes from the ledger's totals of one account."""
     _wallet(draft, account, totals)
+    runway = organizations(account, totals, draft.now).runway
+    draft.gauge(c.ORGANIZATION_RUNWAY, (account.name,), runway)
     _usage(draft, account.name, totals.usage)
     draft.money(c.USAGE_OVERCOUNT, (account.name,), totals.overcount)
     if Endpoint.USAGE in account.endpoints:
@@ -36,7 +39,7 @@ def add(draft: Draft, account: LiveAccount, totals: AccountTotals) -> None:
 
 
 def _wallet(draft: Draft, account: LiveAccount, totals: AccountTotals) -> None:
-    """Lifetime counters, each only while the newest reading has it; runway and drift.
+    """Lifetime counters, each only while the newest reading has it; the wallet's runway; drift.
 
     Drift compares two endpoints: while usage is not read, it would only show the spend since.
     """
@@ -44,7 +47,9 @@ def _wallet(draft: Draft, account: LiveAccount, totals: AccountTotals) -> None:
     if reading is None:
         return
     attributes = (account.name,)
-    draft.gauge(c.WALLET_RUNWAY, attributes, totals.runway)
+    who = payer(account, totals, draft.now)
+    if who is not None and not who.organization:
+        draft.gauge(c.WALLET_RUNWAY, attributes, who.runway)
     if _fresh(account, Endpoint.USAGE, draft.now):
         draft.money(c.LEDGER_DRIFT, attributes, totals.drift)
     stream = draft.stream(totals.wallet_start_ns)

@@ -12,7 +12,7 @@ from exporter.errors import AuthError, GatewayError, Outcome, QuotaSpentError, S
 from exporter.gateway.client import GatewayClient
 from exporter.gateway.readings import Endpoint
 from exporter.ledger.ledger import Ledger
-from exporter.live import Live, LiveAccount
+from exporter.live import Live, LiveAccount, warn_unreadable
 from exporter.polling.follower import Follower
 from exporter.polling.reader import TransactionsReader, UsageReader, batch_of
 from exporter.threads import Worker
@@ -190,5 +190,8 @@ class AccountPoller:
         # A gauge needs no durability: it is shown even where the commit fails.
         self._account.account = reading
         self._account.own_key = self._client.masked_key
-        await self._worker.do(self._ledger.commit_account, self._account.name, reading)
+        organization = self._account.organization_left(self._clock.now())
+        name = self._account.name
+        warn_unreadable(self._throttle, name, "the account", reading.unreadable)
+        await self._worker.do(self._ledger.commit_account, name, reading, organization)
         return False

@@ -50,8 +50,8 @@ def read_envelope(headers: Headers, key_id: str, now: float) -> Envelope | None:
 
 def reset_at(headers: Headers) -> float | None:
     """`X-RateLimit-Reset` in Unix seconds, which are whole."""
-    raw = headers.get(b"x-ratelimit-reset", b"").strip()
-    return instant(raw) if raw.isdigit() else None
+    at = instant(headers.get(b"x-ratelimit-reset", b""))
+    return at if at is not None and at.is_integer() else None
 
 
 def number(raw: bytes) -> Decimal | None:
@@ -103,11 +103,10 @@ def _within(seconds: float) -> float:
 def _money(headers: Headers, member: str) -> int | None:
     """Plain decimal text in nano-USD; below zero is overdrawn."""
     raw = headers.get(QUOTA_HEADERS[member].encode(), b"").strip()
-    usd = number(raw.removeprefix(b"-"))
-    if usd is None:
+    if not _NUMBER.fullmatch(raw.removeprefix(b"-")):
         return None
     try:
-        return to_nanos(-usd if raw.startswith(b"-") else usd)
+        return to_nanos(Decimal(raw.decode("ascii")))
     except ValueError:
         return None
 

@@ -18,10 +18,9 @@ USAGE = "usage"
 LIFETIME = "lifetime"
 BALANCE = "balance"
 
-LEAST = 300.0
-"""Seconds that a rate needs to be known, and a 24th of the window."""
+LEAST = 24
+"""A rate is known once a 24th of its window was watched: 15 minutes of 6 h."""
 
-_SHARE = 24
 _HELD = 600.0
 """Seconds within which a balance that comes back was only held."""
 
@@ -97,12 +96,12 @@ def observe(
     if at <= before.at:
         return
     spent = before.value - value if falls else value - before.value
-    if 0 > spent >= -before.fell or spent >= 0:
+    if spent >= -before.fell:
         _add(db, account, source, before.at, at, spent, window)
-    elif before.fell:
-        _add(db, account, source, before.at, at, -before.fell, window)
-    fell = spent if falls and at - before.at <= _HELD else 0
-    _note(db, account, source, _Watch(at, value, max(0, fell)))
+    fell = 0
+    if falls and at - before.at <= _HELD:
+        fell = spent if spent >= 0 else max(0, before.fell + spent)
+    _note(db, account, source, _Watch(at, value, fell))
 
 
 def rate(db: sqlite3.Connection, account: int, source: str, window: float) -> Rate | None:
@@ -118,7 +117,7 @@ def rate(db: sqlite3.Connection, account: int, source: str, window: float) -> Ra
         "WHERE account = ? AND source = ? AND hour BETWEEN ? AND ?",
         (account, source, hour_of(watch.at - window), watch.at),
     ).fetchone()
-    return Rate(spent, seconds) if seconds >= min(window, max(LEAST, window / _SHARE)) else None
+    return Rate(spent, seconds) if seconds >= window / LEAST else None
 
 
 def rate_of_wallet(db: sqlite3.Connection, account: int, window: float) -> Rate | None:

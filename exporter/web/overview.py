@@ -7,7 +7,6 @@ from math import inf
 
 import msgspec
 
-from exporter.metrics import catalogue as c
 from exporter.web.diagnosis import Problem
 from exporter.web.figures import TONES, Figure, Subject, Tone, worst
 from exporter.web.formats import about, ago, money, plural
@@ -28,10 +27,8 @@ def summarize(subject: Subject, problems: tuple[Problem, ...]) -> Summary:
     answers = [s.last_success for s in subject.live.endpoints.values() if s.last_success]
     tone = worst(*(problem.tone for problem in problems), Tone.OK if answers else Tone.WAIT)
     state = "Fine" if tone is Tone.OK else "Waiting for the first answer"
-    runway, balance = subject.points.value(c.WALLET_RUNWAY), subject.points.value(c.WALLET_BALANCE)
-    thresholds = (
-        inf if balance is None else balance / (subject.points.value(c.WALLET_THRESHOLD) or 1.0)
-    )
+    runway, balance = subject.runway_seconds, subject.balance_usd
+    thresholds = inf if balance is None else balance / (subject.threshold or 1.0)
     return Summary(
         subject,
         tone,
@@ -42,24 +39,32 @@ def summarize(subject: Subject, problems: tuple[Problem, ...]) -> Summary:
 
 
 def total_balance(subjects: Sequence[Subject]) -> Figure:
-    """What is left in all wallets; a wallet that two accounts read counts once."""
+    """What is left in all wallets that pay; one that two accounts read counts once."""
     wallets: dict[tuple[str, str], float] = {}
     unknown = 0
     for subject in subjects:
-        balance = subject.points.value(c.WALLET_BALANCE)
+        balance = subject.balance_usd
         if balance is None:
             unknown += 1
             continue
         url = subject.account.base_url if subject.account else ""
-        wallets[url, subject.live.user_id or f"account {subject.live.name}"] = balance
+        wallets[url, _wallet(subject)] = balance
     if not wallets:
         return Figure(why="no account's balance is known")
     missing = f"{plural(unknown, 'account')} unknown" if unknown else None
     return Figure(money(sum(wallets.values())), why=missing)
 
 
+def _wallet(subject: Subject) -> str:
+    """Tells a wallet of one gateway from its others."""
+    reading = subject.live.account
+    if subject.organization_pays and reading is not None and reading.organization is not None:
+        return f"organization {reading.organization.id}"
+    return subject.live.user_id or f"account {subject.live.name}"
+
+
 def shortest_runway(subjects: Sequence[Subject]) -> Figure:
-    runways = [(s.points.value(c.WALLET_RUNWAY), s.live.name) for s in subjects]
+    runways = [(s.runway_seconds, s.live.name) for s in subjects]
     seconds, name = min((r for r in runways if r[0] is not None), default=(None, ""))
     if seconds is None:
         return Figure(why="no account's runway is known")

@@ -12,8 +12,10 @@
     │   ├── NetworkError         DNS, TCP or TLS failed, or the connection broke
     │   ├── ServerError          500 to 504, after the attempts of one poll
     │   ├── BadResponseError     an answer that is not what the contract says
-    │   │   └── ResponseTooLargeError   ask for a shorter range
+    │   │   ├── ResponseTooLargeError   ask for a shorter range
+    │   │   └── IncompleteError         rows or buckets are missing from it: the same
     │   └── BadRequestError      400, 404 and other statuses that must not be retried unchanged
+    │       └── RefusedParameterError   400, 422: a parameter, or the length of the range
     ├── ListenError              an address of the configuration cannot be listened on
     └── StateError               the state file cannot be opened, read or written
         ├── StateLockedError     another process holds it
@@ -101,8 +103,20 @@ class ResponseTooLargeError(BadResponseError):
     """An answer larger than the exporter is willing to hold: ask for a shorter range."""
 
 
+class IncompleteError(BadResponseError):
+    """An answer that holds less than it says itself; so many rows or buckets are `missing`."""
+
+    def __init__(self, message: str, *, missing: int = 0, retry_after: float | None = None) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.missing = missing
+
+
 class BadRequestError(GatewayError):
     outcome = Outcome.BAD_REQUEST
+
+
+class RefusedParameterError(BadRequestError):
+    """400 or 422: the gateway does not understand a parameter, or the range is too long."""
 
 
 class ListenError(ExporterError):

@@ -119,8 +119,9 @@ class EndpointStatus:
 
     `up` and `last_outcome` are None before the first poll ended. Instants are Unix seconds.
     `interval` is the configured poll interval in seconds, without jitter. `behind`: while history
-    is being caught up, how many seconds of it are left to read; None otherwise. `asked` is set
-    where something is known that makes the next poll worth having now.
+    is being caught up, how many seconds of it are left to read; None otherwise. `position`: up to
+    when rows were read, by the gateway's clock. `asked` is set where something is known that makes
+    the next poll worth having now.
     """
 
     def __init__(self, interval: float) -> None:
@@ -132,6 +133,7 @@ class EndpointStatus:
         self.last_error_at: float | None = None
         self.next_poll: float | None = None
         self.behind: float | None = None
+        self.position: float | None = None
         self.polls: dict[Outcome, int] = {}
         self.duration = Histogram()
         self.asked = asyncio.Event()
@@ -198,12 +200,14 @@ class LiveAccount:
     `own_key` is the masked form of the key that polls, None while it cannot be read. `interval` is
     `poll.account` in seconds, by which envelopes are judged. `rejected` holds the ids of rows that
     could not be understood, so that each is logged and counted once, however often it comes.
+    `clock_offset`: the gateway's clock less ours, in seconds; None while it is not known.
     """
 
     def __init__(self, name: str, endpoints: dict[Endpoint, float]) -> None:
         """`endpoints`: each enabled endpoint and its poll interval in seconds."""
         self.name = name
         self.own_key: str | None = None
+        self.clock_offset: float | None = None
         self.interval = endpoints.get(Endpoint.ACCOUNT, 0.0)
         self.traffic = Traffic()
         self.endpoints = {endpoint: EndpointStatus(s) for endpoint, s in endpoints.items()}
@@ -221,7 +225,7 @@ class LiveAccount:
         if before is not None:
             account.account, account.keys = before.account, before.keys
             account.rows, account.rejected = before.rows, before.rejected
-            account.traffic = before.traffic
+            account.traffic, account.clock_offset = before.traffic, before.clock_offset
             for endpoint in endpoints.keys() & before.endpoints.keys():
                 account.endpoints[endpoint] = before.endpoints[endpoint]
                 account.endpoints[endpoint].interval = endpoints[endpoint]

@@ -112,7 +112,9 @@ class Runtime:
 
     def __post_init__(self) -> None:
         usage = self._config.usage
-        rules = Rules(usage.settle_window, usage.max_series, self._config.runway.window)
+        rules = Rules(
+            usage.settle_window, usage.max_series, self._config.runway.window, usage.start.instant
+        )
         self.ledger = Ledger(self._store, rules)
         self._http = connect(self._config)
         self.exports = self._export_loop()
@@ -121,12 +123,8 @@ class Runtime:
 
     async def open(self) -> None:
         """Make the accounts known to the ledger. Raises StateError; nothing has changed then."""
-        now = self._clock.now()
-        # After a state file was lost, history would be counted again under a new identity.
-        lost = self._store.recovered_from is not None
-        start = now if lost else self._config.usage.start.instant(now)
         names = [account.name for account in self._config.accounts]
-        await self._worker.do(self.ledger.open_accounts, names, start, now)
+        await self._worker.do(self.ledger.open_accounts, names)
 
     def take_over(self) -> None:
         """From now on `live` shows what this configuration has.

@@ -18,11 +18,13 @@ from exporter.errors import (
     GatewayError,
     QuotaSpentError,
     RateLimitedError,
+    RefusedParameterError,
     ServerError,
 )
 from exporter.gateway.budget import RequestBudget
 from exporter.gateway.envelope import read_envelope, retry_after, wait_for_window
 from exporter.gateway.exchange import Answer, ConnectionLostError, HttpClient, exchange
+from exporter.gateway.gateway_clock import GatewayClock
 from exporter.gateway.jsontext import parse
 from exporter.gateway.keys import KeySource
 from exporter.gateway.readings import Envelope
@@ -47,10 +49,6 @@ _ESCAPE: Final = re.compile(rb"\\\\|\\u00([2-7][0-9a-fA-F])")
 _KNOWN_TYPES: Final = frozenset(
     {"application/json", "application/xml", "text/html", "text/plain", "text/xml"}
 )
-
-
-class RefusedParameterError(BadRequestError):
-    """400 or 422: the gateway does not understand one of the parameters."""
 
 
 _MEANINGS: Final[tuple[tuple[Container[int], type[GatewayError], str], ...]] = (
@@ -95,6 +93,7 @@ class Requester:
     _clock: Clock
     _on_envelope: Callable[[Envelope], None]
     _keys: KeySource
+    _gateway_clock: GatewayClock
 
     def __post_init__(self) -> None:
         self._base = self._account.base_url.rstrip("/")
@@ -124,7 +123,7 @@ class Requester:
         except BadResponseError as error:
             problem = error
         what = f"GET {path} answered 200 with {shown_type(answer.headers)}"
-        raise BadResponseError(f"{what}, but {problem}")
+        raise type(problem)(f"{what}, but {problem}")
 
     async def _answer(self, path: str, url: str, bulk: bool) -> Answer:
         """The first successful answer, after the attempts and waits that `ask` describes."""
@@ -157,7 +156,9 @@ class Requester:
     async def _attempt(self, url: str, bulk: bool) -> Answer:
         await self._budget.take(bulk=bulk)
         key = self._keys.read()
+        asked = self._clock.monotonic()
         answer = await exchange(self._http, url, key, self._gateway.timeout)
+        self._gateway_clock.learn(answer.headers, asked)
         envelope = read_envelope(answer.headers, key.masked(), self._clock.now())
         if envelope is not None:
             self._on_envelope(envelope)

@@ -1,31 +1,27 @@
 """Which parameters `/me/usage` is asked with: gateways differ in what they know (contract §3).
 
-A log gateway ignores `group_by` and a rollup gateway `limit`, or either answers 400 to it. So the
-fullest question is tried first, and what is refused is left out.
+A rollup is asked for without a page size, which some would obey and be cut. A log gateway ignores
+`group_by`, or answers 400 to it, and is then asked as a log; what is refused is left out.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
 from exporter.config.types import UsageMode
 from exporter.gateway.fields import range_params
 from exporter.gateway.paging import PAGE_SIZE
-from exporter.gateway.usage_answer import HOUR
+from exporter.gateway.rollup_answer import HOUR
 
 
 class Dialect(msgspec.Struct, frozen=True):
     """A choice of parameters beside `since` and `until`."""
 
     group_by: bool = False
-    limit: bool = False
-    page_size: bool = False
-
-    @property
-    def asked(self) -> int | None:
-        return PAGE_SIZE if self.limit or self.page_size else None
+    size_name: Literal["limit", "page_size"] | None = None
+    size: int | None = None
 
     def params(self, since: float, until: float) -> dict[str, str]:
         """Query parameters for the range (Unix s).
@@ -37,19 +33,30 @@ class Dialect(msgspec.Struct, frozen=True):
         params = range_params(start, until)
         if self.group_by:
             params["group_by"] = "hour,model,api_key"
-        if self.limit:
-            params["limit"] = str(PAGE_SIZE)
-        if self.page_size:
-            params["page_size"] = str(PAGE_SIZE)
+        if self.size_name is not None:
+            params[self.size_name] = str(self.size)
         return params
 
 
-_LOG: Final = (Dialect(limit=True), Dialect(page_size=True), Dialect())
 _ROLLUP: Final = (Dialect(group_by=True),)
+_LOG: Final = (
+    Dialect(False, "limit", PAGE_SIZE),
+    Dialect(False, "page_size", PAGE_SIZE),
+    Dialect(False, "limit", PAGE_SIZE // 2),
+    Dialect(False, "page_size", PAGE_SIZE // 2),
+    Dialect(),
+)
 
 DIALECTS: Final = {
-    UsageMode.AUTO: (Dialect(group_by=True, limit=True), *_ROLLUP, *_LOG),
+    UsageMode.AUTO: (*_ROLLUP, *_LOG),
     UsageMode.LOG: _LOG,
     UsageMode.ROLLUP: _ROLLUP,
 }
 """What is tried, in this order, for each `usage.mode`."""
+
+
+def with_sizes(dialect: Dialect) -> list[Dialect]:
+    """The same question with each page size that a gateway may know."""
+    return [
+        Dialect(dialect.group_by, one.size_name, one.size) for one in _LOG if one.size is not None
+    ]

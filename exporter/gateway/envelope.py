@@ -92,8 +92,13 @@ def wait_for_window(headers: Headers, now: float) -> float | None:
 
 def gateway_time(headers: Headers, now: float) -> float:
     """The gateway's `Date` in Unix seconds, or ours where it gives none."""
-    at = _date(headers.get(b"date", b""))
+    at = date_of(headers)
     return now if at is None else at
+
+
+def date_of(headers: Headers) -> float | None:
+    """The gateway's `Date` in Unix seconds."""
+    return _date(headers.get(b"date", b""))
 
 
 def _within(seconds: float) -> float:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Final, Generic, TypeVar
 
 import msgspec
 
 from exporter.errors import BadResponseError
 from exporter.gateway.fields import count, text
 from exporter.gateway.jsontext import Json
-from exporter.gateway.readings import Rejected
+from exporter.gateway.paging import PageFacts
+from exporter.gateway.readings import Rejected, Transaction, UsageRow
 
 T = TypeVar("T")
+Row = TypeVar("Row", UsageRow, Transaction)
 
 LIST_NAMES: Final = ("items", "data", "rows", "usage")
 """Where the contract (§3a) allows a list to stand."""
@@ -27,6 +29,19 @@ class Listing(msgspec.Struct, frozen=True):
     total: int | None = None
     size: int | None = None
     cursor: str | None = None
+    number: int | None = None
+    more: bool | None = None
+
+    def facts(self, ids: list[str], times: list[float]) -> PageFacts:
+        return PageFacts(ids, times, self.total, self.size, self.cursor, self.number, self.more)
+
+
+class ListAnswer(msgspec.Struct, Generic[Row], frozen=True):
+    """One page: what can be read of it, what cannot, and how to go on."""
+
+    rows: tuple[Row, ...]
+    rejected: tuple[Rejected, ...]
+    facts: PageFacts
 
 
 def listing(answer: Json) -> Listing | None:
@@ -38,13 +53,25 @@ def listing(answer: Json) -> Listing | None:
     for name in LIST_NAMES:
         rows = answer.get(name)
         if isinstance(rows, list):
-            return Listing(
-                rows,
-                total=count(answer.get("total")),
-                size=count(answer.get("page_size")) or None,
-                cursor=_cursor(answer.get("next_cursor")),
-            )
+            return paged(answer, rows)
     return None
+
+
+def paged(answer: dict[str, Json], rows: list[Json]) -> Listing:
+    """These rows, and what their answer says about paging."""
+    number, pages = count(answer.get("page")), count(answer.get("total_pages"))
+    more = answer.get("has_more")
+    if not isinstance(more, bool):
+        # Pages from 0 say one number less: then a question too many settles it.
+        more = True if number is not None and pages is not None and number < pages else None
+    return Listing(
+        rows,
+        total=count(answer.get("total")),
+        size=count(answer.get("page_size")) or None,
+        cursor=_cursor(answer.get("next_cursor")),
+        number=number,
+        more=more,
+    )
 
 
 def _cursor(value: Json) -> str | None:

@@ -1,17 +1,19 @@
 """Which page comes next, and when a list ends (contract §3a, §4). Pure.
 
-Rules: a cursor is followed while there is one. Otherwise pages are numbered; an empty page ends
-the list, and so does a short one unless `total` says that more rows exist. `total` is believed
-only when it says more: a full page is always followed by one more question. A page wholly older
-than the range ends it, for gateways that ignore `since`.
-
-Paging loops where a cursor comes again, or where a page throttle the one before although
-something said that there is more. Where nothing said so (the count was exact, or the answer
-tells no sizes at all and was shorter than asked for), a repeated page is the end.
+A cursor is followed while there is one. Otherwise pages are numbered, from 1 or from 0 as the
+answer says or as the second question shows. A short page ends a list only if nothing speaks for
+more: rows can be filtered out after the limit. What speaks for more is a `total` that was not
+reached, `has_more`, `total_pages`, or a full page. An empty or repeated page ends what nothing
+speaks for. Rows that arrive meanwhile push others onto the next page, a whole page of them too,
+so it is an error only if several pages in a row bring nothing new.
 """
 
 from __future__ import annotations
 
+import math
+from array import array
+from collections import deque
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -25,15 +27,18 @@ DEFAULT_PAGE_SIZE: Final = 20
 """Rows that the gateway gives unasked."""
 
 _MAX_PAGES: Final = 50_000
-_MAX_OVERLAPS: Final = 3
-_MAX_EMPTY: Final = 10
+_FRUITLESS: Final = 3
+_EMPTY_CURSORS: Final = 10
+_REMEMBERED: Final = 4
+_PARTS: Final = 64
 
 
 class PageFacts(msgspec.Struct, frozen=True):
     """What paging needs to know of one page.
 
-    `ids` are those of all rows, rejected ones included; `times` (Unix s) those of the rows that
-    could be read, in their order. `total`, `size` and `cursor` as the answer says, or None.
+    `ids` are those of all rows, those that could be read first; `times` (Unix s) those of the
+    rows that could be read, in the same order. `total`, `size`, `cursor`, `number` and `more` as
+    the answer says, or None.
     """
 
     ids: list[str]
@@ -41,87 +46,131 @@ class PageFacts(msgspec.Struct, frozen=True):
     total: int | None = None
     size: int | None = None
     cursor: str | None = None
+    number: int | None = None
+    more: bool | None = None
 
     @property
     def count(self) -> int:
         return len(self.ids)
 
 
+class Distinct:
+    """How many different ids a list has had, in 8 bytes each: an hour may hold a million."""
+
+    def __init__(self) -> None:
+        self._hashes = [array("q") for _ in range(_PARTS)]
+
+    def add(self, ids: Iterable[str]) -> None:
+        for id_ in ids:
+            hashed = hash(id_)
+            self._hashes[hashed % _PARTS].append(hashed)
+
+    def count(self) -> int:
+        for part, hashes in enumerate(self._hashes):
+            self._hashes[part] = array("q", set(hashes))
+        return sum(map(len, self._hashes))
+
+
 class Pager:
-    def __init__(self, since: float, asked: int | None) -> None:
-        """`since` in Unix s; `asked` is the page size that was asked for, None if none was."""
+    """Follows one list from page to page.
+
+    `said` is the smallest total that its pages named, None without any; `first` the number of
+    the first page, None while it is not known; `repeated`: the newest page brought nothing new.
+    """
+
+    def __init__(
+        self,
+        since: float,
+        asked: int | None,
+        total_is_of_range: bool | None = None,
+        first: int | None = None,
+    ) -> None:
+        """`since` in Unix s; `asked` is the page size that was asked for, None if none was.
+
+        What is known of the gateway may be told: whether its totals are of the asked range or of
+        all time, and whether its pages begin with 0 or 1.
+        """
+        self.said: int | None = None
+        self.first = first
         self.repeated = False
-        """Whether the newest page only repeated the one before."""
         self._since = since
         self._asked = asked or DEFAULT_PAGE_SIZE
+        self._total_is_of_range = total_is_of_range
         self._pages = 0
-        self._rows = 0
-        self._first_count = 0
-        self._previous: frozenset[str] | None = None
-        self._more_promised = False
-        self._overlaps = 0
-        self._empty = 0
+        self._fresh = 0
+        self._turned = False
+        self._full = False
+        self._fruitless = 0
+        self._begin: float | None = None
+        self._recent: deque[frozenset[str]] = deque(maxlen=_REMEMBERED)
         self._cursors: set[str] = set()
 
     def after(self, page: PageFacts) -> dict[str, str] | None:
         """Parameters of the next page, or None if this was the last. Raises BadResponseError."""
         self._pages += 1
-        self._rows += page.count
-        if self._pages == 1:
-            self._first_count = page.count
-        self._compare(page)
+        if page.total is not None:
+            self.said = page.total if self.said is None else min(self.said, page.total)
+        self._take(page)
         if self._pages >= _MAX_PAGES:
             raise _loops("it does not end")
         if self._is_past(page):
             return None
         if page.cursor is not None:
-            return self._by_cursor(page, page.cursor)
-        if self._cursors:
-            return None
-        return self._by_number(page)
+            return self._by_cursor(page.cursor)
+        return None if self._cursors else self._by_number(page)
 
-    def _compare(self, page: PageFacts) -> None:
-        """Note how much of the page before comes again.
-
-        Rows that arrive meanwhile push some over the edge of a page; most of a page, three
-        times running, means that the gateway does not turn the page.
-        """
-        ids = frozenset(page.ids)
-        before, self._previous = self._previous, ids
-        if before is None or page.count == 0:
-            return
-        self.repeated = ids == before
-        overlapping = 2 * len(ids & before) > len(ids)
-        self._overlaps = self._overlaps + 1 if overlapping else 0
-        if self._overlaps >= _MAX_OVERLAPS:
-            raise _loops("its pages overlap")
+    def _take(self, page: PageFacts) -> None:
+        """Note what the page brings. What arrived since the first page is no progress."""
+        new = set(page.ids).difference(*self._recent)
+        if self._begin is None:
+            newest_first = bool(page.times) and page.times[0] >= page.times[-1]
+            self._begin = max(page.times) if newest_first else math.inf
+        arrived = {
+            id_
+            for id_, at in zip(page.ids, page.times, strict=False)
+            if at > self._begin and id_ in new
+        }
+        self._fresh += len(new)
+        self.repeated = not new
+        self._fruitless = 0 if len(new) > len(arrived) else self._fruitless + 1
+        self._turned = self._turned or (self._pages > 1 and self._fruitless == 0)
+        self._full = page.count >= min(page.size or self._asked, self._asked)
+        self._recent.append(frozenset(page.ids))
 
     def _is_past(self, page: PageFacts) -> bool:
         times = page.times
         # Oldest first, an early page says nothing about what follows.
         return bool(times) and max(times) < self._since and times[0] >= times[-1]
 
-    def _by_cursor(self, page: PageFacts, cursor: str) -> dict[str, str]:
-        self._empty = 0 if page.count else self._empty + 1
-        if cursor in self._cursors or self.repeated or self._empty >= _MAX_EMPTY:
-            raise _loops("a cursor or a page came twice")
+    def _by_cursor(self, cursor: str) -> dict[str, str]:
+        if cursor in self._cursors or self._fruitless >= _EMPTY_CURSORS:
+            raise _loops("a cursor came twice, or brings nothing new")
         self._cursors.add(cursor)
         return {"cursor": cursor}
 
     def _by_number(self, page: PageFacts) -> dict[str, str] | None:
-        if page.count == 0:
+        if page.count == 0 and self._pages == 1:
             return None
-        if self.repeated:
-            if self._more_promised:
-                raise _loops("a page came twice")
+        self._find_first(page)
+        total = None if self._total_is_of_range is False else page.total
+        told = page.more is True or (total is not None and self._fresh < total)
+        reached = total is not None and (self._total_is_of_range or not self._full)
+        if page.more is False or (reached and not told):
             return None
-        full = page.count >= (page.size or self._first_count)
-        behind = page.total is not None and self._rows < page.total
-        if not full and not behind:
+        if self._fruitless >= (_FRUITLESS if told or (self._full and page.count) else 1):
+            if page.count and (page.more or (self._full and not self._turned)):
+                raise _loops("its pages bring nothing new")
             return None
-        told = page.size is not None or page.count >= self._asked
-        self._more_promised = behind or (page.total is None and told)
-        return {"page": str(self._pages + 1)}
+        return {"page": str(self._pages + (self.first or 0))}
+
+    def _find_first(self, page: PageFacts) -> None:
+        """Where nothing tells numbers, page 1 is asked for: the first one again, or the next."""
+        if self.first is None and self._pages == 1:
+            self.first = page.number
+        elif self.first is None and self._pages == 2:
+            self.first = 0 if self._turned else 1
+            if not self._turned:
+                self._pages, self._fruitless = 1, 0
 
 
 def _loops(how: str) -> BadResponseError:

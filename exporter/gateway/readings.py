@@ -10,6 +10,9 @@ from enum import StrEnum
 
 import msgspec
 
+AHEAD = 3600.0
+"""How far the gateway's clock and ours may differ, in seconds, without hiding or closing a row."""
+
 
 class Endpoint(StrEnum):
     """What is polled: the values of `bytespike.endpoint`."""
@@ -20,10 +23,11 @@ class Endpoint(StrEnum):
 
 
 class UsageShape(StrEnum):
-    """Which of its two documented forms `/me/usage` answered in."""
+    """Which of its documented forms `/me/usage` answered in; days: a rollup without hours."""
 
     LOG = "log"
     ROLLUP = "rollup"
+    DAYS = "days"
 
 
 QUOTA_HEADERS = {
@@ -133,11 +137,15 @@ class UsageRow(msgspec.Struct, frozen=True, gc=False):
     input_tokens: int
     output_tokens: int
 
+    @property
+    def ident(self) -> str:
+        return self.request_id
+
 
 class UsageBucket(msgspec.Struct, frozen=True, gc=False):
     """What one hour of one key and model has cost so far, from the rollup.
 
-    `hour` is the Unix second at which the hour begins.
+    `hour` is the Unix second at which the hour begins; the day, where a gateway knows no hours.
     """
 
     hour: int
@@ -157,7 +165,10 @@ class Rejected(msgspec.Struct, frozen=True):
 
 
 class LogPage(msgspec.Struct, frozen=True):
-    """Rows of the log with `since` ≤ created_at < `until`, newest first. `last` ends the range."""
+    """Rows of the log, newest first. `last` ends the asked range.
+
+    A gateway that ignores the range gives others too.
+    """
 
     rows: tuple[UsageRow, ...]
     rejected: tuple[Rejected, ...]
@@ -165,11 +176,16 @@ class LogPage(msgspec.Struct, frozen=True):
 
 
 class RollupReading(msgspec.Struct, frozen=True):
-    """Every bucket of the asked range; of these models alone, if `models` is not None."""
+    """Every bucket of the asked range; of these models alone, if `models` is not None.
+
+    `days`: each bucket is of a day. `last` ends the asked range.
+    """
 
     buckets: tuple[UsageBucket, ...]
     rejected: tuple[Rejected, ...]
     models: frozenset[str] | None = None
+    days: bool = False
+    last: bool = True
 
     def covers(self, model: str) -> bool:
         """Whether a bucket of the model would be in the reading."""
@@ -196,9 +212,13 @@ class Transaction(msgspec.Struct, frozen=True):
     amount: int
     stage: Stage = Stage.GOOD
 
+    @property
+    def ident(self) -> str:
+        return self.id
+
 
 class TransactionsPage(msgspec.Struct, frozen=True):
-    """Transactions of the asked range, newest first. `last` ends the range."""
+    """Transactions, newest first. `last` ends the asked range, as in `LogPage`."""
 
     items: tuple[Transaction, ...]
     rejected: tuple[Rejected, ...]

@@ -7,9 +7,8 @@ from typing import Final
 from exporter.errors import BadResponseError
 from exporter.gateway.fields import identifier, instant, money, text
 from exporter.gateway.jsontext import Json, parse
-from exporter.gateway.listing import listing, read_each
-from exporter.gateway.paging import PageFacts
-from exporter.gateway.readings import Rejected, Stage, Transaction
+from exporter.gateway.listing import ListAnswer, listing, read_each
+from exporter.gateway.readings import Stage, Transaction
 
 _MAX_KIND: Final = 64
 _PENDING: Final = frozenset({"pending", "processing", "created", "requires_action", "unpaid"})
@@ -18,17 +17,14 @@ _FAILED: Final = frozenset(
 )
 
 
-def read_transactions(
-    body: bytes,
-) -> tuple[tuple[Transaction, ...], tuple[Rejected, ...], PageFacts]:
-    """One page: what can be read, what cannot, and how to go on. Raises BadResponseError."""
+def read_transactions(body: bytes) -> ListAnswer[Transaction]:
+    """One page. Raises BadResponseError."""
     page = listing(parse(body))
     if page is None:
         raise BadResponseError('the answer holds no list of transactions (expected "items")')
     good, bad = read_each(page.rows, _transaction, "id")
     ids = [item.id for item in good] + [entry.row_id for entry in bad]
-    times = [item.created_at for item in good]
-    return good, bad, PageFacts(ids, times, page.total, page.size, page.cursor)
+    return ListAnswer(good, bad, page.facts(ids, [item.created_at for item in good]))
 
 
 def _transaction(row: dict[str, Json]) -> Transaction:

@@ -5,7 +5,7 @@ A cell is one hour of one key and model: the common ground of the log and the ro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 K = TypeVar("K")
@@ -47,6 +47,13 @@ class Amounts(NamedTuple):
 
 
 ZERO = Amounts()
+
+
+def total(amounts: Iterable[Amounts]) -> Amounts:
+    found = ZERO
+    for one in amounts:
+        found = found.plus(one)
+    return found
 
 
 def fitting(

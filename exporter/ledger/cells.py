@@ -13,7 +13,7 @@ import msgspec
 from exporter.gateway.readings import KeyRef
 from exporter.ledger import spend
 from exporter.ledger.amounts import MOST, ZERO, Amounts
-from exporter.ledger.cursor import HOUR, Slice, hour_of
+from exporter.ledger.cursor import DAY, HOUR, Slice, aligned, hour_of
 from exporter.ledger.names import Names
 
 _COLUMNS = (
@@ -22,8 +22,20 @@ _COLUMNS = (
 )
 
 
+def day_cell_of(hour: int) -> int:
+    """The `hour` of cells that hold the day of an hour: a second after the day's first hour."""
+    return int(aligned(hour, DAY)) + 1
+
+
+def is_day(hour: int) -> bool:
+    """Whether this is the `hour` of cells that hold a day."""
+    return hour % int(HOUR) == 1
+
+
 class Cell(msgspec.Struct):
-    """One hour of one key and model. `counted` is our share, `base` what a bucket holds besides.
+    """One hour, or day, of one key and model.
+
+    `counted` is our share, `base` what a bucket holds besides.
 
     `missing_since` (Unix s): no reading has had its bucket since then.
     """
@@ -73,6 +85,13 @@ class Cells:
         """The cells with `since` ≤ hour < `until` (Unix s)."""
         return self._fetch("hour >= ? AND hour < ?", (since, until))
 
+    def hours(self, since: int) -> set[int]:
+        """The hours of all cells from `since` (Unix s) on."""
+        rows = self.db.execute(
+            "SELECT DISTINCT hour FROM cell WHERE account = ? AND hour >= ?", (self.account, since)
+        )
+        return {row[0] for row in rows}
+
     def rolled_hours(self, since: float, until: float) -> list[int]:
         """The hours that are counted from the rollup and begin in the range."""
         rows = self.db.execute(
@@ -83,10 +102,12 @@ class Cells:
         return [row[0] for row in rows]
 
     def is_rolled(self, hour: int) -> bool:
-        """Whether an hour was counted from the rollup when this transaction began."""
+        """Whether an hour or its day was counted from the rollup when this transaction began."""
         known = self._rolled.get(hour)
         if known is None:
-            known = self._rolled[hour] = bool(self.rolled_hours(hour, hour + 1))
+            day = day_cell_of(hour)
+            known = bool(self.rolled_hours(hour, hour + 1) or self.rolled_hours(day, day + 1))
+            self._rolled[hour] = known
         return known
 
     def by_id(self, cell: int) -> Cell:
@@ -150,8 +171,11 @@ class Cells:
         """The keys that are known by this masked form, oldest first."""
         return self._names.sharing(masked)
 
-    def store(self) -> None:
-        """Write what changed and move the series. Counters follow up, never down."""
+    def store(self, now: float) -> None:
+        """Write what changed and move the series. Counters follow up, never down.
+
+        `now` (Unix s) is when it was read.
+        """
         changed = [cell for cell in self._by_id.values() if cell.changed]
         self.db.executemany(
             "UPDATE cell SET rolled = ?, "
@@ -173,7 +197,9 @@ class Cells:
         for cell in changed:
             cell.changed = False
         self._moves.clear()
-        spend.count(self.db, self.account, self._spent)
+        for hour, step in self._spent.items():
+            length = DAY if is_day(hour) else HOUR
+            spend.count(self.db, self.account, hour_of(hour), length, step, now)
         self._spent.clear()
 
     def _fetch(self, where: str, parameters: Sequence[int | str]) -> list[Cell]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 _LEAST = 1_000_000_000
 """Nano-USD: 1 USD. Less is believed at once."""
 
@@ -21,6 +23,29 @@ def doubtful(growth: int, lifetime: int, usual: int) -> bool:
     return measure > 0 and growth > _TIMES * measure
 
 
-def confirms(doubted: int | None, growth: int) -> bool:
-    """Whether a reading tells of as much growth as the one that was doubted before it."""
-    return doubted is not None and 2 * growth >= doubted
+class DoubtedError(Exception):
+    """So much growth (nano-USD) at once waits for a second reading."""
+
+    def __init__(self, growth: int) -> None:
+        super().__init__()
+        self.growth = growth
+
+
+class Doubts:
+    """Growth that waits for a second reading of the same kind."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[Hashable, int] = {}
+
+    def judge(self, kind: Hashable, growth: int, lifetime: int, usual: int, *, ended: bool) -> None:
+        """Raise DoubtedError unless the growth is believed; amounts as in `doubtful`.
+
+        `ended`: the reading ends here, so that what it did not tell again was a mistake.
+        """
+        waiting = self._waiting.get(kind)
+        confirmed = waiting is not None and 2 * growth >= waiting
+        if doubtful(growth, lifetime, usual) and not confirmed:
+            self._waiting[kind] = growth
+            raise DoubtedError(growth)
+        if ended:
+            self._waiting.pop(kind, None)

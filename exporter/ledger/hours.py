@@ -8,11 +8,11 @@ hold together less that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 
 import msgspec
 
-from exporter.ledger.amounts import ZERO, Amounts
+from exporter.ledger.amounts import ZERO, Amounts, total
 
 GONE_AFTER = 3600.0
 """Seconds for which every whole reading must lack a bucket before it is believed to be gone."""
@@ -89,8 +89,8 @@ def _rename(buckets: Collection[Bucket], said: Mapping[int, Amounts]) -> None:
 
 
 def _pay(left: list[Bucket], new: list[Bucket], said: Mapping[int, Amounts]) -> None:
-    gone = _sum(bucket.held for bucket in left)
-    came = _sum(said[bucket.id] for bucket in new)
+    gone = total(bucket.held for bucket in left)
+    came = total(said[bucket.id] for bucket in new)
     spare = Amounts(cost=_CENT * (len(left) + len(new)))
     if min(came.plus(spare).minus(gone)) < 0:
         return
@@ -113,10 +113,3 @@ def _grow(bucket: Bucket, holds: Amounts, buckets: Collection[Bucket]) -> None:
         back = owed.lowest(other.base.highest(ZERO))
         other.base, bucket.base = other.base.minus(back), bucket.base.plus(back)
         owed = owed.minus(back)
-
-
-def _sum(amounts: Iterable[Amounts]) -> Amounts:
-    total = ZERO
-    for amount in amounts:
-        total = total.plus(amount)
-    return total

@@ -21,9 +21,11 @@ from exporter.gateway.readings import (
     UsageShape,
 )
 from exporter.ledger import billing, spend, usage, wallet
+from exporter.ledger.buckets import count_rollup
 from exporter.ledger.cells import Cells
 from exporter.ledger.cursor import Cursor, Slice, Window, advanced, hour_of
-from exporter.ledger.doubt import confirms, doubtful
+from exporter.ledger.cursor_rows import read_cursor, write_cursor
+from exporter.ledger.doubt import DoubtedError, Doubts
 from exporter.ledger.store import SET_ASIDE, Store
 from exporter.ledger.totals import AccountTotals, read_totals
 from exporter.ledger.usage import Counted
@@ -31,23 +33,30 @@ from exporter.ledger.usage import Counted
 RowKind = Literal["usage", "transactions"]
 """Each has a cursor of its own."""
 
-_CURSOR = ", ".join(Cursor.__struct_fields__)
-
 
 class Rules(msgspec.Struct, frozen=True):
-    """What the configuration says about counting. Spans in seconds."""
+    """What the configuration says about counting. Spans in seconds.
+
+    `start` gives when counting begins of an account that is new at some time (Unix s).
+    """
 
     settle_window: float = 172_800.0
     max_series: int = 2000
     runway_window: float = 21_600.0
+    start: Callable[[float], float] = float
 
 
-class _DoubtedError(Exception):
-    """So much growth (nano-USD) at once waits for a second reading."""
+class _Read(msgspec.Struct, frozen=True):
+    """What was read of usage, and when by the gateway's clock and by ours (Unix s).
 
-    def __init__(self, growth: int) -> None:
-        super().__init__()
-        self.growth = growth
+    `done` is the slice, if that is known; `ended`: nothing more of it is to come.
+    """
+
+    shape: UsageShape
+    done: Slice | None
+    ended: bool
+    now: float
+    polled: float
 
 
 class Ledger:
@@ -59,38 +68,76 @@ class Ledger:
         self.window = Window(rules.settle_window)
         self._ids: dict[str, int] = {}
         self._totals: dict[str, AccountTotals] = {}
-        self._doubted: dict[tuple[str, bool], int] = {}
+        self._doubts = Doubts()
 
-    def open_accounts(self, names: Iterable[str], start: float, now: float) -> None:
+    def open_accounts(
+        self, names: Iterable[str], start: float | None = None, now: float = 0.0
+    ) -> None:
         """Make accounts known, all in one commit.
 
-        Of those that were not known, counting begins at `start` (Unix s).
+        Of those that were not known, counting begins at `start` (Unix s), or with `begin`.
         """
         with self._store.transaction() as db:
-            opened = {name: _open(db, name, Cursor.begin(start, now)) for name in names}
-            db.execute("DELETE FROM meta WHERE name = ?", (SET_ASIDE,))
-        self._ids.update(opened)
+            opened = {name: _open(db, name) for name in names}
+            self._ids.update(opened)
+            if start is not None:
+                for name in opened:
+                    self._begin(db, name, Cursor.begin(start, now, now))
+        self._totals.clear()
+
+    def begin(self, name: str, now: float, polled: float) -> None:
+        """Begin to count what was not counted so far; the instant is stored once.
+
+        `now` (Unix s) is the gateway's time, `polled` is ours. After a state file was lost,
+        history would be counted again under a new identity: then counting begins now.
+        """
+        lost = self._store.recovered_from is not None
+        start = now if lost else self.rules.start(now)
+        with self._store.transaction() as db:
+            self._begin(db, name, Cursor.begin(start, now, polled))
+        self._totals.pop(name, None)
+
+    def _begin(self, db: sqlite3.Connection, name: str, first: Cursor) -> None:
+        for kind in ("usage", "transactions"):
+            if read_cursor(db, self._ids[name], kind) is None:
+                write_cursor(db, self._ids[name], kind, first)
+        db.execute(
+            "DELETE FROM meta WHERE name = ? AND NOT EXISTS "
+            "(SELECT 1 FROM account WHERE id NOT IN (SELECT account FROM cursor))",
+            (SET_ASIDE,),
+        )
+
+    def has_begun(self, name: str) -> bool:
+        with self._store.reading() as db:
+            return read_cursor(db, self._ids[name], "usage") is not None
 
     def cursor(self, name: str, kind: RowKind) -> Cursor:
         with self._store.reading() as db:
-            cursor = _read_cursor(db, self._ids[name], kind)
-        assert cursor is not None, "open_accounts comes first"
+            cursor = read_cursor(db, self._ids[name], kind)
+        assert cursor is not None, "begin comes first"
         return cursor
 
     def commit_account(
-        self, name: str, reading: AccountReading, organization: int | None = None
+        self,
+        name: str,
+        reading: AccountReading,
+        now: float | None = None,
+        organization: int | None = None,
     ) -> None:
         """Take over lifetime counters, drift and spend rate of one account reading.
 
+        `now` (Unix s) is when it was read by the gateway's clock, if that is another.
         `organization`: what its organization's wallet holds (nano-USD), None where that is unknown.
         """
         account = self._ids[name]
         cursor = self.cursor(name, "usage")
         window = self.rules.runway_window
         with self._store.transaction() as db:
-            caught_up = cursor.caught_up
-            if wallet.count_account(db, account, reading, organization, caught_up, window):
-                _write_cursor(db, account, "usage", cursor.sweeping(reading.observed_at))
+            at = now or reading.observed_at
+            told = organization is not None
+            if wallet.count_account(db, account, reading, told, cursor.caught_up):
+                write_cursor(db, account, "usage", cursor.sweeping(at))
+            spend.watch_account(db, account, reading, organization, at, window)
         self._totals.pop(name, None)
 
     def commit_log(
@@ -100,40 +147,53 @@ class Ledger:
         done: Slice | None,
         newest: float | None,
         now: float,
+        polled: float | None = None,
     ) -> Counted:
         """Count rows of the log. `done`: these were the last ones of that slice.
 
         `newest`: the newest row (Unix s) in the slice's earlier commits, as `Counted` gives the
-        newest of all so far. `now`: when the poll began.
+        newest of all so far. `now`: when the poll began, by the gateway's clock, `polled` by
+        ours, if that is another.
         """
         cursor = self.cursor(name, "usage")
 
         def count(cells: Cells, baselined: bool) -> Counted:
-            counted = usage.count_log(cells, cursor, rows, baselined).since(newest)
+            counted = usage.count_log(cells, cursor, rows, baselined)
             if done is not None:
-                usage.settle_log(cells, done.since, done.until)
-            return counted
+                usage.settle_log(cells, cursor, done.since, done.until)
+            return counted.since(newest)
 
-        return self._commit_usage(name, cursor, count, done, now, UsageShape.LOG)
+        read = _Read(UsageShape.LOG, done, done is not None, now, polled or now)
+        return self._commit_usage(name, cursor, count, read, judged=cursor.caught_up)
 
-    def commit_rollup(self, name: str, reading: RollupReading, done: Slice, now: float) -> Counted:
-        """Count every bucket of a slice that begins at a whole hour."""
+    def commit_rollup(
+        self,
+        name: str,
+        reading: RollupReading,
+        done: Slice,
+        newest: float | None,
+        now: float,
+        polled: float | None = None,
+    ) -> Counted:
+        """Count every bucket of a slice that begins at a whole hour; others as in `commit_log`."""
         cursor = self.cursor(name, "usage")
 
         def count(cells: Cells, baselined: bool) -> Counted:
             spent = wallet.spent_since_first(cells.db, cells.account)
-            return usage.count_rollup(cells, cursor, reading, done, now, baselined, spent)
+            counted = count_rollup(cells, cursor, reading, done, now, baselined, spent)
+            return counted.since(newest)
 
-        return self._commit_usage(name, cursor, count, done, now, UsageShape.ROLLUP)
+        shape = UsageShape.DAYS if reading.days else UsageShape.ROLLUP
+        read = _Read(shape, done, reading.last, now, polled or now)
+        return self._commit_usage(name, cursor, count, read, judged=True)
 
     def _commit_usage(
         self,
         name: str,
         cursor: Cursor,
         count: Callable[[Cells, bool], Counted],
-        done: Slice | None,
-        now: float,
-        shape: UsageShape,
+        read: _Read,
+        judged: bool,
     ) -> Counted:
         """Count, unless the growth looks like a mistake of the gateway: then nothing happened."""
         account = self._ids[name]
@@ -142,30 +202,50 @@ class Ledger:
                 (baselined,) = db.execute(
                     "SELECT baselined FROM account WHERE id = ?", (account,)
                 ).fetchone()
-                cells = self._cells(db, name, cursor, now)
+                start_ns = min(cursor.polled_ns, int(read.polled * 1e9))
+                cells = Cells(db, account, self.rules.max_series, start_ns)
                 counted = count(cells, bool(baselined))
-                if cursor.caught_up or shape is UsageShape.ROLLUP:
-                    self._judge(db, name, done, cells)
-                cells.store()
-                if done is not None:
-                    began = done.since <= hour_of(cursor.start) or shape is UsageShape.ROLLUP
-                    if not baselined and done.since <= cursor.start and began:
+                if judged:
+                    kind = name, read.done and read.done.sweep
+                    lifetime, usual = wallet.grown(db, account), cells.usual(read.done)
+                    self._doubts.judge(kind, cells.growth(), lifetime, usual, ended=read.ended)
+                cells.store(read.now)
+                if read.done is not None and read.ended:
+                    whole = read.done.since <= hour_of(cursor.start) or read.shape != UsageShape.LOG
+                    if not baselined and read.done.since <= cursor.start and whole:
                         db.execute("UPDATE account SET baselined = 1 WHERE id = ?", (account,))
-                    self._advance_usage(db, name, cursor, done, now, counted.newest, shape)
-        except _DoubtedError as doubted:
+                    self._advance_usage(db, account, cursor, read, read.done, counted.newest)
+        except DoubtedError as doubted:
             return Counted(doubted=doubted.growth)
         self._totals.pop(name, None)
         return counted
 
-    def _judge(self, db: sqlite3.Connection, name: str, done: Slice | None, cells: Cells) -> None:
-        """Raise _DoubtedError where the growth waits for a second reading."""
-        growth = cells.growth()
-        sweep = done is not None and done.sweep
-        doubted = self._doubted.pop((name, sweep), None)
-        lifetime = wallet.grown(db, self._ids[name])
-        if doubtful(growth, lifetime, cells.usual(done)) and not confirms(doubted, growth):
-            self._doubted[name, sweep] = growth
-            raise _DoubtedError(growth)
+    def _advance_usage(
+        self,
+        db: sqlite3.Connection,
+        account: int,
+        cursor: Cursor,
+        read: _Read,
+        done: Slice,
+        newest: float | None,
+    ) -> None:
+        moved = advanced(cursor, done, read.now, newest, read.polled)
+        moved = self.window.after(msgspec.structs.replace(moved, shape=read.shape.value))
+        if cursor.shape not in (None, moved.shape) and moved.sweep_began is None:
+            moved = moved.sweeping(read.now)  # every hour that is not final, in the new shape
+        write_cursor(db, account, "usage", moved)
+        if moved.floor > cursor.floor:
+            db.execute(
+                "DELETE FROM usage_mark WHERE account = ? AND hour < ?", (account, moved.floor)
+            )
+            db.execute("DELETE FROM cell WHERE account = ? AND hour < ?", (account, moved.floor))
+        if done.tail and moved.caught_up:
+            begin = max(cursor.start, cursor.floor)
+            spend.watch_usage(db, account, begin, read.now, self.rules.runway_window)
+            wallet.witness(db, account)
+            before, polled = cursor.polled_ns / 1e9, moved.polled_ns / 1e9
+            swept = done.sweep and cursor.sweep_began is not None
+            wallet.settle_drift(db, account, before, polled, swept)
 
     def commit_transactions(
         self,
@@ -174,21 +254,19 @@ class Ledger:
         done: Slice | None,
         newest: float | None,
         now: float,
+        polled: float | None = None,
     ) -> Counted:
         """Count wallet movements; arguments as in `commit_log`."""
         cursor = self.cursor(name, "transactions")
+        polled = now if polled is None else polled
         account = self._ids[name]
         with self._store.transaction() as db:
-            start_ns = min(cursor.polled_ns, int(now * 1e9))
+            start_ns = min(cursor.polled_ns, int(polled * 1e9))
             counted = billing.count_transactions(db, account, cursor, start_ns, items)
             counted = counted.since(newest)
             if done is not None:
-                moved = self._moved(cursor, done, now, counted.newest)
-                announced = billing.oldest_pending(db, account)
-                if announced is not None:  # it is not final, however long it takes
-                    floor = max(cursor.floor, min(moved.floor, hour_of(announced)))
-                    moved = msgspec.structs.replace(moved, floor=floor)
-                _write_cursor(db, account, "transactions", moved)
+                moved = self.window.after(advanced(cursor, done, now, counted.newest, polled))
+                write_cursor(db, account, "transactions", moved)
                 if moved.floor > cursor.floor:
                     db.execute(
                         "DELETE FROM transaction_mark WHERE account = ? AND created_at < ?",
@@ -197,11 +275,23 @@ class Ledger:
         self._totals.pop(name, None)
         return counted
 
+    def begin_round(self, name: str, kind: RowKind, now: float, polled: float) -> Cursor:
+        """The cursor of a round that begins, which may have something to sweep.
+
+        `polled`: when the last complete poll began, by the clock of `now` (Unix s).
+        """
+        cursor = self.cursor(name, kind)
+        begun = self.window.begun(cursor, now, polled)
+        if begun != cursor:
+            with self._store.transaction() as db:
+                write_cursor(db, self._ids[name], kind, begun)
+        return begun
+
     def begin_sweep(self, name: str, kind: RowKind, now: float) -> None:
         """From now on everything that is not final is read again, slice by slice."""
         cursor = self.cursor(name, kind)
         with self._store.transaction() as db:
-            _write_cursor(db, self._ids[name], kind, cursor.sweeping(now))
+            write_cursor(db, self._ids[name], kind, cursor.sweeping(now))
 
     def zero_points_sent(self, usage_ids: Iterable[int], billing_ids: Iterable[int]) -> None:
         """A receiver was sent the zero points of these series."""
@@ -222,64 +312,9 @@ class Ledger:
                 self._totals[name] = read_totals(db, account, self.rules.runway_window)
         return self._totals[name]
 
-    def _cells(self, db: sqlite3.Connection, name: str, cursor: Cursor, now: float) -> Cells:
-        start_ns = min(cursor.polled_ns, int(now * 1e9))
-        return Cells(db, self._ids[name], self.rules.max_series, start_ns)
 
-    def _moved(self, cursor: Cursor, done: Slice, now: float, newest: float | None) -> Cursor:
-        return self.window.after(advanced(cursor, done, now, newest), now)
-
-    def _advance_usage(
-        self,
-        db: sqlite3.Connection,
-        name: str,
-        cursor: Cursor,
-        done: Slice,
-        now: float,
-        newest: float | None,
-        shape: UsageShape,
-    ) -> None:
-        account = self._ids[name]
-        moved = msgspec.structs.replace(self._moved(cursor, done, now, newest), shape=shape.value)
-        if cursor.shape not in (None, moved.shape) and moved.sweep_from is None:
-            moved = moved.sweeping(now)  # every hour that is not final is read in the new shape
-        _write_cursor(db, account, "usage", moved)
-        if moved.floor > cursor.floor:
-            db.execute(
-                "DELETE FROM usage_mark WHERE account = ? AND hour < ?", (account, moved.floor)
-            )
-            db.execute("DELETE FROM cell WHERE account = ? AND hour < ?", (account, moved.floor))
-        if done.tail and moved.caught_up:
-            begin = max(cursor.start, cursor.floor)
-            spend.watch_usage(db, account, begin, now, self.rules.runway_window)
-            wallet.witness(db, account)
-            wallet.settle_drift(db, account, cursor.polled_ns / 1e9, now, done.sweep)
-
-
-def _open(db: sqlite3.Connection, name: str, first: Cursor) -> int:
-    """The id of an account; `first` is the cursor of rows that were never read."""
+def _open(db: sqlite3.Connection, name: str) -> int:
+    """The id of an account."""
     db.execute("INSERT OR IGNORE INTO account (name) VALUES (?)", (name,))
     (account,) = db.execute("SELECT id FROM account WHERE name = ?", (name,)).fetchone()
-    for kind in ("usage", "transactions"):
-        if _read_cursor(db, account, kind) is None:
-            _write_cursor(db, account, kind, first)
     return int(account)
-
-
-def _read_cursor(db: sqlite3.Connection, account: int, kind: str) -> Cursor | None:
-    row = db.execute(
-        f"SELECT {_CURSOR} FROM cursor WHERE account = ? AND stream = ?",
-        (account, kind),
-    ).fetchone()
-    if row is None:
-        return None
-    cursor = Cursor(*row)
-    return msgspec.structs.replace(cursor, caught_up=bool(cursor.caught_up))
-
-
-def _write_cursor(db: sqlite3.Connection, account: int, kind: str, cursor: Cursor) -> None:
-    db.execute(
-        f"INSERT OR REPLACE INTO cursor (account, stream, {_CURSOR}) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (account, kind, *msgspec.structs.astuple(cursor)),
-    )

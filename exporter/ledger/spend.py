@@ -8,10 +8,10 @@ for how long each hour was watched. Money in nano-USD, instants in Unix seconds.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
 
 import msgspec
 
+from exporter.gateway.readings import AccountReading
 from exporter.ledger.cursor import HOUR, hour_of
 
 USAGE = "usage"
@@ -43,18 +43,18 @@ class _Watch(msgspec.Struct, frozen=True):
     fell: int = 0
 
 
-def organization(of: str | None) -> str:
-    """The source that is the balance of the organization with this id, should it have one."""
-    return f"organization {of or ''}"
+def count(
+    db: sqlite3.Connection, account: int, begin: int, length: float, step: int, now: float
+) -> None:
+    """Usage of an hour, or a day, costs so much more, or less, than was counted before.
 
-
-def count(db: sqlite3.Connection, account: int, steps: Mapping[int, int]) -> None:
-    """Usage of these hours costs so much more, or less, than was counted before."""
-    db.executemany(
-        "INSERT INTO spend (account, source, hour, spent) VALUES (?, ?, ?, ?) "
-        "ON CONFLICT (account, source, hour) DO UPDATE SET spent = spent + excluded.spent",
-        [(account, USAGE, hour, step) for hour, step in steps.items() if step],
-    )
+    What a day has more is spent since usage was read last, where the day was not over then.
+    """
+    since, until = float(begin), max(begin + HOUR, min(begin + length, now))
+    watch = _watched(db, account, USAGE) if length > HOUR else None
+    if watch is not None and step > 0 and watch.at < until:
+        since = max(since, watch.at)
+    _spread(db, account, USAGE, since, until, step)
 
 
 def watch_usage(
@@ -69,6 +69,29 @@ def watch_usage(
     if since < now:
         _add(db, account, USAGE, since, now, 0, window)
     _note(db, account, USAGE, _Watch(max(since, now)))
+
+
+def watch_account(
+    db: sqlite3.Connection,
+    account: int,
+    reading: AccountReading,
+    organization: int | None,
+    at: float,
+    window: float,
+) -> None:
+    """How fast money leaves the wallets, as far as they tell it themselves.
+
+    `organization`: what its organization's wallet holds, None where that is unknown. Each
+    organization is a source of its own: another one's balance is no spending.
+    """
+    whose = reading.organization
+    for source, value in (
+        (LIFETIME, reading.lifetime_spent),
+        (BALANCE, reading.available),
+        (f"organization {whose.id if whose is not None else ''}", organization),
+    ):
+        if value is not None:
+            observe(db, account, source, at, value, window, falls=source != LIFETIME)
 
 
 def observe(
@@ -170,19 +193,36 @@ def _add(
     spent: int,
     window: float,
 ) -> None:
-    """Spread what was spent over the hours in between, as far as the window reaches back."""
+    """So much was spent in a time that was watched. What the window has left behind goes."""
     oldest = hour_of(until - window)
-    hour = max(hour_of(since), oldest)
-    while hour < until:
-        begin, end = max(since, hour), min(until, hour + HOUR)
-        done, left = ((edge - since) / (until - since) for edge in (begin, end))
-        db.execute(
-            "INSERT INTO spend VALUES (?, ?, ?, ?, ?) ON CONFLICT (account, source, hour) "
-            "DO UPDATE SET spent = spent + excluded.spent, seconds = seconds + excluded.seconds",
-            (account, source, hour, round(spent * left) - round(spent * done), end - begin),
-        )
-        hour += int(HOUR)
+    if since < oldest:
+        spent, since = round(spent * (until - oldest) / (until - since)), oldest
+    _spread(db, account, source, since, until, spent, watched=True)
     db.execute(
         "DELETE FROM spend WHERE account = ? AND source = ? AND hour < ?",
         (account, source, oldest),
     )
+
+
+def _spread(
+    db: sqlite3.Connection,
+    account: int,
+    source: str,
+    since: float,
+    until: float,
+    spent: int,
+    *,
+    watched: bool = False,
+) -> None:
+    """Spread what was spent evenly over the hours of a time, exactly."""
+    hour, put = hour_of(since), 0
+    while hour < until:
+        begin, end = max(since, hour), min(until, hour + HOUR)
+        share = round(spent * (end - since) / (until - since)) - put
+        put += share
+        db.execute(
+            "INSERT INTO spend VALUES (?, ?, ?, ?, ?) ON CONFLICT (account, source, hour) "
+            "DO UPDATE SET spent = spent + excluded.spent, seconds = seconds + excluded.seconds",
+            (account, source, hour, share, end - begin if watched else 0.0),
+        )
+        hour += int(HOUR)

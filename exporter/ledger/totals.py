@@ -82,7 +82,7 @@ def read_totals(db: sqlite3.Connection, account: int, runway_window: float) -> A
         "SELECT caught_up, caught_up OR newest IS NOT NULL, start FROM cursor "
         "WHERE account = ? AND stream = 'usage'",
         (account,),
-    ).fetchone()
+    ).fetchone() or (False, False, 0.0)
     last_transactions = db.execute(
         "SELECT kind, created_at FROM last_transaction WHERE account = ? ORDER BY kind", (account,)
     )

@@ -13,21 +13,16 @@ from exporter.ledger import spend
 
 
 def count_account(
-    db: sqlite3.Connection,
-    account: int,
-    reading: AccountReading,
-    organization: int | None,
-    caught_up: bool,
-    window: float,
+    db: sqlite3.Connection, account: int, reading: AccountReading, told: bool, caught_up: bool
 ) -> bool:
-    """Take over one account reading, and what the organization's wallet holds (nano-USD).
+    """Take over one account reading. `told`: its organization's balance is known.
 
-    `caught_up`: usage was read up to now; `window` in seconds. Returns whether drift is measured
-    from this reading on: then a sweep must follow, for rows that were late before it.
+    `caught_up`: usage was read up to now. Returns whether drift is measured from this reading on:
+    then a sweep must follow, for rows that were late before it.
     """
     _follow_user(db, account, reading)
     witness = reading.lifetime_spent
-    if reading.paid_by_organization(organization is not None):
+    if reading.paid_by_organization(told):
         # What it tells, if anything, is not of the wallet that pays, and no witness of usage.
         witness = None
         _forget_witness(db, account)
@@ -49,7 +44,6 @@ def count_account(
             "spent": reading.lifetime_spent,
         },
     )
-    _watch(db, account, reading, organization, window)
     if witness is None:
         return False
     used = usage_total(db, account)
@@ -144,25 +138,6 @@ def _forget_witness(db: sqlite3.Connection, account: int) -> None:
         "drift_low = NULL, drift_high = NULL WHERE id = ?",
         (account,),
     )
-
-
-def _watch(
-    db: sqlite3.Connection,
-    account: int,
-    reading: AccountReading,
-    organization: int | None,
-    window: float,
-) -> None:
-    """How fast money leaves the wallets, as far as they tell it themselves."""
-    at = reading.observed_at
-    if reading.lifetime_spent is not None:
-        spend.observe(db, account, spend.LIFETIME, at, reading.lifetime_spent, window, falls=False)
-    if reading.available is not None:
-        spend.observe(db, account, spend.BALANCE, at, reading.available, window, falls=True)
-    if organization is not None:
-        whose = reading.organization
-        source = spend.organization(None if whose is None else whose.id)
-        spend.observe(db, account, source, at, organization, window, falls=True)
 
 
 def _anchor(db: sqlite3.Connection, account: int, spent: int, used: int) -> bool:

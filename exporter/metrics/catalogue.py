@@ -142,6 +142,17 @@ USAGE_TOKENS = Origin.USAGE.counter(
     "usage.tokens", "{token}", "Tokens billed.", (*_USAGE, a.TOKEN_TYPE)
 )
 USAGE_REQUESTS = Origin.USAGE.counter("usage.requests", "{request}", "API calls billed.", _USAGE)
+USAGE_POSITION = Origin.USAGE.gauge(
+    "usage.position.timestamp",
+    "s",
+    "Usage is counted up to here (Unix time, by the gateway's clock). While an outage is caught "
+    "up, the newest usage is counted too.",
+)
+USAGE_START = Origin.USAGE.gauge(
+    "usage.start.timestamp",
+    "s",
+    "Counting began here (Unix time, by the gateway's clock).",
+)
 USAGE_OVERCOUNT = Origin.USAGE.gauge(
     "usage.overcount",
     "USD",
@@ -220,6 +231,11 @@ LAST_SUCCESS = Origin.SELF.gauge(
     "s",
     "Unix time of the endpoint's last successful poll.",
     (a.ACCOUNT, a.ENDPOINT),
+)
+CLOCK_OFFSET = Origin.SELF.gauge(
+    "gateway.clock_offset",
+    "s",
+    "The gateway's clock less this machine's; absent while the gateway does not tell its time.",
 )
 EXPORTS = Origin.SELF.counter(
     "exporter.exports",

@@ -30,8 +30,11 @@ def add(draft: Draft, account: LiveAccount, totals: AccountTotals) -> None:
     draft.gauge(c.ORGANIZATION_RUNWAY, (account.name,), runway)
     _usage(draft, account.name, totals.usage)
     draft.money(c.USAGE_OVERCOUNT, (account.name,), totals.overcount)
-    if Endpoint.USAGE in account.endpoints:
+    status = account.endpoints.get(Endpoint.USAGE)
+    if status is not None:
         draft.gauge(c.SERIES_FOLDED, (account.name,), totals.folded)
+        draft.gauge(c.USAGE_POSITION, (account.name,), status.position)
+        draft.gauge(c.USAGE_START, (account.name,), totals.counted_from or None)
     _billing(draft, account.name, totals.billing)
     if _fresh(account, Endpoint.TRANSACTIONS, draft.now):
         for kind, newest in dict(totals.last_transactions).items():

@@ -78,6 +78,7 @@ def _polls(draft: Draft, account: LiveAccount, started_at: float) -> None:
     All outcomes of 1,000 accounts would be 24,000 series that nearly always stay at 0.
     """
     stream = draft.stream(to_ns(started_at))
+    draft.gauge(c.CLOCK_OFFSET, (account.name,), account.clock_offset)
     for endpoint, status in account.endpoints.items():
         attributes = (account.name, endpoint.value)
         if status.up is not None:

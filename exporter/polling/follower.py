@@ -1,30 +1,46 @@
-"""Follows the rows of an account: which slice to read next, and when to sweep.
+"""Follows the rows of an account: the newest ones in every round, the others beside them.
 
-A round reads what is new up to now, oldest first, and then, if a sweep is due, the settle window
-again. It ends after about one poll interval and goes on in the next round where it stopped.
+A round reads the tail of the stream, which is what the poll is judged by. What was left by an
+outage, and now and then all that may still change, is read by a sweep that runs beside the rounds
+and shares the request budget with them, so that the newest money never waits for it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from contextlib import suppress
 
 import msgspec
 
 from exporter.clock import InterruptibleClock
-from exporter.errors import ResponseTooLargeError
-from exporter.gateway.readings import UsageShape
+from exporter.errors import (
+    GatewayError,
+    GatewayTimeoutError,
+    IncompleteError,
+    RefusedParameterError,
+    ResponseTooLargeError,
+    ServerError,
+    StateError,
+)
+from exporter.gateway.readings import AHEAD
 from exporter.ledger.cursor import (
+    DAY,
     FIRST_SPAN,
     HOUR,
     LONGEST_SPAN,
+    OVERLAP,
+    REACH,
     Cursor,
     Slice,
-    hour_of,
-    next_slice,
     next_sweep_slice,
+    step_of,
+    tail_of,
 )
+from exporter.ledger.doubt import DoubtedError
 from exporter.live import EndpointStatus
-from exporter.polling.reader import DoubtedError, SliceReader
+from exporter.polling.reader import Moment, SliceReader, SliceResult
+from exporter.throttle import Throttle
 
 FEW_ROWS = 2000
 """A slice with no more rows than this makes the next one twice as long."""
@@ -35,7 +51,20 @@ MANY_ROWS = 6000
 FAR_BEHIND = HOUR
 """History (s) past which catching up is worth a word in the log and on the page."""
 
-_DAY = 24 * HOUR
+SHORT_OVERLAP = 30.0
+"""Seconds before the cursor that are read again while a whole `OVERLAP` has many rows."""
+
+WORKED = 8
+"""Slices that must have worked before a longer one is tried again after one that did not."""
+
+_SHORTER_HELPS = (
+    GatewayTimeoutError,
+    IncompleteError,
+    RefusedParameterError,
+    ResponseTooLargeError,
+    ServerError,
+)
+_PARTS_HELP = (IncompleteError, ResponseTooLargeError)
 
 logger = logging.getLogger(__name__)
 
@@ -72,11 +101,38 @@ class DriftAlarm:
         self._not_before = now + self._wait
 
 
+class Span:
+    """How long the next slice is, in seconds: as long as the gateway answers well."""
+
+    def __init__(self) -> None:
+        self.seconds = FIRST_SPAN
+        self._longest = LONGEST_SPAN
+        self._worked = 0
+
+    def failed(self, seconds: float) -> None:
+        """The gateway cannot answer for so long a slice."""
+        self.seconds = self._longest = max(HOUR, seconds / 4 // HOUR * HOUR)
+        self._worked = 0
+
+    def worked(self, rows: int) -> None:
+        self._worked += 1
+        if self._worked >= WORKED:
+            self._longest, self._worked = min(self._longest * 2, LONGEST_SPAN), 0
+        if rows <= FEW_ROWS:
+            self.seconds = min(self.seconds * 2, self._longest)
+        elif rows > MANY_ROWS:
+            self.seconds = max(HOUR, self.seconds / 2 // HOUR * HOUR)
+
+
 class Follower:
     """Follows one kind of rows of one account."""
 
     def __init__(
-        self, reader: SliceReader, clock: InterruptibleClock, status: EndpointStatus
+        self,
+        reader: SliceReader,
+        clock: InterruptibleClock,
+        status: EndpointStatus,
+        throttle: Throttle,
     ) -> None:
         """`status`: where progress is shown."""
         self._name = reader.account.name
@@ -86,78 +142,186 @@ class Follower:
         self._worker = reader.worker
         self._clock = clock
         self._status = status
-        self._span = FIRST_SPAN
-        self._found = 0
+        self._throttle = throttle
+        self._span = Span()
+        self._tail_rows = 0
+        self._overlapped_at = 0.0
+        self._parts_until = 0.0
         self._alarm = DriftAlarm(status.interval, self._ledger.window.sweep_every)
+        self._sweeping: asyncio.Task[None] | None = None
+        self._swept = asyncio.Event()
 
     async def round(self) -> bool:
-        """Read what there is. Returns whether more waits to be read at once.
+        """Read what is new; sweep in the rest of the interval. Whether there is more to sweep.
 
         Raises GatewayError and StateError; what was committed before stays.
         """
-        now = self._clock.now()
         patience = self._clock.monotonic() + self._status.interval
+        cursor = await self._begin()
+        with suppress(DoubtedError):  # the next round reads it again
+            await self._read_tail(cursor)
         cursor = await self._cursor()
-        self._begin(now - (cursor.polled_ns / 1e9 if cursor.caught_up else cursor.position))
-        try:
-            return await self._read_to_now(cursor, now, patience)
-        except DoubtedError:
+        self._show(cursor)
+        if self._sweeping is None and await self._sweep_due(cursor):
+            self._alarm.begun(await self._drift())
+            self._swept.clear()
+            self._sweeping = asyncio.create_task(self._sweep())
+        if self._sweeping is None:
             return False
+        await self._clock.sleep_unless(self._swept, patience - self._clock.monotonic())
+        return not await self._end_of_sweep()
 
-    async def _read_to_now(self, cursor: Cursor, now: float, patience: float) -> bool:
-        while not (done := await self._read_next(cursor, now)).tail:
+    async def ask(self) -> None:
+        """Learn the gateway's time. Raises GatewayError."""
+        await self._reader.ask()
+
+    async def stop(self) -> None:
+        """End a sweep that is under way; what it has committed stays."""
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            await asyncio.gather(self._sweeping, return_exceptions=True)
+            self._sweeping = None
+
+    async def _end_of_sweep(self) -> bool:
+        """Whether no sweep is under way any more. A mistake of ours in it is raised here."""
+        if self._sweeping is None or not self._sweeping.done():
+            return self._sweeping is None
+        task, self._sweeping = self._sweeping, None
+        task.result()
+        return True
+
+    async def _begin(self) -> Cursor:
+        """The cursor, with what has to be swept, for all of which the gateway's time is needed."""
+        clock = self._reader.clock
+        cursor = await self._cursor()
+        self._show(cursor)
+        now, reached = clock.now(), cursor.position
+        if cursor.caught_up and not clock.known:
+            reached = max(reached, cursor.polled_ns / 1e9)
+        begin = self._ledger.begin_round
+        cursor = await self._worker.do(begin, self._name, self._kind, now, reached)
+        if not cursor.caught_up:
+            self._tell_lost(now - REACH - reached)
+        self._show(cursor)
+        return cursor
+
+    def _show(self, cursor: Cursor) -> None:
+        """Show how far the stream was read."""
+        now = self._reader.clock.now()
+        if cursor.caught_up:
+            host_now = self._clock.now()
+            self._status.position = now - max(0.0, host_now - cursor.polled_ns / 1e9)
             if self._status.behind is not None:
-                self._status.behind = now - done.until
-            if self._clock.monotonic() >= patience:
-                return True
-            cursor = await self._cursor()
-        self._arrive()
-        if await self._sweep_due(now):
-            await self._sweep(now, patience)
-        return False
+                logger.info("Account %s: caught up with %s", self._name, self._kind)
+            self._status.behind = None
+        elif cursor.sweep_from is not None:
+            self._status.position = cursor.sweep_from
+            behind = now - max(cursor.sweep_from, now - REACH)
+            if behind > FAR_BEHIND and self._status.behind is None:
+                words = (self._name, in_words(behind), self._kind)
+                logger.info("Account %s: %s behind with %s, catching up", *words)
+            self._status.behind = behind if behind > FAR_BEHIND else self._status.behind
 
-    def _begin(self, behind: float) -> None:
-        """So many seconds of history are to be read. Said once, until they have been read."""
-        if behind <= FAR_BEHIND:
-            return
-        if self._status.behind is None:
-            logger.info(
-                "Account %s: %s behind with %s, catching up",
+    async def _read_tail(self, cursor: Cursor) -> None:
+        """The whole overlap is read again as seldom as it lasts, where it has many rows."""
+        at = self._reader.moment()
+        whole = self._tail_rows <= FEW_ROWS or at.now - self._overlapped_at >= OVERLAP
+        overlap = OVERLAP if whole else SHORT_OVERLAP
+        step = self._step(cursor)
+        span = tail_of(cursor, at.now, step, self._ahead, overlap)
+        try:
+            read = await self._read(span, at, in_parts=at.now < self._parts_until)
+        except _PARTS_HELP:
+            read = await self._read_in_parts(span)
+        self._tail_rows = read.rows
+        self._overlapped_at = at.now if whole else self._overlapped_at
+
+    async def _sweep(self) -> None:
+        """Sweep to the end, or until the gateway fails: then the next round goes on."""
+        found, whole = 0, False
+        try:
+            while True:
+                cursor = await self._cursor()
+                if cursor.sweep_from is None:
+                    break
+                whole = cursor.sweep_began is not None
+                read = await self._read_swept(cursor)
+                found += read.counted
+                self._show(await self._cursor())
+        except DoubtedError:
+            pass
+        except (GatewayError, StateError) as error:
+            self._throttle.say(
+                ("sweep", self._name, self._kind),
+                "Account %s: older %s cannot be read, which is tried again: %s",
                 self._name,
-                _in_words(behind),
+                self._kind,
+                error,
+            )
+        else:
+            self._throttle.over(
+                ("sweep", self._name, self._kind),
+                "Account %s: older %s was read",
+                self._name,
                 self._kind,
             )
-        self._status.behind = behind
+            if whole:
+                self._alarm.swept(await self._drift(), found > 0, self._reader.clock.now())
+        finally:
+            self._swept.set()
 
-    def _arrive(self) -> None:
-        if self._status.behind is not None:
-            logger.info("Account %s: caught up with %s", self._name, self._kind)
-        self._status.behind = None
+    async def _read_swept(self, cursor: Cursor) -> SliceResult:
+        """Read the next slice of a sweep, or a shorter one where the gateway cannot answer."""
+        step = self._step(cursor)
+        while True:
+            at = self._reader.moment()
+            span = next_sweep_slice(cursor, at.now, self._span.seconds, step, self._ahead)
+            length = span.until - span.since
+            try:
+                read = await self._read(span, at)
+                break
+            except _SHORTER_HELPS as error:
+                if length > max(HOUR, step) and self._span.seconds > HOUR:
+                    self._span.failed(min(length, self._span.seconds))
+                    continue
+                if not isinstance(error, _PARTS_HELP):
+                    raise
+                read = await self._read_in_parts(span)
+                break
+        self._span.worked(read.rows)
+        return read
 
-    async def _sweep(self, now: float, patience: float) -> None:
-        """Sweep until done or out of patience: the tail comes first in every round."""
-        while not (await self._read_swept(now)).tail:
-            if self._clock.monotonic() >= patience:
-                return
-        self._alarm.swept(await self._drift(), self._found > 0, now)
-        self._found = 0
+    async def _read_in_parts(self, span: Slice) -> SliceResult:
+        """Read what cannot be cut any shorter, and for a while all that follows, in parts."""
+        at = self._reader.moment()
+        if span.tail:
+            span = msgspec.structs.replace(span, until=at.now + self._ahead)
+        read = await self._read(span, at, in_parts=True)
+        self._parts_until = at.now + HOUR
+        return read
 
-    async def _sweep_due(self, now: float) -> bool:
-        cursor = await self._cursor()
-        if cursor.sweep_from is not None:
-            return True
-        late = now - cursor.swept_at >= self._ledger.window.sweep_every
-        drift = await self._drift()
-        if not late and not self._alarm.due(drift, now):
-            return False
-        reason = "it is time" if late else f"drift is {(drift or 0) / 1e9:.2f} USD"
+    async def _read(self, span: Slice, at: Moment, in_parts: bool = False) -> SliceResult:
+        read = await self._reader.read(span, at, in_parts)
         logger.debug(
-            "Account %s: reading the settle window of %s again: %s",
+            "Account %s: %s from %.1f h ago to %.1f h ago: %d rows, %d counted",
             self._name,
             self._kind,
-            reason,
+            (at.now - span.since) / HOUR,
+            max(0.0, at.now - span.until) / HOUR,
+            read.rows,
+            read.counted,
         )
-        self._alarm.begun(drift)
+        return read
+
+    async def _sweep_due(self, cursor: Cursor) -> bool:
+        if cursor.sweep_from is not None:
+            return True
+        now = self._reader.clock.now()
+        drift = await self._drift()
+        if not self._alarm.due(drift, now):
+            return False
+        words = (self._name, self._kind, (drift or 0) / 1e9)
+        logger.debug("Account %s: all %s is read again: drift is %.2f USD", *words)
         await self._worker.do(self._ledger.begin_sweep, self._name, self._kind, now)
         return True
 
@@ -170,53 +334,28 @@ class Follower:
     async def _cursor(self) -> Cursor:
         return await self._worker.do(self._ledger.cursor, self._name, self._kind)
 
-    async def _read_next(self, cursor: Cursor, now: float) -> Slice:
-        aligned = cursor.shape == UsageShape.ROLLUP or (
-            cursor.shape is None and self._kind == "usage"
-        )
-        span = next_slice(cursor, now, self._span, aligned)
-        return await self._read(span, span.since if span.sweep else cursor.position, now)
+    def _step(self, cursor: Cursor) -> float:
+        return step_of(cursor.shape) if self._kind == "usage" else 0.0
 
-    async def _read_swept(self, now: float) -> Slice:
-        sweep_from = (await self._cursor()).sweep_from
-        begin = now if sweep_from is None else sweep_from
-        return await self._read(next_sweep_slice(begin, now, self._span), begin, now)
+    @property
+    def _ahead(self) -> float:
+        """By the gateway's own clock nothing lies ahead, and some refuse to be asked for it."""
+        return 0.0 if self._reader.clock.known else AHEAD
 
-    async def _read(self, span: Slice, position: float, now: float) -> Slice:
-        """Read a slice, or a shorter one where the gateway's answer is too large.
-
-        `position`: how far was read before, which the slice must exceed. Gives what was read.
-        """
-        while True:
-            try:
-                read = await self._reader.read(span, now)
-                break
-            except ResponseTooLargeError:
-                self._span = max(HOUR, (span.until - span.since) / 4 // HOUR * HOUR)
-                until = hour_of(max(position, span.since)) + self._span
-                if until >= min(span.until, now):
-                    raise
-                span = msgspec.structs.replace(span, until=until, tail=False)
-        logger.debug(
-            "Account %s: %s from %.1f h ago to %.1f h ago: %d rows, %d counted",
-            self._name,
-            self._kind,
-            (now - span.since) / HOUR,
-            max(0.0, now - span.until) / HOUR,
-            read.rows,
-            read.counted,
-        )
-        if span.sweep:
-            self._found += read.counted
-        if read.rows <= FEW_ROWS and not span.tail:
-            self._span = min(self._span * 2, LONGEST_SPAN)
-        elif read.rows > MANY_ROWS:
-            self._span = max(HOUR, self._span / 2 // HOUR * HOUR)
-        return span
+    def _tell_lost(self, lost: float) -> None:
+        """Say once how much of the history the gateway does not answer for any more."""
+        if lost > 0:
+            self._throttle.once(
+                ("lost", self._name),
+                "Account %s: what happened before the last 90 days cannot be read any more; "
+                "%s of usage and transactions are not counted",
+                self._name,
+                in_words(lost),
+            )
 
 
-def _in_words(seconds: float) -> str:
+def in_words(seconds: float) -> str:
     """`3 days`, `5 hours`."""
-    size, unit = (_DAY, "day") if seconds >= 2 * _DAY else (HOUR, "hour")
-    number = round(seconds / size)
+    size, unit = (DAY, "day") if seconds >= 2 * DAY else (HOUR, "hour")
+    number = max(1, round(seconds / size))
     return f"{number} {unit}{'' if number == 1 else 's'}"

@@ -6,6 +6,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from exporter.clock import InterruptibleClock
 from exporter.errors import AuthError, GatewayError, Outcome, QuotaSpentError, StateError
@@ -35,6 +36,12 @@ FAILURES = 20
 
 SOONEST = 15.0
 """Seconds from one poll to the next that somebody asked for; less where the interval is short."""
+
+FIRST_ANSWER = 1.0
+"""Seconds that the first answer of the account is waited for, which tells the gateway's time."""
+
+FAR_OFF = 60.0
+"""Seconds between the gateway's clock and ours that are worth a warning."""
 
 Round = Callable[[], Awaitable[bool]]
 """One poll: returns whether more waits to be read at once; raises GatewayError, StateError."""
@@ -71,6 +78,8 @@ class AccountPoller:
     _throttle: Throttle
 
     def __post_init__(self) -> None:
+        self._has_begun = False
+        self._followers: dict[Endpoint, Follower] = {}
         self._rounds: dict[Endpoint, Round] = {Endpoint.ACCOUNT: self._read_account}
         batch = batch_of(len(self._live.accounts))
         for reader_of in (UsageReader, TransactionsReader):
@@ -79,8 +88,9 @@ class AccountPoller:
                 reader = reader_of(
                     self._account, self._client, self._ledger, self._worker, self._throttle, batch
                 )
-                follower = Follower(reader, self._clock, status)
-                self._rounds[reader_of.endpoint] = follower.round
+                follower = Follower(reader, self._clock, status, self._throttle)
+                self._followers[reader_of.endpoint] = follower
+                self._rounds[reader_of.endpoint] = partial(self._follow, follower)
 
     @property
     def endpoints(self) -> Sequence[Endpoint]:
@@ -92,12 +102,18 @@ class AccountPoller:
         status = self._account.endpoints[endpoint]
         version: object = None
         error: PollError | None = None
-        while True:
-            await self._rest(endpoint, delay, error, version)
-            status.asked.clear()
-            version = self._client.key_version()
-            error, more = await self._poll(endpoint)
-            delay = 0.0 if more else wait_after(status.interval, error)
+        if endpoint in self._followers:  # the account's answer tells the gateway's time
+            await self._clock.sleep_unless(self._client.gateway_clock.heard, delay + FIRST_ANSWER)
+        try:
+            while True:
+                await self._rest(endpoint, delay, error, version)
+                status.asked.clear()
+                version = self._client.key_version()
+                error, more = await self._poll(endpoint)
+                delay = 0.0 if more else wait_after(status.interval, error)
+        finally:
+            if endpoint in self._followers:
+                await self._followers[endpoint].stop()
 
     async def poll_once(self) -> list[PollError]:
         """Poll every endpoint to its end, in turn; gives what went wrong."""
@@ -142,6 +158,7 @@ class AccountPoller:
         began = self._clock.monotonic()
         try:
             more = await self._rounds[endpoint]()
+            self._compare_clocks()
         except GatewayError as error:
             self._refused(endpoint, error, self._clock.monotonic() - began)
             return error, False
@@ -190,8 +207,40 @@ class AccountPoller:
         # A gauge needs no durability: it is shown even where the commit fails.
         self._account.account = reading
         self._account.own_key = self._client.masked_key
-        organization = self._account.organization_left(self._clock.now())
         name = self._account.name
         warn_unreadable(self._throttle, name, "the account", reading.unreadable)
-        await self._worker.do(self._ledger.commit_account, name, reading, organization)
+        await self._begin()
+        now = self._client.gateway_clock.now()
+        organization = self._account.organization_left(self._clock.now())
+        await self._worker.do(self._ledger.commit_account, name, reading, now, organization)
         return False
+
+    async def _follow(self, follower: Follower) -> bool:
+        if not self._client.gateway_clock.heard.is_set():
+            await follower.ask()
+        await self._begin()
+        return await follower.round()
+
+    async def _begin(self) -> None:
+        """Begin to count, of an account that is new: by the time of the gateway's first answer."""
+        name = self._account.name
+        if not self._has_begun and not await self._worker.do(self._ledger.has_begun, name):
+            now = self._client.gateway_clock.now()
+            host = self._client.gateway_clock.host_time(now)
+            await self._worker.do(self._ledger.begin, name, now, host)
+        self._has_begun = True
+
+    def _compare_clocks(self) -> None:
+        offset = self._account.clock_offset = self._client.gateway_clock.offset()
+        name, key = self._account.name, ("clock", self._account.name)
+        if offset is not None and abs(offset) > FAR_OFF:
+            self._throttle.once(
+                key,
+                "Account %s: the clock of this machine is %.0f s %s the gateway's: set it right. "
+                "What is counted goes by the gateway's",
+                name,
+                abs(offset),
+                "behind" if offset > 0 else "ahead of",
+            )
+        elif offset is not None:
+            self._throttle.over(key, "Account %s: this machine's clock is right again", name)

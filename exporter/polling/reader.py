@@ -8,17 +8,28 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import partial
+from typing import Any, ClassVar
 
 import msgspec
 
-from exporter.errors import BadRequestError, BadResponseError
+from exporter.errors import BadRequestError, BadResponseError, IncompleteError
 from exporter.gateway.client import GatewayClient
+from exporter.gateway.gateway_clock import GatewayClock
 from exporter.gateway.paging import PAGE_SIZE
-from exporter.gateway.readings import Endpoint, Rejected, RollupReading, Transaction, UsageRow
-from exporter.ledger.cursor import Slice, hour_of
+from exporter.gateway.readings import (
+    Endpoint,
+    LogPage,
+    Rejected,
+    RollupReading,
+    Transaction,
+    TransactionsPage,
+)
+from exporter.ledger.cursor import DAY, HOUR, REACH, Slice, aligned
+from exporter.ledger.doubt import DoubtedError
 from exporter.ledger.ledger import Ledger, RowKind
 from exporter.ledger.usage import Counted
 from exporter.live import LiveAccount, RowOutcome
@@ -37,6 +48,9 @@ LOOK_BACK = 90 * 86_400.0
 BAD_ROWS = 10
 """Bad rows of one endpoint that are warned of in ten minutes; the others are for debugging."""
 
+_Page = LogPage | RollupReading | TransactionsPage
+_Batch = RollupReading | tuple[list[Any], bool]
+
 logger = logging.getLogger(__name__)
 
 
@@ -52,8 +66,11 @@ class SliceResult(msgspec.Struct, frozen=True):
     counted: int = 0
 
 
-class DoubtedError(Exception):
-    """What was read looks like a mistake of the gateway: the next poll reads it again."""
+class Moment(msgspec.Struct, frozen=True):
+    """When a reading began (Unix s): `now` by the gateway's clock, `host` by ours."""
+
+    now: float
+    host: float
 
 
 @dataclass(eq=False)
@@ -70,9 +87,55 @@ class SliceReader(ABC):
     _throttle: Throttle
     _batch: int
 
+    @property
+    def clock(self) -> GatewayClock:
+        return self._client.gateway_clock
+
+    def moment(self) -> Moment:
+        now = self.clock.now()
+        return Moment(now, self.clock.host_time(now))
+
     @abstractmethod
-    async def read(self, span: Slice, now: float) -> SliceResult:
-        """Read a slice and commit it. Raises GatewayError, StateError."""
+    async def read(self, span: Slice, at: Moment, in_parts: bool = False) -> SliceResult:
+        """Read a slice and commit it; `in_parts` where it is too much for one answer.
+
+        Raises GatewayError, StateError. What came before an IncompleteError is committed.
+        """
+
+    async def _batched(self, pages: AsyncIterator[_Page]) -> AsyncIterator[_Batch]:
+        """Rows in batches, and whether one is the last of its slice; a rollup as it comes.
+
+        What came before an answer that is incomplete comes too.
+        """
+        rows: list[Any] = []
+        try:
+            async for page in pages:
+                if isinstance(page, RollupReading):
+                    yield page
+                    continue
+                self._told(page.rejected)
+                rows.extend(page.rows if isinstance(page, LogPage) else page.items)
+                if len(rows) >= self._batch or page.last:
+                    yield rows, page.last
+                    rows = []
+        except IncompleteError:
+            if rows:
+                yield rows, False
+            raise
+
+    @abstractmethod
+    def _pages(self, since: float, until: float, in_parts: bool = False) -> AsyncIterator[_Page]:
+        """What the gateway answers."""
+
+    def _told(self, rejected: Iterable[Rejected]) -> None:
+        self._reject(rejected)
+
+    async def ask(self) -> None:
+        """Ask for anything, so that the gateway's clock is known. Raises GatewayError."""
+        now = self.clock.now()
+        with suppress(BadRequestError):
+            async for _ in self._pages(now - HOUR, now):
+                break
 
     def _reject(self, rejected: Iterable[Rejected]) -> int:
         """Log the bad rows that did not come before. Returns how many they are."""
@@ -98,37 +161,37 @@ class UsageReader(SliceReader):
     kind = "usage"
     endpoint = Endpoint.USAGE
 
-    async def read(self, span: Slice, now: float) -> SliceResult:
-        """Read a slice of usage; a rollup is asked again if the slice cuts an hour in two."""
-        rows: list[UsageRow] = []
+    async def read(self, span: Slice, at: Moment, in_parts: bool = False) -> SliceResult:
+        """Read a slice of usage; a rollup is asked again if the slice cuts an hour or day."""
         seen = counted = 0
         newest: float | None = None
-        async for page in self._client.usage(span.since, span.until):
-            self.account.rows[RowOutcome.REJECTED] += self._reject(page.rejected)
-            if isinstance(page, RollupReading):
-                if span.since != hour_of(span.since):
-                    aligned = msgspec.structs.replace(span, since=float(hour_of(span.since)))
-                    return await self.read(aligned, now)
-                return await self._commit_rollup(page, span, now)
-            rows.extend(page.rows)
-            if len(rows) >= self._batch or page.last:
-                done = span if page.last else None
-                result = await self.worker.do(
-                    self.ledger.commit_log, self.account.name, rows, done, newest, now
-                )
-                self._note(result)
-                newest = result.newest
+        async for part in self._batched(self._pages(span.since, span.until, in_parts)):
+            if isinstance(part, RollupReading):
+                since = aligned(span.since, DAY if part.days else HOUR)
+                if span.since != since:
+                    whole = msgspec.structs.replace(span, since=since)
+                    return await self.read(whole, at, in_parts)
+                self._told(part.rejected)
+                commit = partial(self.ledger.commit_rollup, self.account.name, part, span)
+                seen += len(part.buckets)
+            else:
+                rows, last = part
+                done = span if last else None
+                commit = partial(self.ledger.commit_log, self.account.name, rows, done)
                 seen += len(rows)
-                counted += result.counted
-                rows = []
+            result = await self.worker.do(commit, newest, at.now, at.host)
+            self._note(result)
+            newest = result.newest
+            counted += result.counted
         return SliceResult(seen, counted)
 
-    async def _commit_rollup(self, reading: RollupReading, span: Slice, now: float) -> SliceResult:
-        result = await self.worker.do(
-            self.ledger.commit_rollup, self.account.name, reading, span, now
-        )
-        self._note(result)
-        return SliceResult(len(reading.buckets), result.counted)
+    def _pages(
+        self, since: float, until: float, in_parts: bool = False
+    ) -> AsyncIterator[LogPage | RollupReading]:
+        return self._client.usage(since, until, in_parts)
+
+    def _told(self, rejected: Iterable[Rejected]) -> None:
+        self.account.rows[RowOutcome.REJECTED] += self._reject(rejected)
 
     def _note(self, result: Counted) -> None:
         """Show what became of the rows. Raises DoubtedError."""
@@ -141,7 +204,7 @@ class UsageReader(SliceReader):
                 self.account.name,
                 result.doubted / 1e9,
             )
-            raise DoubtedError
+            raise DoubtedError(result.doubted)
         if result.unknown:
             logger.warning(
                 "Account %s: usage: %.2f USD of the hour in which counting began are not counted: "
@@ -162,42 +225,51 @@ class TransactionsReader(SliceReader):
     endpoint = Endpoint.TRANSACTIONS
     _looked_back = False
 
-    async def read(self, span: Slice, now: float) -> SliceResult:
+    async def read(self, span: Slice, at: Moment, in_parts: bool = False) -> SliceResult:
         """Read a slice of wallet movements."""
         if not self._looked_back:
-            await self._look_back(span.since, now)
-        items: list[Transaction] = []
+            await self._look_back(span.since, at)
         seen = counted = 0
         newest: float | None = None
-        async for page in self._client.transactions(span.since, span.until):
-            self._reject(page.rejected)
-            items.extend(page.items)
-            if len(items) >= self._batch or page.last:
-                result = await self._commit(items, span if page.last else None, newest, now)
-                newest = result.newest
-                seen += len(items)
-                counted += result.counted
-                items = []
+        async for part in self._batched(self._pages(span.since, span.until)):
+            assert not isinstance(part, RollupReading)
+            items, last = part
+            result = await self._commit(items, span if last else None, newest, at)
+            newest = result.newest
+            seen += len(items)
+            counted += result.counted
         return SliceResult(seen, counted)
 
-    async def _look_back(self, until: float, now: float) -> None:
+    def _pages(
+        self, since: float, until: float, in_parts: bool = False
+    ) -> AsyncIterator[TransactionsPage]:
+        return self._client.transactions(since, until)
+
+    async def _look_back(self, until: float, at: Moment) -> None:
         """Learn once when the kinds of movements were last seen before counting began.
 
         Worth one page. A gateway that cannot say it is asked for what is new all the same.
         """
         try:
-            async for page in self._client.transactions(until - LOOK_BACK, until):
-                await self._commit(list(page.items), None, None, now)
+            since = max(until - LOOK_BACK, at.now - REACH)
+            async for page in self._client.transactions(since, max(until, since + HOUR)):
+                await self._commit(list(page.items), None, None, at)
                 break
         except (BadRequestError, BadResponseError) as error:
             logger.debug("Account %s: no look back: %s", self.account.name, error)
         self._looked_back = True
 
     async def _commit(
-        self, items: list[Transaction], done: Slice | None, newest: float | None, now: float
+        self, items: list[Transaction], done: Slice | None, newest: float | None, at: Moment
     ) -> Counted:
         result = await self.worker.do(
-            self.ledger.commit_transactions, self.account.name, items, done, newest, now
+            self.ledger.commit_transactions,
+            self.account.name,
+            items,
+            done,
+            newest,
+            at.now,
+            at.host,
         )
         self._reject_refused(result)
         return result

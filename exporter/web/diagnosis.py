@@ -11,7 +11,7 @@ from exporter.live import STALE_INTERVALS, EndpointStatus
 from exporter.metrics import catalogue as c
 from exporter.metrics.points import Attributes
 from exporter.web.figures import TONES, Subject, Tone, worst
-from exporter.web.formats import about, money, span
+from exporter.web.formats import about, ago, money, span
 from exporter.web.view import View
 
 
@@ -195,6 +195,10 @@ def _endpoint_problems(subject: Subject) -> Iterator[Problem]:
             limit = f"{STALE_INTERVALS} × {span(status.interval)}"
             detail = f"{endpoint}: no poll has ended for {limit}"
             yield Problem(Tone.BAD, "An endpoint is not polled", advice, detail, whose)
+        elif status.position is not None and subject.lags(status.position):
+            advice = "BytespikeUsageBehind in docs/runbook.md says what to do. Nothing is lost."
+            detail = f"{endpoint}: counted up to {ago(status.position, subject.now)}"
+            yield Problem(Tone.WARN, "Counting is behind", advice, detail, whose)
 
 
 def _place_of_key(subject: Subject) -> str:

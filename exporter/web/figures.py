@@ -210,6 +210,10 @@ class Subject(msgspec.Struct, frozen=True):
         cap = self.points.value(c.RATE_LIMIT, key) or 0.0
         return self.thresholds.rate_limit_remaining_ratio * cap
 
+    def lags(self, position: float) -> bool:
+        """Whether what is counted only up to there (Unix s) is behind."""
+        return self.now - position > self.thresholds.usage_lag_minutes * 60
+
     @property
     def low(self) -> bool:
         """Whether the balance is at or under its threshold."""

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import pytest
 
 from exporter.errors import GatewayError, ResponseTooLargeError
+from exporter.gateway.gateway_clock import GatewayClock
 from exporter.gateway.readings import (
     AccountReading,
     Endpoint,
@@ -62,6 +63,8 @@ class FakeGateway:
 
     def __init__(self, clock: VirtualClock) -> None:
         self.clock = clock
+        self.gateway_clock = GatewayClock(clock)
+        self.gateway_clock.heard.set()
         self.rows: list[UsageRow] = []
         self.items: list[Transaction] = []
         self.rejected: tuple[Rejected, ...] = ()
@@ -111,7 +114,9 @@ class FakeGateway:
             low_balance_threshold=self.threshold,
         )
 
-    async def usage(self, since: float, until: float) -> AsyncIterator[LogPage | RollupReading]:
+    async def usage(
+        self, since: float, until: float, in_parts: bool = False
+    ) -> AsyncIterator[LogPage | RollupReading]:
         await self._ask(Endpoint.USAGE, since, until)
         found = [row for row in self.rows if since <= row.created_at < until]
         if self.most_rows is not None and len(found) > self.most_rows:

@@ -190,6 +190,7 @@ async def test_after_a_lost_state_history_is_not_counted_again(yard: Yard) -> No
     yard.store.recovered_from = Path("state.db.damaged-1")
     runtime = yard.runtime(config("prod", usage=Usage(start=UsageStart(back=DAY))))
     await runtime.open()
+    runtime.ledger.begin("prod", NOW, NOW)
     assert runtime.ledger.cursor("prod", "usage").start == NOW
     await runtime.stop()
 

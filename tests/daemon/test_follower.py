@@ -27,7 +27,8 @@ USAGE = Endpoint.USAGE
 
 
 def usage(made: Scene) -> Follower:
-    return Follower(reader_of(UsageReader, made), made.clock, made.account.endpoints[USAGE])
+    status = made.account.endpoints[USAGE]
+    return Follower(reader_of(UsageReader, made), made.clock, status, made.throttle)
 
 
 def ranges(made: Scene) -> list[tuple[float, float]]:
@@ -71,7 +72,9 @@ async def test_a_poll_overlaps_the_last_one_only_briefly(made: Scene) -> None:
 
 
 @back(60 * DAY)
-async def test_history_is_read_oldest_first_in_slices_that_commit(made: Scene) -> None:
+async def test_the_newest_is_read_first_and_history_oldest_first_in_slices_that_commit(
+    made: Scene,
+) -> None:
     for day in range(60):
         made.gateway.bill(NOW - day * DAY - 60)
     positions = []
@@ -85,7 +88,8 @@ async def test_history_is_read_oldest_first_in_slices_that_commit(made: Scene) -
 
     made.ledger.commit_log = committing  # type: ignore[method-assign, assignment]
     assert await follower.round() is False
-    starts = [since for since, _ in ranges(made)]
+    newest, *starts = [since for since, _ in ranges(made)]
+    assert newest >= NOW - 2 * HOUR
     assert starts == sorted(starts)
     assert len(starts) > 5
     assert positions == sorted(positions)
@@ -97,7 +101,7 @@ async def test_history_is_read_oldest_first_in_slices_that_commit(made: Scene) -
 async def test_the_span_grows_over_quiet_times(made: Scene) -> None:
     made.gateway.page_size = 10_000
     await usage(made).round()
-    spans = [until - since for since, until in ranges(made)]
+    spans = [until - since for since, until in ranges(made)][1:]
     assert FIRST_SPAN <= spans[0] < FIRST_SPAN + 2 * HOUR
     assert all(LONGEST_SPAN - HOUR <= span <= LONGEST_SPAN + HOUR for span in spans[6:-1])
     assert MANY_ROWS / FEW_ROWS > 2, "else spans would swing"
@@ -109,7 +113,7 @@ async def test_the_span_shrinks_over_busy_times(made: Scene) -> None:
     for hour in range(24):
         made.gateway.bill(NOW - hour * HOUR - 60, number=MANY_ROWS // 4)
     await usage(made).round()
-    spans = [until - since for since, until in ranges(made)]
+    spans = [until - since for since, until in ranges(made)][1:]
     assert spans[0] >= FIRST_SPAN
     assert all(3 * HOUR <= span <= 3 * HOUR + OVERLAP for span in spans[1:-1])
     assert made.requests == 24 * (MANY_ROWS // 4)
@@ -153,8 +157,26 @@ async def test_a_sweep_after_an_outage_is_cut_too_where_answers_are_too_large(
 
 
 @back(DAY)
-async def test_an_hour_that_is_too_large_fails_the_poll(made: Scene) -> None:
+async def test_an_hour_that_is_too_large_is_told_and_holds_up_nothing_new(
+    made: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
     made.gateway.bill(NOW - 10 * HOUR, number=30)
+    made.gateway.bill(NOW - 60, number=5)
+    made.gateway.most_rows = 25
+    follower = usage(made)
+    for _ in range(3):
+        assert await follower.round() is False
+    assert made.requests == 5
+    assert not made.ledger.cursor(NAME, "usage").caught_up
+    assert len([r for r in caplog.records if "too large" in r.getMessage()]) == 1
+    made.gateway.most_rows = None
+    await follower.round()
+    assert made.requests == 35
+
+
+@back(HOUR)
+async def test_a_newest_part_that_is_too_large_fails_the_poll(made: Scene) -> None:
+    made.gateway.bill(NOW - 60, number=30)
     made.gateway.most_rows = 25
     with pytest.raises(ResponseTooLargeError):
         await usage(made).round()
@@ -324,7 +346,7 @@ async def test_transactions_are_followed_in_the_same_way(made: Scene) -> None:
         made.gateway.topup(NOW - day * DAY - 60)
     reader = reader_of(TransactionsReader, made)
     status = made.account.endpoints[Endpoint.TRANSACTIONS]
-    follower = Follower(reader, made.clock, status)
+    follower = Follower(reader, made.clock, status, made.throttle)
     assert await follower.round() is False
     (total,) = made.ledger.totals_of(NAME).billing
     assert (total.count, total.amount) == (30, 1500 * USD)

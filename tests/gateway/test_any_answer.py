@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from exporter.errors import GatewayError
 from exporter.gateway.account import read_account
 from exporter.gateway.fields import credits_to_nanos, instant, range_params
+from exporter.gateway.listing import ListAnswer
 from exporter.gateway.readings import KeyRef
 from exporter.gateway.transactions import read_transactions
-from exporter.gateway.usage_answer import LogAnswer, read_usage
+from exporter.gateway.usage_answer import read_usage
 from exporter.money import MAX_CHARGE_USD, MAX_USD, to_nanos
 from tests.gateway.fakes import NOW, Bench, bucket, raw, row, transaction
 
@@ -99,7 +100,7 @@ def test_every_row_is_read_or_rejected_wherever_the_list_stands(
     plain = read_usage(json.dumps(rows).encode(), OWN, 1_000_000)
     wrapped = read_usage(json.dumps({"items": rows, "total": "?"}).encode(), OWN, 1_000_000)
     assert plain == wrapped
-    assert isinstance(plain, LogAnswer)
+    assert isinstance(plain, ListAnswer)
     assert len(plain.rows) + len(plain.rejected) == len(rows)
 
 

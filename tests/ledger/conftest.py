@@ -12,7 +12,7 @@ from exporter.ledger.ledger import Ledger, Rules
 from tests.ledger.exporter import Exporter
 from tests.ledger.world import World
 
-FIRST = 1_790_000_000.0 // 3600 * 3600
+FIRST = 1_790_000_000.0 // 86400 * 86400
 
 MakeExporter = Callable[..., Exporter]
 SHAPES = pytest.mark.parametrize("exporter", list(UsageShape), indirect=True)

@@ -10,7 +10,18 @@ from typing import Any
 
 from exporter.errors import StateError
 from exporter.gateway.readings import UsageRow, UsageShape
-from exporter.ledger.cursor import FIRST_SPAN, LONGEST_SPAN, Slice, next_slice, next_sweep_slice
+from exporter.ledger.cursor import (
+    DAY,
+    FIRST_SPAN,
+    HOUR,
+    LONGEST_SPAN,
+    Slice,
+    aligned,
+    next_sweep_slice,
+    step_of,
+    tail_of,
+)
+from exporter.ledger.doubt import DoubtedError
 from exporter.ledger.ledger import Ledger, Rules
 from exporter.ledger.store import Store
 from exporter.ledger.totals import AccountTotals
@@ -24,13 +35,9 @@ class DiedError(Exception):
     """The process ended here."""
 
 
-class _DoubtedError(Exception):
-    """Nothing was counted: the growth waits for the next poll."""
-
-
 def _believed(result: Counted) -> Counted:
     if result.doubted is not None:
-        raise _DoubtedError
+        raise DoubtedError(result.doubted)
     return result
 
 
@@ -121,43 +128,30 @@ class Exporter:
         """
         try:
             return self._round(slices)
-        except _DoubtedError:
+        except DoubtedError:
             return False
 
     def _round(self, slices: int) -> bool:
         now = self.now
-        while True:
-            cursor = self.ledger.cursor(NAME, "usage")
-            aligned = cursor.shape != UsageShape.LOG
-            done = self._read(next_slice(cursor, now, self._span, aligned), now)
-            slices -= 1
-            if done.tail:
-                break
-            if slices <= 0:
-                return False
-        return self._sweep(now, slices)
-
-    def _sweep(self, now: float, slices: int) -> bool:
         cursor = self.ledger.cursor(NAME, "usage")
-        if cursor.sweep_from is None:
-            if now - cursor.swept_at < self.ledger.window.sweep_every:
-                return True
-            self.ledger.begin_sweep(NAME, "usage", now)
-        while slices > 0:
-            sweep_from = self.ledger.cursor(NAME, "usage").sweep_from
-            assert sweep_from is not None
-            if self._read(next_sweep_slice(sweep_from, now, self._span), now).tail:
-                return True
-            slices -= 1
-        return False
+        reached = max(cursor.position, cursor.polled_ns / 1e9 if cursor.caught_up else 0.0)
+        cursor = self.ledger.begin_round(NAME, "usage", now, reached)
+        self._read(tail_of(cursor, now, step_of(cursor.shape)), now)
+        for _ in range(slices):
+            cursor = self.ledger.cursor(NAME, "usage")
+            if cursor.sweep_from is None:
+                break
+            self._read(next_sweep_slice(cursor, now, self._span, step_of(cursor.shape)), now)
+        return self.ledger.cursor(NAME, "usage").sweep_from is None
 
     def _read(self, span: Slice, now: float) -> Slice:
         assert span.since < span.until
-        if self.shape is UsageShape.ROLLUP:
-            since = float(span.since // 3600 * 3600)
+        if self.shape is not UsageShape.LOG:
+            days = self.shape is UsageShape.DAYS
+            since = aligned(span.since, DAY if days else HOUR)
             span = Slice(since, span.until, span.tail, span.sweep)
-            reading = self.world.rollup(since, span.until)
-            result = _believed(self.ledger.commit_rollup(NAME, reading, span, now))
+            reading = self.world.rollup(since, span.until, days)
+            result = _believed(self.ledger.commit_rollup(NAME, reading, span, None, now))
         else:
             rows = self.world.log(span.since, span.until)
             self._commit_batches(rows, span, now)

@@ -59,13 +59,13 @@ def test_buckets_past_all_bounds_are_refused_and_take_nothing_back(
 ) -> None:
     span = Slice(FIRST, FIRST + HOURS * HOUR, tail=False, sweep=False)
     one = UsageBucket(int(FIRST + HOUR), "m", KEY, 5 * USD, 1, 1, 1)
-    ledger.commit_rollup(NAME, RollupReading((one,), ()), span, NOW)
+    ledger.commit_rollup(NAME, RollupReading((one,), ()), span, None, NOW)
     absurd = tuple(
         UsageBucket(int(FIRST + hour * HOUR), "absurd", KEY, 1, 1, 1, MAX_COUNT)
         for hour in range(2, HOURS)
     )
     for _ in range(2):
-        counted = ledger.commit_rollup(NAME, RollupReading(absurd, ()), span, NOW)
+        counted = ledger.commit_rollup(NAME, RollupReading(absurd, ()), span, None, NOW)
         assert counted.refused
     cost, calls = cost_and_calls(ledger)
     assert calls <= MOST

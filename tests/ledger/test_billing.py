@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from exporter.gateway.readings import Transaction
 from exporter.ledger import billing
-from exporter.ledger.cursor import HOUR, Slice, next_slice, next_sweep_slice
+from exporter.ledger.cursor import HOUR, Slice, next_sweep_slice, tail_of
 from exporter.ledger.ledger import Ledger, Rules
 from exporter.ledger.store import Store
 from tests.ledger.conftest import FIRST
@@ -118,16 +118,11 @@ def test_over_any_outage_each_movement_counts_once(
 
 def follow(ledger: Ledger, known: list[tuple[Transaction, float]], now: float) -> None:
     """One poll of transactions, with its sweep."""
-    tail = False
-    while not tail:
-        piece = next_slice(ledger.cursor(NAME, "transactions"), now, 4 * DAY, False)
-        read(ledger, known, piece, now)
-        tail = piece.tail
-    cursor = ledger.cursor(NAME, "transactions")
-    if cursor.sweep_from is None and now - cursor.swept_at >= ledger.window.sweep_every:
-        ledger.begin_sweep(NAME, "transactions", now)
-    while (begin := ledger.cursor(NAME, "transactions").sweep_from) is not None:
-        read(ledger, known, next_sweep_slice(begin, now, 4 * DAY), now)
+    position = ledger.cursor(NAME, "transactions").position
+    cursor = ledger.begin_round(NAME, "transactions", now, position)
+    read(ledger, known, tail_of(cursor, now, 0.0), now)
+    while (cursor := ledger.cursor(NAME, "transactions")).sweep_from is not None:
+        read(ledger, known, next_sweep_slice(cursor, now, 4 * DAY), now)
 
 
 def read(ledger: Ledger, known: list[tuple[Transaction, float]], piece: Slice, now: float) -> None:

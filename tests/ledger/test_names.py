@@ -32,7 +32,7 @@ def bucket(key: KeyRef, cost: int, model: str = "m") -> UsageBucket:
 
 def roll(ledger: Ledger, *buckets: UsageBucket, rejected: bool = False, now: float = NOW) -> None:
     bad = (Rejected("x", "y"),) if rejected else ()
-    ledger.commit_rollup(NAME, RollupReading(buckets, bad), TAIL, now)
+    ledger.commit_rollup(NAME, RollupReading(buckets, bad), TAIL, None, now)
 
 
 def log(ledger: Ledger, *keys: KeyRef, model: str = "m", batch: str = "", cost: int = 1) -> None:
@@ -166,10 +166,10 @@ def test_a_bucket_that_could_not_be_read_at_a_switch_is_not_counted_twice(
 def test_an_hour_that_was_not_asked_for_is_not_gone(ledger: Ledger) -> None:
     roll(ledger, bucket(BOTH, 5))
     later = Slice(FIRST + HOUR, FIRST + 2 * HOUR, True, False)
-    ledger.commit_rollup(NAME, RollupReading((), ()), later, FIRST + HOUR)
+    ledger.commit_rollup(NAME, RollupReading((), ()), later, None, FIRST + HOUR)
     assert total(ledger) == (5, 0)
     unasked = RollupReading((bucket(BOTH, 2, "n"),), ())
-    ledger.commit_rollup(NAME, unasked, later, FIRST + HOUR)
+    ledger.commit_rollup(NAME, unasked, later, None, FIRST + HOUR)
     assert total(ledger) == (7, 0)
 
 

@@ -113,7 +113,7 @@ def test_without_lifetime_spend_the_runway_follows_usage(wallet: Wallet) -> None
 
 
 @pytest.mark.parametrize("shape", UsageShape)
-@pytest.mark.parametrize("away", [1, 5, 30, 19 * 24])
+@pytest.mark.parametrize("away", [1, 5, 30, 15 * 24])
 def test_what_is_caught_up_is_spent_when_its_rows_say(
     wallet: Wallet, shape: UsageShape, away: int
 ) -> None:
@@ -124,6 +124,8 @@ def test_what_is_caught_up_is_spent_when_its_rows_say(
     for restart in (False, True):
         if restart:
             wallet.exporter.restart()
+        while not wallet.exporter.poll():  # growth may be doubted once
+            assert wallet.exporter.totals.usage_rate is None
         wallet.round()
         assert per_hour(wallet.exporter.totals.usage_rate) == pytest.approx(4, rel=0.15)
     pass_hours(wallet, 3)

@@ -114,10 +114,10 @@ def test_the_sweep_goes_on_where_it_had_got_to_and_ends(ledger: Ledger) -> None:
     began = ledger.cursor("prod", "usage").sweep_began
     assert began is not None
     for _ in range(100):
-        sweep_from = ledger.cursor("prod", "usage").sweep_from
-        if sweep_from is None:
+        cursor = ledger.cursor("prod", "usage")
+        if cursor.sweep_from is None:
             break
-        span = next_sweep_slice(sweep_from, NOW, FIRST_SPAN)
+        span = next_sweep_slice(cursor, NOW, FIRST_SPAN)
         ledger.commit_log("prod", [], span, None, NOW)
     cursor = ledger.cursor("prod", "usage")
     assert (cursor.sweep_from, cursor.swept_at) == (None, began)

@@ -39,7 +39,8 @@ def test_a_start_in_the_past_is_caught_up(make_exporter: MakeExporter, shape: Us
     exporter.shape = shape
     for day in range(40):
         exporter.world.bill(1 << day, back=day * 24 * HOUR)
-    exporter.poll()
+    while not exporter.poll():
+        pass  # what grows out of proportion is read twice
     assert shown(exporter) == {"m": (1 << 31) - 1}
     (total,) = exporter.totals.usage
     assert total.start_ns == int(FIRST * 1e9)  # known to be zero then, by what we had counted

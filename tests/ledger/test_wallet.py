@@ -47,7 +47,7 @@ class Wallet:
             tier=self.tier,
             organization=self.organization,
         )
-        self.exporter.ledger.commit_account(NAME, reading, self.left)
+        self.exporter.ledger.commit_account(NAME, reading, organization=self.left)
 
     def round(self) -> None:
         """Poll usage, then the account, after a minute without spending."""

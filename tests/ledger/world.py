@@ -8,6 +8,7 @@ from enum import StrEnum
 from exporter.gateway.readings import KeyRef, RollupReading, UsageBucket, UsageRow
 
 HOUR = 3600.0
+DAY = 24 * HOUR
 NAMES = {1: "vision", 2: "search", 3: "batch"}
 MASKED = {1: "sk-byts-…aaaa", 2: "sk-byts-…bbbb", 3: "sk-byts-…cccc"}
 
@@ -46,7 +47,8 @@ class World:
     missing: frozenset[str] = frozenset()
     """Models that the rollup leaves out at the moment."""
     times: int = 1
-    """How often too high all that the rollup says is at the moment."""
+    """How often too high all is that the rollup says of calls after `times_since`."""
+    times_since: float = 0.0
 
     def bill(
         self, cost: int, model: str = "m", key: int = 1, back: float = 0.0, late: float = 0.0
@@ -85,20 +87,20 @@ class World:
             for c in self.visible(since, until)
         ]
 
-    def rollup(self, since: float, until: float) -> RollupReading:
-        """The buckets of every hour that the range touches."""
+    def rollup(self, since: float, until: float, days: bool = False) -> RollupReading:
+        """The buckets of every hour, or day, that the range touches."""
+        step = DAY if days else HOUR
         cells: dict[tuple[int, str, KeyRef], list[int]] = {}
-        for call in self.visible(since // HOUR * HOUR, until):
-            key = (int(call.created_at // HOUR * HOUR), call.model, self.key_of(call.key))
+        for call in self.visible(since // step * step, until):
+            key = (int(call.created_at // step * step), call.model, self.key_of(call.key))
             sums = cells.setdefault(key, [0, 0, 0])
-            sums[0] += call.cost
-            sums[1] += call.tokens
-            sums[2] += 1
+            times = self.times if call.created_at >= self.times_since else 1
+            sums[0] += call.cost * times
+            sums[1] += call.tokens * times
+            sums[2] += times
         buckets = [
-            UsageBucket(
-                hour, model, key, *(sum_ * self.times for sum_ in (cost, tokens, tokens, n))
-            )
+            UsageBucket(hour, model, key, cost, tokens, tokens, n)
             for (hour, model, key), (cost, tokens, n) in cells.items()
             if model not in self.missing
         ]
-        return RollupReading(tuple(buckets), ())
+        return RollupReading(tuple(buckets), (), days=days)

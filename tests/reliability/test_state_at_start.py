@@ -108,7 +108,7 @@ def use(path: Path) -> None:
         hour = hour_of(NOW)
         bucket = UsageBucket(hour, "m1", KeyRef("1", "sk…1", "k"), 5, 5, 5, 5)
         swept = Slice(hour, NOW + HOUR, tail=True, sweep=True)
-        ledger.commit_rollup("prod", RollupReading((bucket,), ()), swept, NOW + 60)
+        ledger.commit_rollup("prod", RollupReading((bucket,), ()), swept, None, NOW + 60)
         totals = ledger.totals()["prod"]
         ledger.zero_points_sent([total.id for total in totals.usage], ())
     finally:

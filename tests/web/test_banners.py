@@ -175,6 +175,16 @@ def test_an_organization_that_does_not_pay_gives_no_alarm_about_its_runway() -> 
     assert titles(page(view, {"prod": counted})) == []
 
 
+def test_usage_that_is_counted_only_up_to_long_ago_is_told() -> None:
+    view, known = healthy("prod")
+    status = view.live.accounts["prod"].endpoints[Endpoint.USAGE]
+    status.position = NOW - 1200
+    assert titles(page(view, known)) == []
+    status.position = NOW - 1260
+    assert titles(page(view, known)) == ["Counting is behind"]
+    assert "usage: counted up to 21 min ago" in words(page(view, known))
+
+
 def test_counters_that_show_too_much_are_told() -> None:
     view, known = healthy("prod")
     counted = replace(known["prod"], overcount=usd(1.5))

@@ -11,6 +11,8 @@ NO_ALERT_ON = {
     "bytespike_quota_usage_USD": "the utilization says when it matters",
     "bytespike_quota_limit_USD": "the utilization says when it matters",
     "bytespike_wallet_topup_USD_total": "movements of money are nobody's emergency",
+    "bytespike_usage_start_timestamp_seconds": "it stands where it stands",
+    "bytespike_gateway_clock_offset_seconds": "a warning in the log; counting goes on right",
     "bytespike_billing_transactions_total": "movements of money are nobody's emergency",
     "bytespike_billing_amount_USD_total": "movements of money are nobody's emergency",
     "bytespike_billing_last_transaction_timestamp_seconds": "some wallets are rarely paid into",

@@ -51,6 +51,7 @@ def count_transactions(
     }
     marks = _marks(db, account, [item.id for item in items])
     first = not cursor.caught_up and cursor.position <= cursor.start
+    begins_now = first and cursor.swept_at <= cursor.start
     counted = duplicate = 0
     refused: list[str] = []
     for item in items:
@@ -62,7 +63,8 @@ def count_transactions(
             continue
         known = marks.get(item.id)
         mark = _marked(item, known, kind)
-        there_before = known is None and first and item.created_at < cursor.start
+        early = item.created_at < cursor.start or (begins_now and item.created_at == cursor.start)
+        there_before = known is None and first and early
         legacy = known is not None and known.kind is None
         if known == mark or legacy:
             duplicate += 1

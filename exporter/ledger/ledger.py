@@ -160,7 +160,7 @@ class Ledger:
         def count(cells: Cells, baselined: bool) -> Counted:
             counted = usage.count_log(cells, cursor, rows, baselined)
             if done is not None:
-                usage.settle_log(cells, cursor, done.since, done.until)
+                usage.settle_log(cells, cursor, done)
             return counted.since(newest)
 
         read = _Read(UsageShape.LOG, done, done is not None, now, polled or now)

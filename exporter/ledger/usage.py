@@ -16,7 +16,7 @@ import msgspec
 from exporter.gateway.readings import KeyRef, UsageRow
 from exporter.ledger.amounts import ZERO, Amounts, fitting, reconcile, total
 from exporter.ledger.cells import Cell, Cells, day_cell_of, is_day
-from exporter.ledger.cursor import DAY, Cursor, aligned, hour_of
+from exporter.ledger.cursor import DAY, Cursor, Slice, aligned, hour_of
 
 _Mark = tuple[str, int, int, int, int, int]
 """Of a row that was read: request id, cell, hour, and the cost and tokens that it said last."""
@@ -120,19 +120,21 @@ def _count_rows(cells: Cells, rows: Iterable[tuple[str, UsageRow]], marks: dict[
     return len(written)
 
 
-def settle_log(cells: Cells, cursor: Cursor, since: float, until: float) -> None:
-    """The log was read from `since` to `until`: count what stood as the rollup said.
+def settle_log(cells: Cells, cursor: Cursor, done: Slice) -> None:
+    """The log was read from end to end of a slice: count what stood as the rollup said.
 
-    An hour that begins in the range was read whole, and a day of which as much is asked for.
+    That is every hour that begins in it, and a day that ends in it, if all of that was read now.
     """
-    rolled = cells.rolled_hours(aligned(since, DAY), until)
+    rolled = cells.rolled_hours(aligned(done.since, DAY), done.until)
     days = [hour for hour in rolled if is_day(hour)]
-    hours = [hour for hour in rolled if hour >= since and day_cell_of(hour) not in days]
-    for hour in hours:
-        _settle(cells, hour, hour + 1)
+    for hour in rolled:
+        if hour >= done.since and day_cell_of(hour) not in days:
+            _settle(cells, hour, hour + 1)
     for day in days:
-        if since <= max(day, cursor.floor) < until:
-            _settle(cells, day - 1, day - 1 + int(DAY))
+        end = day - 1 + int(DAY)
+        whole = done.since <= max(day, cursor.floor) or (done.sweep and cursor.sweep_began)
+        if whole and (done.tail or end <= done.until):
+            _settle(cells, day - 1, end)
 
 
 def _settle(cells: Cells, begin: int, end: int) -> None:

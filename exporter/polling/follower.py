@@ -223,11 +223,14 @@ class Follower:
             self._status.behind = behind if behind > FAR_BEHIND else self._status.behind
 
     async def _read_tail(self, cursor: Cursor) -> None:
-        """The whole overlap is read again as seldom as it lasts, where it has many rows."""
+        """The whole overlap is read again as seldom as it lasts, where it has many rows.
+
+        Of a rollup that is all of the bucket before the newest one: it can still change.
+        """
         at = self._reader.moment()
-        whole = self._tail_rows <= FEW_ROWS or at.now - self._overlapped_at >= OVERLAP
-        overlap = OVERLAP if whole else SHORT_OVERLAP
         step = self._step(cursor)
+        whole = self._tail_rows <= FEW_ROWS or at.now - self._overlapped_at >= OVERLAP
+        overlap = max(OVERLAP, step) if whole else SHORT_OVERLAP
         span = tail_of(cursor, at.now, step, self._ahead, overlap)
         try:
             read = await self._read(span, at, in_parts=at.now < self._parts_until)

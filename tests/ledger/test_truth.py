@@ -123,6 +123,7 @@ class Truth(RuleBasedStateMachine):
             self.exporter.poll()
         self.world.missing = frozenset()
 
+    @precondition(lambda self: self.exporter.shape is not UsageShape.DAYS)
     @rule()
     def poll_once_a_hundred_times_too_high(self) -> None:
         """What that adds is either doubted, or small, and then shown as overcount.

@@ -131,7 +131,8 @@ class Runway(Struct, frozen=True):
     window: Annotated[
         float,
         duration("1s", "90d"),
-        "The spend of this long makes the rate from which the runway is computed.",
+        "The spend of this long, in whole hours, makes the rate from which the runway is computed; "
+        "until all of it was watched, that of what was.",
     ] = 21_600.0
 
 

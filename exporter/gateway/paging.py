@@ -158,7 +158,8 @@ class Pager:
         if page.more is False or (reached and not told):
             return None
         if self._fruitless >= (_FRUITLESS if told or (self._full and page.count) else 1):
-            if page.count and (page.more or (self._full and not self._turned)):
+            open_ended = self._full and not self._turned and (total is None or told)
+            if page.count and (page.more or open_ended):
                 raise _loops("its pages bring nothing new")
             return None
         return {"page": str(self._pages + (self.first or 0))}

@@ -53,7 +53,7 @@ def count_rollup(
     asked = range(max(int(done.since), earliest), max(int(done.until), earliest))
     whole = not reading.rejected and not absurd
     changed = unknown = 0
-    for hour, here in _by_hour(cells, said, asked).items():
+    for hour, here in _by_hour(cells, said, asked, reading).items():
         holds = said[hour]
         told = whole and hour in asked
         judged = [cell.id for cell in here if told and reading.covers(cell.model)]
@@ -97,9 +97,14 @@ def _pay_days(cells: Cells, said: defaultdict[int, dict[int, Amounts]], days: bo
     First for the same key and model, then for a key that is named otherwise now.
     """
     for day in {int(aligned(hour, DAY)) for hour in said}:
-        here = cells.between(day, day + int(DAY))
-        payers = [cell for cell in here if is_day(cell.hour) != days]
-        payees = [cell for cell in here if cell.id in said.get(cell.hour, {})]
+        begin, end = (day, day + int(DAY)) if days else (day_cell_of(day), day_cell_of(day) + 1)
+        payers = [cell for cell in cells.between(begin, end) if is_day(cell.hour) != days]
+        payees = [
+            cells.by_id(id_)
+            for hour, holds in said.items()
+            if payers and aligned(hour, DAY) == day
+            for id_ in holds
+        ]
         for any_key in (False, True):
             for payer, payee in product(payers, payees):
                 if payer.model == payee.model and (any_key or payer.api_key == payee.api_key):
@@ -140,13 +145,21 @@ def _spread(cells: Cells, cell: Cell, masked: str, said: dict[int, Amounts]) -> 
 
 
 def _by_hour(
-    cells: Cells, said: defaultdict[int, dict[int, Amounts]], asked: range
+    cells: Cells, said: defaultdict[int, dict[int, Amounts]], asked: range, reading: RollupReading
 ) -> dict[int, list[Cell]]:
-    """The cells of the asked hours, and of others that were answered, by hour."""
+    """The cells of the asked hours, and of others that were answered, by hour.
+
+    Without those of models that the reading does not cover.
+    """
     hours: dict[int, list[Cell]] = {}
     first = min([asked.start, *said])
-    for cell in cells.between(first, max([asked.stop, *(hour + 1 for hour in said)])):
-        if cell.hour in said or cell.hour in asked:
+    last = max([asked.stop, *(hour + 1 for hour in said)])
+    models = reading.models
+    if models is not None:
+        models = models.union(bucket.model for bucket in reading.buckets)
+    for cell in cells.between(first, last, models):
+        here = cell.id in said[cell.hour] if cell.hour in said else False
+        if here or (reading.covers(cell.model) and (cell.hour in said or cell.hour in asked)):
             hours.setdefault(cell.hour, []).append(cell)
     return hours
 

@@ -6,7 +6,7 @@ Every change of a cell moves its series by the same difference, inside one trans
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
@@ -81,9 +81,13 @@ class Cells:
         ).fetchone()
         return Amounts(*(MOST - int(total) for total in shown))
 
-    def between(self, since: int, until: int) -> list[Cell]:
-        """The cells with `since` ≤ hour < `until` (Unix s)."""
-        return self._fetch("hour >= ? AND hour < ?", (since, until))
+    def between(self, since: int, until: int, models: Collection[str] | None = None) -> list[Cell]:
+        """The cells with `since` ≤ hour < `until` (Unix s); of these models, or of all."""
+        where = "hour >= ? AND hour < ?"
+        if models is None:
+            return self._fetch(where, (since, until))
+        places = ",".join("?" * len(models))
+        return self._fetch(f"{where} AND model IN ({places})", (since, until, *models))
 
     def hours(self, since: int) -> set[int]:
         """The hours of all cells from `since` (Unix s) on."""

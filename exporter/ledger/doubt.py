@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 
 _LEAST = 1_000_000_000
 """Nano-USD: 1 USD. Less is believed at once."""
@@ -10,7 +10,7 @@ _LEAST = 1_000_000_000
 _TIMES = 10
 
 
-def doubtful(growth: int, lifetime: int, usual: int) -> bool:
+def doubtful(growth: int, lifetime: int, usual: Callable[[], int]) -> bool:
     """Whether so much growth at once cannot be believed yet; all in nano-USD.
 
     `lifetime` is the growth of lifetime spend meanwhile: more than ten times that is doubtful.
@@ -19,7 +19,7 @@ def doubtful(growth: int, lifetime: int, usual: int) -> bool:
     """
     if growth <= _LEAST:
         return False
-    measure = lifetime if lifetime > 0 else usual
+    measure = lifetime if lifetime > 0 else usual()
     return measure > 0 and growth > _TIMES * measure
 
 
@@ -37,7 +37,9 @@ class Doubts:
     def __init__(self) -> None:
         self._waiting: dict[Hashable, int] = {}
 
-    def judge(self, kind: Hashable, growth: int, lifetime: int, usual: int, *, ended: bool) -> None:
+    def judge(
+        self, kind: Hashable, growth: int, lifetime: int, usual: Callable[[], int], *, ended: bool
+    ) -> None:
         """Raise DoubtedError unless the growth is believed; amounts as in `doubtful`.
 
         `ended`: the reading ends here, so that what it did not tell again was a mistake.

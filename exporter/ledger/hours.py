@@ -109,6 +109,8 @@ def _grow(bucket: Bucket, holds: Amounts, buckets: Collection[Bucket]) -> None:
     """
     owed = holds.minus(bucket.held).highest(ZERO).lowest(ZERO.minus(bucket.base).highest(ZERO))
     bucket.held = holds
+    if owed == ZERO:
+        return
     for other in buckets:
         back = owed.lowest(other.base.highest(ZERO))
         other.base, bucket.base = other.base.minus(back), bucket.base.plus(back)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Literal
 
 import msgspec
@@ -207,8 +208,13 @@ class Ledger:
                 counted = count(cells, bool(baselined))
                 if judged:
                     kind = name, read.done and read.done.sweep
-                    lifetime, usual = wallet.grown(db, account), cells.usual(read.done)
-                    self._doubts.judge(kind, cells.growth(), lifetime, usual, ended=read.ended)
+                    self._doubts.judge(
+                        kind,
+                        cells.growth(),
+                        wallet.grown(db, account),
+                        partial(cells.usual, read.done),
+                        ended=read.ended,
+                    )
                 cells.store(read.now)
                 if read.done is not None and read.ended:
                     whole = read.done.since <= hour_of(cursor.start) or read.shape != UsageShape.LOG

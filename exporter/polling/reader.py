@@ -248,15 +248,18 @@ class TransactionsReader(SliceReader):
     async def _look_back(self, until: float, at: Moment) -> None:
         """Learn once when the kinds of movements were last seen before counting began.
 
-        Worth one page. A gateway that cannot say it is asked for what is new all the same.
+        Movements bear whole seconds: what is there now of the second that has begun came before
+        it. Worth one page. A gateway that cannot say it is asked for what is new all the same.
         """
-        try:
-            since = max(until - LOOK_BACK, at.now - REACH)
-            async for page in self._client.transactions(since, max(until, since + HOUR)):
-                await self._commit(list(page.items), None, None, at)
+        since = max(until - LOOK_BACK, at.now - REACH)
+        for end in (max(until + 1, since + HOUR), until):  # some refuse what lies ahead
+            try:
+                async for page in self._client.transactions(since, end):
+                    await self._commit(list(page.items), None, None, at)
+                    break
                 break
-        except (BadRequestError, BadResponseError) as error:
-            logger.debug("Account %s: no look back: %s", self.account.name, error)
+            except (BadRequestError, BadResponseError) as error:
+                logger.debug("Account %s: no look back: %s", self.account.name, error)
         self._looked_back = True
 
     async def _commit(

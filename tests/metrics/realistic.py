@@ -48,8 +48,8 @@ def live() -> Live:
     for endpoint, status in account.endpoints.items():
         status.succeeded(NOW - (30 if endpoint is not Endpoint.TRANSACTIONS else 200), 0.25)
     account.endpoints[Endpoint.USAGE].failed(NOW - 10, 10.5, Outcome.TIMEOUT, "no answer", False)
-    account.endpoints[Endpoint.USAGE].position = NOW - 30
-    account.clock_offset = 0.25
+    account.endpoints[Endpoint.USAGE].position = NOW - 30.25
+    account.clock_offset = -0.5
     account.account = reading()
     account.observe(
         Envelope(NOW - 10, KEY, usd("200"), usd("192.40"), NOW + 600, usd("75.5"), usd("1200"))
@@ -123,8 +123,8 @@ def totals() -> dict[str, AccountTotals]:
             wallet_start_ns=int(NOW - 86_400) * NS,
             usage_rate=Rate(usd("31.40"), 7200.5),
             organization_rate=Rate(usd("12"), 3600.0),
-            counted_from=NOW - 7200,
             drift=-usd("0.01"),
+            counted_from=NOW - 7200,
         )
     }
 

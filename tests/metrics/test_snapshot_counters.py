@@ -40,9 +40,9 @@ def _named(points: tuple[Point, ...], prefix: str) -> list[Point]:
     return [point for point in points if point.metric.name.startswith(f"bytespike.{prefix}")]
 
 
-def _of_usage(points: tuple[Point, ...]) -> list[Point]:
-    """What was counted of usage, and not up to when."""
-    return [p for p in _named(points, "usage.") if not p.metric.name.endswith(".timestamp")]
+def _counted(points: tuple[Point, ...]) -> list[Point]:
+    """Points of usage, without those that tell how far it was read."""
+    return [point for point in _named(points, "usage.") if point.metric.unit != "s"]
 
 
 def _brief(points: list[Point]) -> list[tuple[str, object, int]]:
@@ -56,7 +56,7 @@ def _brief(points: list[Point]) -> list[tuple[str, object, int]]:
 def test_usage_and_billing_show_as_counted_while_every_endpoint_is_down() -> None:
     late = NOW + 86_400
     shown = take(live(), totals(), late).points
-    assert len(_of_usage(shown)) == 9
+    assert len(_counted(shown)) == 9
     assert len(_named(shown, "billing.amount")) == 3
     assert len(_named(shown, "billing.transactions")) == 2
 
@@ -110,7 +110,7 @@ def test_a_fresh_usage_series_is_preceded_by_zeros_at_the_poll_before() -> None:
     assert _brief(list(taken.zero_points)) == [(name, 0, 60) for name in names]
     assert {point.time_ns for point in taken.zero_points} == {_POLL_BEFORE}
     assert taken.fresh_usage == (7,)
-    pairs = zip(taken.zero_points, _of_usage(taken.points), strict=True)
+    pairs = zip(taken.zero_points, _counted(taken.points), strict=True)
     assert all(zero.attributes == point.attributes for zero, point in pairs)
 
 
@@ -143,7 +143,7 @@ def test_usage_totals_that_look_alike_are_added_up() -> None:
     taken = _take(
         AccountTotals(usage=(_usage(), _usage(id=8, fresh=True, start_ns=_NOW_NS - 30 * NS)))
     )
-    assert _brief(_of_usage(taken.points)) == [
+    assert _brief(_counted(taken.points)) == [
         ("usage.cost", 2.0, 60),
         ("usage.tokens", 40, 60),
         ("usage.tokens", 6, 60),
@@ -185,7 +185,7 @@ def test_polls_count_from_zero_for_successes_and_appear_otherwise() -> None:
 def test_a_disabled_usage_endpoint_has_no_row_counts_but_keeps_its_totals() -> None:
     shown = _take(AccountTotals(usage=(_usage(),)), _only_account()).points
     assert _named(shown, "exporter.usage.rows") == _named(shown, "exporter.series.folded") == []
-    assert len(_of_usage(shown)) == 4
+    assert len(_counted(shown)) == 4
 
 
 def test_a_snapshot_does_not_change_when_the_board_does() -> None:
@@ -209,4 +209,4 @@ def test_two_snapshots_of_one_board_are_the_same() -> None:
 
 def test_the_totals_of_an_account_that_is_no_longer_configured_are_not_shown() -> None:
     shown = take(live(), {"gone": AccountTotals(usage=(_usage(),))}, NOW).points
-    assert _of_usage(shown) == []
+    assert _counted(shown) == []

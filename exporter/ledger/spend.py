@@ -136,11 +136,11 @@ def rate(db: sqlite3.Connection, account: int, source: str, window: float) -> Ra
     if watch is None:
         return None
     spent, seconds = db.execute(
-        "SELECT COALESCE(SUM(spent), 0), TOTAL(seconds) FROM spend "
+        "SELECT TOTAL(spent), TOTAL(seconds) FROM spend "
         "WHERE account = ? AND source = ? AND hour BETWEEN ? AND ?",
         (account, source, hour_of(watch.at - window), watch.at),
     ).fetchone()
-    return Rate(spent, seconds) if seconds >= window / LEAST else None
+    return Rate(int(spent), seconds) if seconds >= window / LEAST else None
 
 
 def rate_of_wallet(db: sqlite3.Connection, account: int, window: float) -> Rate | None:
@@ -218,7 +218,8 @@ def _spread(
     hour, put = hour_of(since), 0
     while hour < until:
         begin, end = max(since, hour), min(until, hour + HOUR)
-        share = round(spent * (end - since) / (until - since)) - put
+        done = spent if end == until else round(spent * (end - since) / (until - since))
+        share = done - put
         put += share
         db.execute(
             "INSERT INTO spend VALUES (?, ?, ?, ?, ?) ON CONFLICT (account, source, hour) "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import httpx
@@ -300,6 +301,18 @@ async def test_a_field_of_the_balance_that_cannot_be_read_is_absent_and_told_onc
     assert scene.up("account") == 1
     assert scene.gauge(metric) is None
     assert len([line for line in scene.lines() if f"balance.{member}" in line]) == 1
+
+
+async def test_check_says_who_pays_and_what_cannot_be_read(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    user = User(7, "grace", "enterprise", Org(5, "Example AI"))
+    scene.put_key("prod", scene.gateway.books.add_key(key_of(user, 70, "7777"), topped_up="-3.5"))
+    scene.gateway.turn(extra_headers={CAP_LEFT: "plenty"}, balance_says={"available_usd": "none"})
+    assert await scene.check()
+    said = capsys.readouterr().out
+    assert "-3.50 USD left in the organization's wallet, which pays" in said
+    assert re.search("cannot be read: balance.available_usd, .*x-quota-remaining-credits", said)
 
 
 async def test_an_overdrawn_wallet_is_shown_as_it_is(scene: Scene) -> None:

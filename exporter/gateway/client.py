@@ -97,6 +97,10 @@ class GatewayClient:
         """
         return self._usage.read(since, until, in_parts)
 
+    def log_beside(self, since: float, until: float) -> AsyncIterator[LogPage]:
+        """Rows of the log in the range, which may stand beside a rollup. Raises GatewayError."""
+        return self._usage.read_log_beside(since, until)
+
     async def transactions(self, since: float, until: float) -> AsyncIterator[TransactionsPage]:
         """Transactions with `since` ≤ created_at < `until` (Unix s), newest first, page by page.
 

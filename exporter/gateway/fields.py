@@ -30,7 +30,7 @@ UNKNOWN_MODEL: Final = "unknown"
 _NUMERIC: Final = re.compile(r"-?\d{1,30}(\.\d{1,60})?([eE][+-]?\d{1,3})?", re.ASCII)
 _INSTANT: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d)(?::(\d\d)(?::(\d\d)([.,]\d{1,30})?)?)?)?"
-    r" ?(Z|[+-]\d\d(?::?\d\d)?)?",
+    r" ?(Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)?",
     re.ASCII | re.IGNORECASE,
 )
 _SHORTEST_KEY: Final = 20
@@ -134,7 +134,7 @@ def _of_parts(match: re.Match[str]) -> float | None:
     date, hour, minute, second, fraction, offset = match.groups()
     micros = (fraction or ".")[1:7].ljust(6, "0")
     spelled = f"{date}T{hour}:{minute or '00'}:{second or '00'}.{micros}"
-    zone = "+00:00" if offset is None or offset in "Zz" else offset
+    zone = "+00:00" if offset is None or offset.isalpha() else offset
     try:
         seconds = datetime.fromisoformat(f"{spelled}{zone}").timestamp()
     except (ValueError, OverflowError):

@@ -23,7 +23,9 @@ _QUARTER: Final = 900.0
 _SHORTEST: Final = 0.01
 """Seconds below which a range is not divided any more."""
 
-_MOST_PARTS: Final = 1000
+_FEW_PARTS: Final = 16
+"""Where rows need many more parts, their range is divided so first: some of it may be empty."""
+
 _FRUITLESS: Final = 3
 
 
@@ -84,7 +86,8 @@ class ListReader(Generic[Row]):
             answer = await self._ask(query.params(begin, end))
             total, count = answer.facts.total or 0, answer.facts.count
             if count < total and end - begin > _SHORTEST and count:
-                parts = min(math.ceil(1.5 * total / count), _MOST_PARTS)
+                parts = math.ceil(1.5 * total / count)
+                parts = parts if parts <= 2 * _FEW_PARTS else _FEW_PARTS
                 edges: list[float] = [begin + (end - begin) * part / parts for part in range(parts)]
                 ranges += pairwise([*edges, end])
                 continue

@@ -35,6 +35,7 @@ from exporter.gateway.rollup_answer import DAY, HOUR, RollupAnswer, sums_of
 from exporter.gateway.usage_answer import UsageAnswer, read_model_sums, read_usage
 
 USAGE_PATH: Final = "/api/v1/me/usage"
+LOG_PATH: Final = "/api/v1/usage"
 
 MOST_BUCKETS: Final = 50_000
 """Buckets that are held at once: about as many as the largest answer has."""
@@ -90,6 +91,27 @@ class UsageSource:
         async for page in self._log.read(since, until, query_of, answer):
             yield LogPage(page.rows, page.rejected, page.last)
 
+    async def read_log_beside(self, since: float, until: float) -> AsyncIterator[LogPage]:
+        """Rows of the log that some gateways have beside a rollup. Raises GatewayError."""
+        reader = ListReader(self._ask_beside, self._clock)
+        for dialect in DIALECTS[UsageMode.LOG]:
+            with suppress(RefusedParameterError):
+                answer = await self._ask_beside(dialect.params(since, until))
+                query_of = ListQuery(dialect.params, dialect.size)
+                async for page in reader.read(since, until, query_of, answer):
+                    yield LogPage(page.rows, page.rejected, page.last)
+                return
+
+    async def _ask_beside(self, params: Mapping[str, str]) -> ListAnswer[UsageRow]:
+        answer = await self._requester.ask(LOG_PATH, params, self._reads())
+        if isinstance(answer, RollupAnswer):
+            raise BadResponseError("there is no log beside the rollup")
+        return answer
+
+    def _reads(self, model: str | None = None) -> Callable[[bytes], UsageAnswer]:
+        own = KeyRef(masked=self._own_key())
+        return partial(read_usage, own=own, credits_per_usd=self._credits_per_usd, model=model)
+
     async def _first_answer(self, since: float, until: float) -> tuple[Dialect, UsageAnswer]:
         """The first page, and the dialect that got it: the one that worked, or the first to work.
 
@@ -139,9 +161,7 @@ class UsageSource:
         return dialect, answer
 
     async def _ask(self, params: Mapping[str, str], model: str | None = None) -> UsageAnswer:
-        own = KeyRef(masked=self._own_key())
-        read = partial(read_usage, own=own, credits_per_usd=self._credits_per_usd, model=model)
-        answer = await self._requester.ask(USAGE_PATH, params, read)
+        answer = await self._requester.ask(USAGE_PATH, params, self._reads(model))
         if self._mode is UsageMode.LOG and isinstance(answer, RollupAnswer):
             raise _other_shape("log", "rollup")
         if self._mode is UsageMode.ROLLUP and not isinstance(answer, RollupAnswer):

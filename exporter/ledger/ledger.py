@@ -22,10 +22,17 @@ from exporter.gateway.readings import (
     UsageShape,
 )
 from exporter.ledger import billing, spend, usage, wallet
-from exporter.ledger.buckets import count_rollup
+from exporter.ledger.account_rows import (
+    forget_transactions,
+    forget_usage,
+    is_baselined,
+    open_account,
+    read_cursor,
+    write_cursor,
+)
+from exporter.ledger.buckets import FIRST_READING, count_rollup
 from exporter.ledger.cells import Cells
-from exporter.ledger.cursor import Cursor, Slice, Window, advanced, hour_of
-from exporter.ledger.cursor_rows import read_cursor, write_cursor
+from exporter.ledger.cursor import HOUR, Cursor, Slice, Window, advanced, hour_of
 from exporter.ledger.doubt import DoubtedError, Doubts
 from exporter.ledger.store import SET_ASIDE, Store
 from exporter.ledger.totals import AccountTotals, read_totals
@@ -79,7 +86,7 @@ class Ledger:
         Of those that were not known, counting begins at `start` (Unix s), or with `begin`.
         """
         with self._store.transaction() as db:
-            opened = {name: _open(db, name) for name in names}
+            opened = {name: open_account(db, name) for name in names}
             self._ids.update(opened)
             if start is not None:
                 for name in opened:
@@ -188,6 +195,19 @@ class Ledger:
         read = _Read(shape, done, reading.last, now, polled or now)
         return self._commit_usage(name, cursor, count, read, judged=True)
 
+    def unknown_hour(self, name: str, span: Slice, now: float) -> tuple[float, float] | None:
+        """From when to when (Unix s) a log could tell what a rollup of the slice cannot.
+
+        That is the hour in which counting began, unless its first reading came with the start.
+        """
+        cursor = self.cursor(name, "usage")
+        begin = hour_of(cursor.start)
+        if not begin < cursor.start < now - FIRST_READING or span.since > cursor.start:
+            return None
+        with self._store.reading() as db:
+            baselined = is_baselined(db, self._ids[name])
+        return None if baselined else (begin, min(begin + HOUR, now))
+
     def _commit_usage(
         self,
         name: str,
@@ -200,12 +220,10 @@ class Ledger:
         account = self._ids[name]
         try:
             with self._store.transaction() as db:
-                (baselined,) = db.execute(
-                    "SELECT baselined FROM account WHERE id = ?", (account,)
-                ).fetchone()
+                baselined = is_baselined(db, account)
                 start_ns = min(cursor.polled_ns, int(read.polled * 1e9))
                 cells = Cells(db, account, self.rules.max_series, start_ns)
-                counted = count(cells, bool(baselined))
+                counted = count(cells, baselined)
                 if judged:
                     kind = name, read.done and read.done.sweep
                     self._doubts.judge(
@@ -241,10 +259,7 @@ class Ledger:
             moved = moved.sweeping(read.now)  # every hour that is not final, in the new shape
         write_cursor(db, account, "usage", moved)
         if moved.floor > cursor.floor:
-            db.execute(
-                "DELETE FROM usage_mark WHERE account = ? AND hour < ?", (account, moved.floor)
-            )
-            db.execute("DELETE FROM cell WHERE account = ? AND hour < ?", (account, moved.floor))
+            forget_usage(db, account, moved.floor)
         if done.tail and moved.caught_up:
             begin = max(cursor.start, cursor.floor)
             spend.watch_usage(db, account, begin, read.now, self.rules.runway_window)
@@ -274,10 +289,7 @@ class Ledger:
                 moved = self.window.after(advanced(cursor, done, now, counted.newest, polled))
                 write_cursor(db, account, "transactions", moved)
                 if moved.floor > cursor.floor:
-                    db.execute(
-                        "DELETE FROM transaction_mark WHERE account = ? AND created_at < ?",
-                        (account, moved.floor),
-                    )
+                    forget_transactions(db, account, moved.floor)
         self._totals.pop(name, None)
         return counted
 
@@ -317,10 +329,3 @@ class Ledger:
             with self._store.reading() as db:
                 self._totals[name] = read_totals(db, account, self.rules.runway_window)
         return self._totals[name]
-
-
-def _open(db: sqlite3.Connection, name: str) -> int:
-    """The id of an account."""
-    db.execute("INSERT OR IGNORE INTO account (name) VALUES (?)", (name,))
-    (account,) = db.execute("SELECT id FROM account WHERE name = ?", (name,)).fetchone()
-    return int(account)

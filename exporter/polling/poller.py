@@ -109,8 +109,11 @@ class AccountPoller:
                 await self._rest(endpoint, delay, error, version)
                 status.asked.clear()
                 version = self._client.key_version()
+                began = self._clock.monotonic()
                 error, more = await self._poll(endpoint)
                 delay = 0.0 if more else wait_after(status.interval, error)
+                if error is None:  # a poll that takes long makes the next one no later
+                    delay = max(0.0, delay - (self._clock.monotonic() - began))
         finally:
             if endpoint in self._followers:
                 await self._followers[endpoint].stop()

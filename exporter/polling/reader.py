@@ -16,7 +16,12 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from exporter.errors import BadRequestError, BadResponseError, IncompleteError
+from exporter.errors import (
+    BadRequestError,
+    BadResponseError,
+    GatewayError,
+    IncompleteError,
+)
 from exporter.gateway.client import GatewayClient
 from exporter.gateway.gateway_clock import GatewayClock
 from exporter.gateway.paging import PAGE_SIZE
@@ -102,11 +107,15 @@ class SliceReader(ABC):
         Raises GatewayError, StateError. What came before an IncompleteError is committed.
         """
 
-    async def _batched(self, pages: AsyncIterator[_Page]) -> AsyncIterator[_Batch]:
+    async def _batched(
+        self, pages: AsyncIterator[_Page], in_parts: bool = False
+    ) -> AsyncIterator[_Batch]:
         """Rows in batches, and whether one is the last of its slice; a rollup as it comes.
 
-        What came before an answer that is incomplete comes too.
+        Small ones where the rows come in small parts, which take long. What came before an answer
+        that is incomplete comes too.
         """
+        size = min(self._batch, PAGE_SIZE) if in_parts else self._batch
         rows: list[Any] = []
         try:
             async for page in pages:
@@ -115,7 +124,7 @@ class SliceReader(ABC):
                     continue
                 self._told(page.rejected)
                 rows.extend(page.rows if isinstance(page, LogPage) else page.items)
-                if len(rows) >= self._batch or page.last:
+                if len(rows) >= size or page.last:
                     yield rows, page.last
                     rows = []
         except IncompleteError:
@@ -165,13 +174,15 @@ class UsageReader(SliceReader):
         """Read a slice of usage; a rollup is asked again if the slice cuts an hour or day."""
         seen = counted = 0
         newest: float | None = None
-        async for part in self._batched(self._pages(span.since, span.until, in_parts)):
+        async for part in self._batched(self._pages(span.since, span.until, in_parts), in_parts):
             if isinstance(part, RollupReading):
                 since = aligned(span.since, DAY if part.days else HOUR)
                 if span.since != since:
                     whole = msgspec.structs.replace(span, since=since)
                     return await self.read(whole, at, in_parts)
                 self._told(part.rejected)
+                if not part.days:
+                    counted += await self._read_beside(span, at)
                 commit = partial(self.ledger.commit_rollup, self.account.name, part, span)
                 seen += len(part.buckets)
             else:
@@ -184,6 +195,27 @@ class UsageReader(SliceReader):
             newest = result.newest
             counted += result.counted
         return SliceResult(seen, counted)
+
+    async def _read_beside(self, span: Slice, at: Moment) -> int:
+        """Count the hour in which counting began by the log, where one stands beside the rollup.
+
+        Returns how many rows counted. Where there is no log, the rollup is taken as it is.
+        """
+        name = self.account.name
+        hour = await self.worker.do(self.ledger.unknown_hour, name, span, at.now)
+        counted = 0
+        if hour is None:
+            return counted
+        try:
+            async for part in self._batched(self._client.log_beside(*hour)):
+                assert not isinstance(part, RollupReading)
+                commit = partial(self.ledger.commit_log, name, part[0], None)
+                result = await self.worker.do(commit, None, at.now, at.host)
+                self._note(result)
+                counted += result.counted
+        except GatewayError as error:
+            logger.debug("Account %s: no log beside the rollup: %s", name, error)
+        return counted
 
     def _pages(
         self, since: float, until: float, in_parts: bool = False

@@ -16,8 +16,9 @@ from exporter.errors import GatewayError, ResponseTooLargeError, StateError
 from exporter.gateway.readings import Endpoint
 from exporter.ledger.cursor import FIRST_SPAN, LONGEST_SPAN, OVERLAP
 from exporter.ledger.ledger import Rules
-from exporter.polling.follower import FEW_ROWS, MANY_ROWS, DriftAlarm, Follower
+from exporter.polling.follower import Follower
 from exporter.polling.reader import TransactionsReader, UsageReader
+from exporter.polling.sweep_plan import FEW_ROWS, MANY_ROWS, DriftAlarm
 from tests.clock import NOW
 from tests.daemon.fakes import DAY, HOUR, NAME, USD, Scene, back, reader_of, scene
 

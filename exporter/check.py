@@ -17,9 +17,16 @@ from exporter.config.mistakes import printable
 from exporter.config.types import Account, Config
 from exporter.errors import GatewayError
 from exporter.gateway.client import GatewayClient, HttpClient
-from exporter.gateway.readings import AccountReading, Endpoint, LogPage, RollupReading
+from exporter.gateway.readings import (
+    QUOTA_HEADERS,
+    AccountReading,
+    Endpoint,
+    Envelope,
+    LogPage,
+    RollupReading,
+)
 from exporter.ledger.owners import identity_of
-from exporter.live import Live
+from exporter.live import Live, LiveAccount
 from exporter.metrics.catalogue import BUILD_INFO
 from exporter.metrics.snapshot import Snapshot, take
 from exporter.money import to_usd
@@ -84,9 +91,14 @@ async def _ask_all(
     environ: Mapping[str, str],
     wallets: _Wallets,
 ) -> list[Tried]:
-    client = GatewayClient(
-        http, account, config.gateway, config.usage, clock, lambda envelope: None, environ
-    )
+    live = LiveAccount(account.name, intervals(config))
+    unreadable: dict[str, None] = {}
+
+    def observe(envelope: Envelope) -> None:
+        live.observe(envelope)
+        unreadable.update(dict.fromkeys(QUOTA_HEADERS[member] for member in envelope.unreadable))
+
+    client = GatewayClient(http, account, config.gateway, config.usage, clock, observe, environ)
 
     async def ask(endpoint: Endpoint) -> Tried:
         try:
@@ -95,7 +107,9 @@ async def _ask_all(
                 reading = await client.account(key)
                 whose = identity_of(reading, client.address, key)
                 wallets.setdefault(whose, []).append(account.name)
-                said = _describe_account(reading, key.masked())
+                left = live.organization_left(clock.now())
+                said = _describe_account(reading, key.masked(), left)
+                said += _bad_numbers((*reading.unreadable, *unreadable))
             else:
                 said = await _ask(endpoint, client, clock.now())
         except GatewayError as error:
@@ -106,7 +120,7 @@ async def _ask_all(
 
 
 async def _ask(endpoint: Endpoint, client: GatewayClient, now: float) -> str:
-    """Poll one endpoint; what it said, in a few words. Raises GatewayError."""
+    """Poll an endpoint of rows; what it said, in a few words. Raises GatewayError."""
     if endpoint is Endpoint.USAGE:
         async for page in client.usage(now - _HOUR, now + _HOUR):
             return _describe_usage(page)
@@ -133,13 +147,22 @@ def _usd(nanos: int) -> str:
     return f"{to_usd(nanos):,.2f} USD"
 
 
-def _describe_account(reading: AccountReading, key: str | None) -> str:
+def _bad_numbers(names: Sequence[str]) -> str:
+    return f"; cannot be read: {', '.join(names)}" if names else ""
+
+
+def _describe_account(reading: AccountReading, key: str | None, organization: int | None) -> str:
+    """`organization`: what its organization has left (nano-USD), None where that is not told."""
     left = reading.available
     words = [f"key {key}", "balance not given" if left is None else f"{_usd(left)} left"]
     if reading.low_balance_threshold is not None:
         words.append(f"threshold {_usd(reading.low_balance_threshold)}")
     if reading.organization is not None:
         words.append(f"organization {reading.organization.name!r}")
+    if organization is not None:
+        words.append(f"{_usd(organization)} left in the organization's wallet")
+    if reading.paid_by_organization(organization is not None):
+        words.append("which pays" if organization is not None else "which pays and is not told of")
     return ", ".join(words)
 
 

@@ -16,6 +16,7 @@ import msgspec
 from exporter.errors import Outcome
 from exporter.gateway.readings import AccountReading, Endpoint, Envelope, Rejected
 from exporter.secrets import Secret
+from exporter.throttle import Crowd, Throttle
 from exporter.traffic import TapStatus, Traffic
 
 DURATION_BOUNDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
@@ -27,8 +28,30 @@ STALE_INTERVALS = 3
 CLOCK_SET_BACK = 60.0
 """An envelope this many seconds older than the last is no late answer: the clock was set back."""
 
+UNREADABLE = 10
+"""Unreadable numbers of one account that are warned of in ten minutes."""
+
 _REJECTED = 10_000
 """Rejected rows of one endpoint that are remembered."""
+
+
+def warn_unreadable(throttle: Throttle, account: str, of: str, names: Iterable[str]) -> None:
+    """Say once of each of these numbers and flags that it was there and could not be read.
+
+    `of`: whose they are, such as a key. What they hold is not told: it may be anything.
+    """
+    further = "Account %s: more of what the gateway says cannot be read"
+    crowd = Crowd(("unreadable", account), UNREADABLE, further, (account,))
+    for name in names:
+        throttle.once(
+            ("unreadable", account, of, name),
+            "Account %s: %s of %s cannot be read, and what it tells is unknown: "
+            "a plain number such as 12.50 was expected, whole Unix seconds, or true or false",
+            account,
+            name,
+            of,
+            crowd=crowd,
+        )
 
 
 def is_stale(observed_at: float, interval: float, now: float) -> bool:
@@ -155,14 +178,21 @@ class KeyReadings:
         self.org_quota_remaining: Sample | None = None
 
     def observe(self, envelope: Envelope) -> None:
-        """Take over what the envelope says, unless something newer is known."""
+        """Take over what the envelope says, unless something newer is known.
+
+        What it says and cannot be read is unknown from now on.
+        """
         at = envelope.observed_at
         for name in self.__slots__:
             value = getattr(envelope, name)
             known: Sample | None = getattr(self, name)
             late = known is not None and 0 < known.observed_at - at < CLOCK_SET_BACK
-            if value is not None and not late:
+            if late:
+                continue
+            if value is not None:
                 setattr(self, name, Sample(value, at))
+            elif name in envelope.unreadable:
+                setattr(self, name, None)
 
 
 class LiveAccount:
@@ -240,6 +270,13 @@ class LiveAccount:
         """What is left in the organization's wallet, whichever key read it last."""
         known = [key.org_quota_remaining for key in self.keys.values() if key.org_quota_remaining]
         return max(known, key=lambda sample: sample.observed_at, default=None)
+
+    def organization_left(self, now: float) -> int | None:
+        """The same in nano-USD, None where it is unknown at `now` (Unix s)."""
+        told = self.organization_balance
+        if told is None or is_stale(told.observed_at, self.interval, now):
+            return None
+        return int(told.value)
 
     def observe(self, envelope: Envelope) -> None:
         """Take over an envelope, whatever the status of the response that carried it."""

@@ -16,10 +16,10 @@ from exporter.config.types import Account, Config
 from exporter.errors import ConfigError
 from exporter.export_loop import ExportLoop
 from exporter.gateway.client import GatewayClient, HttpClient, open_http
-from exporter.gateway.readings import Endpoint
+from exporter.gateway.readings import QUOTA_HEADERS, Endpoint, Envelope
 from exporter.ledger.ledger import Ledger, Rules
 from exporter.ledger.store import Store
-from exporter.live import Live, LiveAccount
+from exporter.live import Live, LiveAccount, warn_unreadable
 from exporter.otlp import OtlpExporter
 from exporter.polling.poller import AccountPoller, PollError
 from exporter.threads import Worker
@@ -152,13 +152,19 @@ class Runtime:
 
     def _poller(self, account: Account) -> AccountPoller:
         live = self._live.accounts[account.name]
+
+        def observe(envelope: Envelope) -> None:
+            live.observe(envelope)
+            headers = [QUOTA_HEADERS[member] for member in envelope.unreadable]
+            warn_unreadable(self._throttle, live.name, f"key {envelope.key_id}", headers)
+
         client = GatewayClient(
             self._http,
             account,
             self._config.gateway,
             self._config.usage,
             self._clock,
-            live.observe,
+            observe,
             self._environ,
         )
         live.own_key = client.masked_key

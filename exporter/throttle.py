@@ -80,13 +80,18 @@ class Throttle:
         self._logger.log(trouble.level, message, *args)
 
     def once(
-        self, key: Hashable, message: str, *args: object, level: int = logging.WARNING
+        self,
+        key: Hashable,
+        message: str,
+        *args: object,
+        level: int = logging.WARNING,
+        crowd: Crowd | None = None,
     ) -> None:
         """Write the line unless one was written under `key` already, however long ago."""
         if key in self._problems:
             self._problems.move_to_end(key)
         else:
-            self._first(key, level, message, *args)
+            self._first(key, self._level_in(crowd) if crowd is not None else level, message, *args)
 
     def one_of(self, crowd: Crowd, message: str, *args: object) -> None:
         """Write one line of a crowd; it happens once, so that nothing is remembered of it."""

@@ -19,10 +19,10 @@ CLOSELY = ("exporter", "bytespike_simulator")
 """Where the two above hold, and no name of a file stands twice."""
 
 BUDGETS = {
-    "exporter": 14_500,
+    "exporter": 15_500,
     "bytespike_simulator": 2_600,
-    "tests": 31_000,
-    "scripts": 3_500,
+    "tests": 32_000,
+    "scripts": 3_700,
 }
 """Lines of text in all; of scripts also those that are not Python, without locks."""
 

@@ -131,7 +131,8 @@ class Runway(Struct, frozen=True):
     window: Annotated[
         float,
         duration("1s", "90d"),
-        "The spend of this long makes the rate from which the runway is computed.",
+        "The spend of this long, in whole hours, makes the rate from which the runway is computed; "
+        "until all of it was watched, that of what was.",
     ] = 21_600.0
 
 
@@ -244,6 +245,8 @@ class Thresholds(Struct, frozen=True, rename="camel"):
     observations_rejected_ratio: Annotated[Ratio, "Unusable share of observations, 1 = all."] = 0.1
     webhook_unverified: Annotated[Amount, "Deliveries of 6 h, none of them verified."] = 2.0
     ledger_drift_usd: Annotated[Amount, "Wallet and counted usage apart, either way."] = 1.0
+    overcount_usd: Annotated[Amount, "Shown by counters, and taken back since."] = 1.0
+    usage_lag_minutes: Annotated[Minutes, "How far the counting of usage is behind."] = 20
     stale_minutes: Annotated[Minutes, "Since an endpoint's last success."] = 20
     silent_minutes: Annotated[Minutes, "Nothing heard of an account, or of any exporter."] = 15
     export_failure_ratio: Annotated[Ratio, "Share of failed OTLP exports, 1 = all."] = 0.5

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from msgspec.structs import replace
+
 from exporter.errors import BadResponseError
 from exporter.gateway.fields import identifier, instant, money, text
 from exporter.gateway.jsontext import Json, parse
 from exporter.gateway.readings import AccountReading, ModelQuota, Organization
+
+T = TypeVar("T")
 
 MAX_MODELS = 10_000
 """Models past this many are not kept."""
@@ -21,34 +29,62 @@ def read_account(body: bytes, now: float) -> AccountReading:
     if not isinstance(answer, dict):
         raise BadResponseError("the answer is not a JSON object")
     user = _object(answer.get("user"))
+    unreadable: list[str] = []
     balance = answer.get("balance")
-    wallet = balance if isinstance(balance, dict) else {"available_usd": balance}
-    flagged = wallet.get("low_balance_flagged")
+    if isinstance(balance, dict):
+        wallet = _Fields(balance, "balance.", unreadable)
+        available = wallet.money("available_usd", signed=True)
+    else:
+        wallet = _Fields({}, "", unreadable)
+        available = _Fields(answer, "", unreadable).money("balance", signed=True)
     reading = AccountReading(
         observed_at=now,
         user_id=identifier(user.get("id")),
         created_at=instant(user.get("created_at")),
         tier=text(user.get("tier")),
-        available=money(wallet.get("available_usd"), signed=True),
-        lifetime_topup=money(wallet.get("lifetime_topup_usd")),
-        lifetime_spent=money(wallet.get("lifetime_spent_usd")),
-        low_balance_threshold=money(wallet.get("low_balance_threshold_usd")),
-        low_balance_flagged=flagged if isinstance(flagged, bool) else None,
-        models=_models(answer.get("allowed_models")),
+        available=available,
+        lifetime_topup=wallet.money("lifetime_topup_usd"),
+        lifetime_spent=wallet.money("lifetime_spent_usd"),
+        low_balance_threshold=wallet.money("low_balance_threshold_usd", signed=True),
+        low_balance_flagged=wallet.flag("low_balance_flagged"),
+        models=_models(answer.get("allowed_models"), unreadable),
         organization=_organization(answer.get("org")),
     )
     if reading == AccountReading(observed_at=now, organization=reading.organization):
         raise BadResponseError(
             "the answer holds neither a user, nor a balance, nor models: is base_url the gateway's?"
         )
-    return reading
+    return replace(reading, unreadable=tuple(unreadable))
+
+
+@dataclass(frozen=True, slots=True)
+class _Fields:
+    """The fields of an object. What is there and cannot be read is noted under its name."""
+
+    row: Mapping[str, Json]
+    where: str
+    unreadable: list[str]
+
+    def money(self, name: str, *, signed: bool = False) -> int | None:
+        """An amount in USD as nano-USD; below zero only if `signed`."""
+        return self._noted(name, money(self.row.get(name), signed=signed))
+
+    def flag(self, name: str) -> bool | None:
+        """`true` or `false`, and nothing that may be meant for it."""
+        value = self.row.get(name)
+        return self._noted(name, value if isinstance(value, bool) else None)
+
+    def _noted(self, name: str, value: T | None) -> T | None:
+        if value is None and self.row.get(name) is not None:
+            self.unreadable.append(f"{self.where}{name}")
+        return value
 
 
 def _object(value: Json) -> dict[str, Json]:
     return value if isinstance(value, dict) else {}
 
 
-def _models(value: Json) -> tuple[ModelQuota, ...]:
+def _models(value: Json, unreadable: list[str]) -> tuple[ModelQuota, ...]:
     """Each model once, the first entry of it; entries without an id are skipped."""
     found: dict[str, ModelQuota] = {}
     for entry in value if isinstance(value, list) else ():
@@ -56,8 +92,9 @@ def _models(value: Json) -> tuple[ModelQuota, ...]:
         model = text(row.get("id"))
         if model is None or model in found:
             continue
-        used, cap = money(row.get("quota_used_usd")), money(row.get("quota_cap_usd"))
-        found[model] = ModelQuota(model, used, cap)
+        fields = _Fields(row, f"allowed_models.{model}.", unreadable)
+        used = fields.money("quota_used_usd", signed=True)
+        found[model] = ModelQuota(model, used, fields.money("quota_cap_usd"))
         if len(found) == MAX_MODELS:
             break
     return tuple(found.values())

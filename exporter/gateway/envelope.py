@@ -1,6 +1,7 @@
 """Numbers in response headers: the quota envelope (contract §1) and how long to wait (§6).
 
-Each header stands for itself. One that is missing, unreadable or absurd is None.
+Each header stands for itself. One that is missing, unreadable or absurd is None; of those that
+are there the envelope tells which could not be read.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-from exporter.gateway.readings import Envelope
+from msgspec.structs import replace
+
+from exporter.gateway.readings import QUOTA_HEADERS, Envelope
 from exporter.money import to_nanos
 
 Headers = Mapping[bytes, bytes]
@@ -29,23 +32,26 @@ _NUMBER: Final = re.compile(rb"\d{1,15}(\.\d{1,30})?")
 
 
 def read_envelope(headers: Headers, key_id: str, now: float) -> Envelope | None:
-    """What the five quota headers say at `now` (Unix s), or None if they say nothing."""
+    """What the five quota headers say at `now` (Unix s), or None where there is none."""
+    there = [member for member, name in QUOTA_HEADERS.items() if name.encode() in headers]
+    limit = _money(headers, "limit")
     envelope = Envelope(
         observed_at=now,
         key_id=key_id,
-        limit=_money(headers, b"x-ratelimit-limit"),
-        remaining=_money(headers, b"x-ratelimit-remaining"),
+        limit=None if limit is None or limit < 0 else limit,
+        remaining=_money(headers, "remaining"),
         reset_at=reset_at(headers),
-        key_quota_remaining=_money(headers, b"x-quota-remaining-credits"),
-        org_quota_remaining=_money(headers, b"x-org-quota-remaining-credits"),
+        key_quota_remaining=_money(headers, "key_quota_remaining"),
+        org_quota_remaining=_money(headers, "org_quota_remaining"),
     )
-    nothing = Envelope(observed_at=now, key_id=key_id)
-    return None if envelope == nothing else envelope
+    unreadable = tuple(member for member in there if getattr(envelope, member) is None)
+    return replace(envelope, unreadable=unreadable) if there else None
 
 
 def reset_at(headers: Headers) -> float | None:
-    """`X-RateLimit-Reset` in Unix seconds."""
-    return instant(headers.get(b"x-ratelimit-reset", b""))
+    """`X-RateLimit-Reset` in Unix seconds, which are whole."""
+    at = instant(headers.get(b"x-ratelimit-reset", b""))
+    return at if at is not None and at.is_integer() else None
 
 
 def number(raw: bytes) -> Decimal | None:
@@ -99,12 +105,13 @@ def _within(seconds: float) -> float:
     return min(max(seconds, 0.0), MAX_WAIT)
 
 
-def _money(headers: Headers, name: bytes) -> int | None:
-    value = number(headers.get(name, b""))
-    if value is None:
+def _money(headers: Headers, member: str) -> int | None:
+    """Plain decimal text in nano-USD; below zero is overdrawn."""
+    raw = headers.get(QUOTA_HEADERS[member].encode(), b"").strip()
+    if not _NUMBER.fullmatch(raw.removeprefix(b"-")):
         return None
     try:
-        return to_nanos(value)
+        return to_nanos(Decimal(raw.decode("ascii")))
     except ValueError:
         return None
 

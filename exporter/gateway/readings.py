@@ -30,10 +30,21 @@ class UsageShape(StrEnum):
     DAYS = "days"
 
 
+QUOTA_HEADERS = {
+    "limit": "x-ratelimit-limit",
+    "remaining": "x-ratelimit-remaining",
+    "reset_at": "x-ratelimit-reset",
+    "key_quota_remaining": "x-quota-remaining-credits",
+    "org_quota_remaining": "x-org-quota-remaining-credits",
+}
+"""The headers of the envelope, by the members that hold what they say."""
+
+
 class Envelope(msgspec.Struct, frozen=True):
     """The five quota headers of one response. The headers say "Credits" and carry USD.
 
-    `key_id` is the masked form of the key that asked. `reset_at` is in Unix seconds.
+    `key_id` is the masked form of the key that asked. `reset_at` is in Unix seconds. What is left
+    may be negative: overdrawn. `unreadable`: members whose headers were there and said nothing.
     """
 
     observed_at: float
@@ -43,6 +54,7 @@ class Envelope(msgspec.Struct, frozen=True):
     reset_at: float | None = None
     key_quota_remaining: int | None = None
     org_quota_remaining: int | None = None
+    unreadable: tuple[str, ...] = ()
 
 
 class Source(StrEnum):
@@ -80,7 +92,10 @@ class Organization(msgspec.Struct, frozen=True):
 
 
 class AccountReading(msgspec.Struct, frozen=True):
-    """One answer of `GET /me/account`. Lifetime amounts never go down at the gateway."""
+    """One answer of `GET /me/account`. Lifetime amounts never go down at the gateway.
+
+    `unreadable` names what was there and could not be read, such as `balance.available_usd`.
+    """
 
     observed_at: float
     user_id: str | None = None
@@ -93,6 +108,14 @@ class AccountReading(msgspec.Struct, frozen=True):
     low_balance_flagged: bool | None = None
     models: tuple[ModelQuota, ...] = ()
     organization: Organization | None = None
+    unreadable: tuple[str, ...] = ()
+
+    def paid_by_organization(self, told: bool) -> bool:
+        """Whether calls are paid from the organization's wallet, and not from the user's own.
+
+        `told`: the organization's balance is known, which says so where the tier is not told.
+        """
+        return self.tier == "enterprise" or (self.tier is None and told)
 
 
 class KeyRef(msgspec.Struct, frozen=True):

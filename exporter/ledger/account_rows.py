@@ -7,7 +7,7 @@ import sqlite3
 import msgspec
 
 from exporter.gateway.readings import UsageShape
-from exporter.ledger import wallet
+from exporter.ledger import spend, wallet
 from exporter.ledger.cursor import Cursor, Slice, Window, advanced
 
 _COLUMNS = ", ".join(Cursor.__struct_fields__)
@@ -61,11 +61,15 @@ def advance_usage(
     db: sqlite3.Connection,
     account: int,
     window: Window,
+    runway_window: float,
     cursor: Cursor,
     read: UsageRead,
     newest: float | None,
 ) -> None:
-    """Move the cursor past a slice that was read to its end, and forget what is final."""
+    """Move the cursor past a slice that was read to its end, and forget what is final.
+
+    `runway_window` in seconds: for how long it is remembered how fast money is spent.
+    """
     assert read.done is not None
     moved = advanced(cursor, read.done, read.now, newest, read.polled)
     moved = window.after(msgspec.structs.replace(moved, shape=read.shape.value))
@@ -75,6 +79,7 @@ def advance_usage(
     if moved.floor > cursor.floor:
         _forget_usage(db, account, moved.floor)
     if read.done.tail and moved.caught_up:
+        spend.watch_usage(db, account, max(cursor.start, cursor.floor), read.now, runway_window)
         wallet.witness(db, account)
         before, polled = cursor.polled_ns / 1e9, moved.polled_ns / 1e9
         swept = read.done.sweep and cursor.sweep_began is not None

@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 import msgspec
 
 from exporter.gateway.readings import KeyRef
+from exporter.ledger import spend
 from exporter.ledger.amounts import MOST, ZERO, Amounts
 from exporter.ledger.cursor import DAY, HOUR, Slice, aligned, hour_of
 from exporter.ledger.names import Names
@@ -69,6 +70,7 @@ class Cells:
         self._cells: dict[tuple[int, int, str], Cell] = {}
         self._by_id: dict[int, Cell] = {}
         self._moves: dict[int, Amounts] = {}
+        self._spent: dict[int, int] = {}
         self._rolled: dict[int, bool] = {}
 
     def room(self) -> Amounts:
@@ -135,6 +137,7 @@ class Cells:
             return False
         step = counted.minus(cell.counted)
         self._moves[cell.series] = self._moves.get(cell.series, ZERO).plus(step)
+        self._spent[cell.hour] = self._spent.get(cell.hour, 0) + step.cost
         cell.counted = counted
         cell.changed = True
         return True
@@ -172,8 +175,11 @@ class Cells:
         """The keys that are known by this masked form, oldest first."""
         return self._names.sharing(masked)
 
-    def store(self) -> None:
-        """Write what changed and move the series. Counters follow up, never down."""
+    def store(self, now: float) -> None:
+        """Write what changed and move the series. Counters follow up, never down.
+
+        `now` (Unix s) is when it was read.
+        """
         changed = [cell for cell in self._by_id.values() if cell.changed]
         self.db.executemany(
             "UPDATE cell SET rolled = ?, "
@@ -195,6 +201,10 @@ class Cells:
         for cell in changed:
             cell.changed = False
         self._moves.clear()
+        for hour, step in self._spent.items():
+            length = DAY if is_day(hour) else HOUR
+            spend.count(self.db, self.account, hour_of(hour), length, step, now)
+        self._spent.clear()
 
     def _fetch(self, where: str, parameters: Sequence[int | str]) -> list[Cell]:
         rows = self.db.execute(

@@ -19,7 +19,7 @@ from exporter.gateway.readings import (
     UsageRow,
     UsageShape,
 )
-from exporter.ledger import billing, usage, wallet
+from exporter.ledger import billing, spend, usage, wallet
 from exporter.ledger.account_rows import (
     UsageRead,
     advance_usage,
@@ -69,11 +69,13 @@ class Ledger(Accounts):
         reading: AccountReading,
         now: float | None = None,
         owner: Owner | None = None,
+        organization: int | None = None,
     ) -> None:
         """Take over lifetime counters, drift and spend rate of one account reading.
 
         `now` (Unix s) is when it was read by the gateway's clock, if that is another. `owner` is
-        whose it is, unless that is not known.
+        whose it is, unless that is not known. `organization`: what its organization's wallet
+        holds (nano-USD), None where that is unknown.
         """
         account = self._ids[name]
         cursor = self.cursor(name, "usage")
@@ -81,8 +83,11 @@ class Ledger(Accounts):
         with self._store.transaction() as db:
             if owner is not None:
                 write_owner(db, account, owner)
-            if wallet.count_account(db, account, reading, cursor.caught_up, window):
-                write_cursor(db, account, "usage", cursor.sweeping(now or reading.observed_at))
+            at = now or reading.observed_at
+            told = organization is not None
+            if wallet.count_account(db, account, reading, told, cursor.caught_up):
+                write_cursor(db, account, "usage", cursor.sweeping(at))
+            spend.watch_account(db, account, reading, organization, at, window)
         self._totals.pop(name, None)
 
     def commit_log(
@@ -170,12 +175,13 @@ class Ledger(Accounts):
                         partial(cells.usual, read.done),
                         ended=read.ended,
                     )
-                cells.store()
+                cells.store(read.now)
                 if read.done is not None and read.ended:
                     whole = read.done.since <= hour_of(cursor.start) or read.shape != UsageShape.LOG
                     if not baselined and read.done.since <= cursor.start and whole:
                         db.execute("UPDATE account SET baselined = 1 WHERE id = ?", (account,))
-                    advance_usage(db, account, self.window, cursor, read, counted.newest)
+                    runway = self.rules.runway_window
+                    advance_usage(db, account, self.window, runway, cursor, read, counted.newest)
         except DoubtedError as doubted:
             return Counted(doubted=doubted.growth)
         self._totals.pop(name, None)

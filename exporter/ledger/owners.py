@@ -13,8 +13,6 @@ import msgspec
 from exporter.gateway.readings import AccountReading
 from exporter.secrets import Secret
 
-_ENTERPRISE = "enterprise"
-
 
 class Owner(msgspec.Struct, frozen=True):
     """Whose an account is, as far as it is known.
@@ -51,7 +49,7 @@ class Owner(msgspec.Struct, frozen=True):
 
 def wallet_of(reading: AccountReading) -> str | None:
     """Who pays, None where the answer does not say: see `Owner.wallet`."""
-    if reading.tier == _ENTERPRISE:
+    if reading.paid_by_organization(told=False):
         return None if reading.organization is None else f"organization {reading.organization.id}"
     if reading.tier is None or reading.user_id is None:
         return None

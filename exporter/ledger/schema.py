@@ -176,6 +176,33 @@ ALTER TABLE account ADD COLUMN witness_spent INTEGER;
 ALTER TABLE account ADD COLUMN gateway TEXT;
 ALTER TABLE account ADD COLUMN wallet TEXT;
 ALTER TABLE account ADD COLUMN api_key TEXT;
+
+-- What was spent in each hour as `source` tells it, and how many seconds of it were watched.
+CREATE TABLE spend (
+    account INTEGER NOT NULL,
+    source TEXT NOT NULL,
+    hour INTEGER NOT NULL,
+    spent INTEGER NOT NULL DEFAULT 0,
+    seconds REAL NOT NULL DEFAULT 0,
+    PRIMARY KEY (account, source, hour)
+) WITHOUT ROWID;
+INSERT INTO spend (account, source, hour, spent)
+    SELECT account, 'usage', hour, SUM(cost) FROM cell GROUP BY account, hour;
+
+-- Until when a source was watched: see exporter/ledger/spend.py.
+CREATE TABLE spend_watch (
+    account INTEGER NOT NULL,
+    source TEXT NOT NULL,
+    at REAL NOT NULL,
+    value INTEGER NOT NULL,
+    fell INTEGER NOT NULL,
+    PRIMARY KEY (account, source)
+) WITHOUT ROWID;
+
+-- When the account was read last (Unix s).
+ALTER TABLE account ADD COLUMN read_at REAL;
+UPDATE account SET read_at = (SELECT MAX(at) FROM spend_sample WHERE account = account.id);
+DROP TABLE spend_sample;
 """
 
 MIGRATIONS = (_VERSION_1, _VERSION_2)

@@ -6,7 +6,8 @@ import sqlite3
 
 import msgspec
 
-from exporter.ledger import billing, wallet
+from exporter.ledger import billing, spend, wallet
+from exporter.ledger.spend import Rate
 
 
 class UsageTotal(msgspec.Struct, frozen=True):
@@ -44,10 +45,11 @@ class AccountTotals(msgspec.Struct, frozen=True):
     """Everything that the ledger knows of one account.
 
     `topup`, `spent`: the gateway's lifetime counters, high-water marks, which began at
-    `wallet_start_ns`; None until read. `runway` in seconds, `drift` in nano-USD, None while
-    unknown. `last_transactions`: kind → Unix seconds of its newest transaction. Nothing before
-    `counted_from` (Unix s) is counted. `pending`: kind, nano-USD and number of the movements that
-    are announced and not yet money.
+    `wallet_start_ns`; None until read. `drift` in nano-USD, None while unknown. How fast money is
+    spent, None while unknown: `usage_rate` by the time of the rows, `wallet_rate` as the wallet
+    tells it, `organization_rate` as the organization's balance falls. `last_transactions`: kind →
+    Unix seconds of its newest transaction. Nothing before `counted_from` (Unix s) is counted.
+    `pending`: kind, nano-USD and number of the movements that are announced and not yet money.
     """
 
     usage: tuple[UsageTotal, ...] = ()
@@ -58,8 +60,10 @@ class AccountTotals(msgspec.Struct, frozen=True):
     topup: int | None = None
     spent: int | None = None
     wallet_start_ns: int = 0
-    runway: float | None = None
     drift: int | None = None
+    usage_rate: Rate | None = None
+    wallet_rate: Rate | None = None
+    organization_rate: Rate | None = None
     counted_from: float = 0.0
     pending: tuple[tuple[str, int, int], ...] = ()
 
@@ -74,11 +78,11 @@ def read_totals(db: sqlite3.Connection, account: int, runway_window: float) -> A
         "SELECT COALESCE(SUM(shown_cost - cost), 0) FROM series WHERE account = ?", (account,)
     ).fetchone()
     (folded,) = db.execute("SELECT COUNT(*) FROM folded WHERE account = ?", (account,)).fetchone()
-    polled, counted_from = db.execute(
-        "SELECT caught_up OR newest IS NOT NULL, start FROM cursor "
+    caught_up, polled, counted_from = db.execute(
+        "SELECT caught_up, caught_up OR newest IS NOT NULL, start FROM cursor "
         "WHERE account = ? AND stream = 'usage'",
         (account,),
-    ).fetchone() or (False, 0.0)
+    ).fetchone() or (False, False, 0.0)
     last_transactions = db.execute(
         "SELECT kind, created_at FROM last_transaction WHERE account = ? ORDER BY kind", (account,)
     )
@@ -91,8 +95,10 @@ def read_totals(db: sqlite3.Connection, account: int, runway_window: float) -> A
         topup=topup,
         spent=spent,
         wallet_start_ns=start_ns,
-        runway=wallet.runway(db, account, runway_window),
         drift=wallet.drift_between(low, high),
+        usage_rate=spend.rate(db, account, spend.USAGE, runway_window) if caught_up else None,
+        wallet_rate=spend.rate_of_wallet(db, account, runway_window),
+        organization_rate=spend.rate_of_organization(db, account, runway_window),
         counted_from=counted_from,
         pending=tuple(billing.pending(db, account)),
     )

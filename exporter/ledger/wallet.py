@@ -1,4 +1,4 @@
-"""What account readings leave in the ledger: lifetime counters, drift and runway.
+"""What account readings leave in the ledger: lifetime counters, drift, how fast balances fall.
 
 The lifetime counters are the gateway's own. They are kept as high-water marks, because a
 counter may not fall.
@@ -10,44 +10,42 @@ import sqlite3
 
 from exporter.gateway.readings import AccountReading
 
-_SAMPLES = 72
-_YOUNGEST = 720
-"""A runway needs spend over at least 1/720 of its window: 30 s of 6 h."""
-
 
 def count_account(
-    db: sqlite3.Connection, account: int, reading: AccountReading, caught_up: bool, window: float
+    db: sqlite3.Connection, account: int, reading: AccountReading, told: bool, caught_up: bool
 ) -> bool:
-    """Take over one account reading. `caught_up`: usage was read up to now; `window` in seconds.
+    """Take over one account reading. `told`: its organization's balance is known.
 
-    Returns whether drift is measured from this reading on: then a sweep must follow, for rows
-    that were late before it.
+    `caught_up`: usage was read up to now. Returns whether drift is measured from this reading on:
+    then a sweep must follow, for rows that were late before it.
     """
+    witness = reading.lifetime_spent
+    if reading.paid_by_organization(told):
+        # What it tells, if anything, is not of the wallet that pays, and no witness of usage.
+        witness = None
+        _forget_witness(db, account)
     db.execute(
-        "UPDATE account SET available = :available, "
-        "last_spent = COALESCE(:spent, last_spent), "
-        "first_spent = COALESCE(first_spent, CASE WHEN NOT baselined THEN :spent END), "
+        "UPDATE account SET read_at = :read_at, "
+        "last_spent = COALESCE(:witness, last_spent), "
+        "first_spent = COALESCE(first_spent, CASE WHEN NOT baselined THEN :witness END), "
         "wallet_start_ns = CASE WHEN wallet_start_ns = 0 THEN :start ELSE wallet_start_ns END, "
         "topup = CASE WHEN :topup IS NULL THEN topup ELSE max(COALESCE(topup, 0), :topup) END, "
         "spent = CASE WHEN :spent IS NULL THEN spent ELSE max(COALESCE(spent, 0), :spent) END "
         "WHERE id = :account",
         {
             "account": account,
-            "available": reading.available,
+            "read_at": reading.observed_at,
+            "witness": witness,
             "start": int((reading.created_at or reading.observed_at) * 1e9),
             "topup": reading.lifetime_topup,
             "spent": reading.lifetime_spent,
         },
     )
+    if witness is None:
+        return False
     used = usage_total(db, account)
-    anchored = False
-    if reading.lifetime_spent is not None:
-        anchored = caught_up and _anchor(db, account, reading.lifetime_spent, used)
-        _measure_drift(db, account, reading.lifetime_spent, used)
-    source, spent = (
-        ("usage", used) if reading.lifetime_spent is None else ("wallet", reading.lifetime_spent)
-    )
-    _sample(db, account, reading.observed_at, source, spent, window)
+    anchored = caught_up and _anchor(db, account, witness, used)
+    _measure_drift(db, account, witness, used)
     return anchored
 
 
@@ -99,7 +97,7 @@ def settle_drift(
             "WHERE id = ? AND anchor_spent IS NOT NULL",
             (used, account),
         )
-    (at,) = db.execute("SELECT MAX(at) FROM spend_sample WHERE account = ?", (account,)).fetchone()
+    (at,) = db.execute("SELECT read_at FROM account WHERE id = ?", (account,)).fetchone()
     if at is None or at > now or (at < before and not swept):
         return
     db.execute(
@@ -117,28 +115,14 @@ def drift_between(low: int | None, high: int | None) -> int | None:
     return low if low > 0 else min(high, 0)
 
 
-def runway(db: sqlite3.Connection, account: int, window: float) -> float | None:
-    """Seconds until the balance is spent, at the rate of the last `window` seconds.
-
-    None while the balance is unknown, or nothing was spent. Top-ups do not disturb it.
-    """
-    (available,) = db.execute("SELECT available FROM account WHERE id = ?", (account,)).fetchone()
-    latest = db.execute(
-        "SELECT at, source, spent FROM spend_sample WHERE account = ? ORDER BY at DESC LIMIT 1",
+def _forget_witness(db: sqlite3.Connection, account: int) -> None:
+    """Lifetime spend says nothing of usage: no drift, and no growth to hold usage against."""
+    db.execute(
+        "UPDATE account SET last_spent = NULL, first_spent = NULL, witness_spent = NULL, "
+        "anchor_spent = NULL, anchor_usage_low = NULL, anchor_usage_high = NULL, "
+        "drift_low = NULL, drift_high = NULL WHERE id = ?",
         (account,),
-    ).fetchone()
-    if available is None or latest is None:
-        return None
-    at, source, spent = latest
-    earliest = db.execute(
-        "SELECT at, spent FROM spend_sample "
-        "WHERE account = ? AND source = ? AND at >= ? ORDER BY at LIMIT 1",
-        (account, source, at - window),
-    ).fetchone()
-    elapsed, growth = at - earliest[0], spent - earliest[1]
-    if growth <= 0 or elapsed < window / _YOUNGEST:
-        return None
-    return float(max(available, 0) * elapsed / growth)
+    )
 
 
 def _anchor(db: sqlite3.Connection, account: int, spent: int, used: int) -> bool:
@@ -168,25 +152,4 @@ def _measure_drift(db: sqlite3.Connection, account: int, spent: int, used: int) 
     db.execute(
         "UPDATE account SET drift_high = ? - anchor_spent - (? - anchor_usage_high) WHERE id = ?",
         (spent, used, account),
-    )
-
-
-def _sample(
-    db: sqlite3.Connection, account: int, at: float, source: str, spent: int, window: float
-) -> None:
-    """Keep one sample for each 1/72 of the window, the newest one and nothing older."""
-    db.execute(
-        "DELETE FROM spend_sample WHERE account = ? AND (source <> ? OR at > ?)",
-        (account, source, at),
-    )
-    rows = db.execute(
-        "SELECT at FROM spend_sample WHERE account = ? ORDER BY at DESC LIMIT 2", (account,)
-    ).fetchall()
-    if len(rows) == 2 and rows[0][0] - rows[1][0] < window / _SAMPLES:
-        db.execute("DELETE FROM spend_sample WHERE account = ? AND at = ?", (account, rows[0][0]))
-    db.execute(
-        "DELETE FROM spend_sample WHERE account = ? AND at < ?", (account, at - window * 1.1)
-    )
-    db.execute(
-        "INSERT OR REPLACE INTO spend_sample VALUES (?, ?, ?, ?)", (account, at, source, spent)
     )

@@ -83,8 +83,8 @@ WALLET_SPEND = Origin.ACCOUNT.counter(
 WALLET_RUNWAY = Origin.LEDGER.gauge(
     "wallet.runway",
     "s",
-    "How long the balance lasts at the spend rate over `runway.window`; "
-    "absent while nothing is spent.",
+    "How long the balance lasts at the spend rate over `runway.window`, or over what of it was "
+    "watched; absent while nothing is spent, and where the organization pays.",
 )
 ACCOUNT_INFO = Origin.ACCOUNT.gauge(
     "account.info",
@@ -132,6 +132,12 @@ KEY_REMAINING = Origin.ENVELOPE.gauge(
 ORGANIZATION_BALANCE = Origin.ENVELOPE.gauge(
     "organization.balance", "USD", "What is left in the organization's wallet."
 )
+ORGANIZATION_RUNWAY = Origin.LEDGER.gauge(
+    "organization.runway",
+    "s",
+    "How long the organization's balance lasts at the rate at which it fell over `runway.window`, "
+    "top-ups left out; absent while it does not fall.",
+)
 USAGE_COST = Origin.USAGE.counter(
     "usage.cost", "USD", "Billed for API calls since counting began.", _USAGE
 )
@@ -177,7 +183,8 @@ LEDGER_DRIFT = Origin.LEDGER.gauge(
     "ledger.drift",
     "USD",
     "Growth of lifetime spend since the first account poll, less the usage billed since then; "
-    "what the time between two polls explains is left out.",
+    "what the time between two polls explains is left out. Absent where the organization pays: "
+    "lifetime spend is not of its wallet.",
 )
 TAP_RESPONSES = Origin.TRAFFIC.counter(
     "tap.responses",

@@ -1,4 +1,4 @@
-"""What the ledger has counted: usage and billing, the wallet's lifetime counters, runway, drift.
+"""What the ledger has counted: usage and billing, the wallet's lifetime counters, runways, drift.
 
 Usage and billing show always: a total stays true while the gateway is down. Only until they have
 caught up in this process are they held back, should the state file be an older one that was put
@@ -16,6 +16,7 @@ from exporter.live import LiveAccount
 from exporter.metrics import attributes as a
 from exporter.metrics import catalogue as c
 from exporter.metrics.from_readings import account_reading
+from exporter.metrics.payer import organizations, payer
 from exporter.metrics.points import Draft
 from exporter.money import to_usd
 
@@ -30,6 +31,8 @@ def add(draft: Draft, account: LiveAccount, totals: AccountTotals, everything: b
     """
     held_back = {} if everything else account.held_back
     _wallet(draft, account, totals)
+    runway = organizations(account, totals, draft.now).runway
+    draft.gauge(c.ORGANIZATION_RUNWAY, (account.name,), runway)
     if Endpoint.USAGE not in held_back:
         _usage(draft, account.name, totals.usage)
         draft.money(c.USAGE_OVERCOUNT, (account.name,), totals.overcount)
@@ -46,7 +49,7 @@ def add(draft: Draft, account: LiveAccount, totals: AccountTotals, everything: b
 
 
 def _wallet(draft: Draft, account: LiveAccount, totals: AccountTotals) -> None:
-    """Lifetime counters, each only while the newest reading has it; runway and drift.
+    """Lifetime counters, each only while the newest reading has it; the wallet's runway; drift.
 
     Drift compares two endpoints: while usage is not read, it would only show the spend since.
     """
@@ -54,7 +57,9 @@ def _wallet(draft: Draft, account: LiveAccount, totals: AccountTotals) -> None:
     if reading is None:
         return
     attributes = (account.name,)
-    draft.gauge(c.WALLET_RUNWAY, attributes, totals.runway)
+    who = payer(account, totals, draft.now)
+    if who is not None and not who.organization:
+        draft.gauge(c.WALLET_RUNWAY, attributes, who.runway)
     if _fresh(account, Endpoint.USAGE, draft.now):
         draft.money(c.LEDGER_DRIFT, attributes, totals.drift)
     stream = draft.stream(totals.wallet_start_ns)

@@ -58,8 +58,8 @@ def _envelopes(draft: Draft, account: LiveAccount) -> None:
     """
     for key_id, key in account.keys.items():
         _key(draft, (account.name, key_id), key, account.interval)
-    wallet = _known(account.organization_balance, account.interval, draft.now)
-    draft.money(c.ORGANIZATION_BALANCE, (account.name,), _nanos(wallet))
+    left = account.organization_left(draft.now)
+    draft.money(c.ORGANIZATION_BALANCE, (account.name,), left)
 
 
 def _key(draft: Draft, attributes: tuple[str, str], key: KeyReadings, interval: float) -> None:

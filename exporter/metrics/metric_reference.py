@@ -70,6 +70,16 @@ computed exactly and rounded once, to the nearest binary double. Timestamps are 
   the name, all counters of the account begin anew, with a new start time. Accounts with the same
   user id in `bytespike_account_info` and one gateway in `bytespike_gateway_info` are one wallet:
   add up one of them only.
+- **Runways are about the wallet that pays.** That is the organization's where the user's tier is
+  `enterprise`, or where no tier is told and a header tells what the organization has; then
+  `bytespike_organization_runway_seconds` is there, and `bytespike_wallet_runway_seconds` is not.
+  The organization's runway is also shown where it does not pay but is told of.
+- **A runway is known once enough was watched**: a 24th of `runway.window`, 15 minutes of 6 h.
+  Before a whole window was watched, the rate is that of what was; the status page says how long
+  that is. A wallet's rate is by the time of the usage rows, in whole hours, however late they were
+  counted: what is caught up after an outage is no spend of the moment. While usage is not read, the
+  rate is that of lifetime spend, or where there is none that at which the balance falls. An
+  organization's is always that at which its balance falls.
 - **OTLP does not lose the first spend of a new series.** A usage or billing series that appears
   for the first time is preceded by a point with value 0 at the time of the poll before, so that
   `increase()` sees it. A scrape holds one sample per series and cannot say that: OpenMetrics

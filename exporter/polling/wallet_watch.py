@@ -16,7 +16,7 @@ from exporter.gateway.client import GatewayClient
 from exporter.gateway.readings import AccountReading
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.owners import Owner, identity_of, owner_of
-from exporter.live import Live, LiveAccount
+from exporter.live import Live, LiveAccount, warn_unreadable
 from exporter.secrets import Secret
 from exporter.threads import Worker
 from exporter.throttle import Throttle
@@ -90,6 +90,7 @@ class WalletWatch:
         # A gauge needs no durability: it is shown even where the commit fails.
         self._account.account, self._account.own_key = reading, key.masked()
         name = self._account.name
+        warn_unreadable(self._throttle, name, "the account", reading.unreadable)
         owner = owner_of(reading, self._client.address, key.masked())
         before = await self._worker.do(self._ledger.owner, name)
         if owner.other_than(before):
@@ -101,7 +102,8 @@ class WalletWatch:
             self._tell_shared()
         await self.begin()
         now = self._client.gateway_clock.now()
-        await self._worker.do(self._ledger.commit_account, name, reading, now, owner)
+        left = self._account.organization_left(self._clock.now())
+        await self._worker.do(self._ledger.commit_account, name, reading, now, owner, left)
 
     async def _begin_anew(self, before: Owner, owner: Owner, reading: AccountReading) -> None:
         name = self._account.name

@@ -12,7 +12,7 @@ import msgspec
 
 from exporter.errors import ExporterError
 from exporter.gateway.envelope import instant, number, read_envelope
-from exporter.gateway.readings import Envelope, Observation, Source
+from exporter.gateway.readings import QUOTA_HEADERS, Envelope, Observation, Source
 from exporter.secrets import looks_like_key, redact
 
 MAX_BYTES: Final = 2048
@@ -104,13 +104,15 @@ def _observation(report: _Report, source: Source, now: float) -> Observation:
     if key is None or not _MASKED.fullmatch(key):
         raise DatagramError("its key is missing or not in the masked form, like sk-byts-…9f3c")
     at = _at(_text(report.at), now)
-    headers = {
-        b"x-ratelimit-limit": _text(report.limit),
-        b"x-ratelimit-remaining": _text(report.remaining),
-        b"x-ratelimit-reset": _text(report.reset),
-        b"x-quota-remaining-credits": _text(report.quota),
-        b"x-org-quota-remaining-credits": _text(report.org_quota),
+    said = {
+        "limit": report.limit,
+        "remaining": report.remaining,
+        "reset_at": report.reset,
+        "key_quota_remaining": report.quota,
+        "org_quota_remaining": report.org_quota,
     }
+    texts = {QUOTA_HEADERS[member].encode(): _text(raw) for member, raw in said.items()}
+    headers = {name: text for name, text in texts.items() if text not in _UNSAID}
     return Observation(
         source=source,
         status=_status(_text(report.status)),

@@ -5,8 +5,8 @@ Needs Python 3.9 and its standard library, nothing of the exporter: it may be co
     httpx.Client(event_hooks={"response": [QuotaTap("127.0.0.1:8789")]})
     httpx.AsyncClient(event_hooks={"response": [AsyncQuotaTap("127.0.0.1:8789")]})
 
-Each response becomes one small datagram: its status, its time, the five quota headers where they
-are numbers, and the API key in its masked form. Bodies are not looked at.
+Each response becomes one small datagram: its status, its time, the five quota headers, each as the
+number that it is or as `?`, and the API key in its masked form. Bodies are not looked at.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _QUOTA = _spellings(
     "x-org-quota-remaining-credits",
 )
 # Whatever else such a header holds stays here, so that a datagram has a bounded size.
-_is_number = re.compile(r"[0-9]{1,15}(\.[0-9]{1,30})?").fullmatch
+_is_number = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,30})?").fullmatch
 
 
 def masked(key: str) -> str:
@@ -123,7 +123,8 @@ def _datagram(response: Any, now: float) -> bytes:
     if not key or not 100 <= status <= 599:
         raise ValueError("no key, or no status")
     said = _chosen(response.headers, _QUOTA).items()
-    quota = "".join([f',"{name}":"{value}"' for name, value in said if _is_number(value)])
+    numbers = [(name, value if _is_number(value) else "?") for name, value in said]
+    quota = "".join([f',"{name}":"{number}"' for name, number in numbers])
     head = f'"key":{json.dumps(masked(key))},"status":{status},"at":{now:.3f},"source":"hook"'
     return f"{{{head}{quota}}}".encode()
 
@@ -140,5 +141,8 @@ def _chosen(headers: Any, names: dict[str | bytes, str]) -> dict[str, str]:
     for spelling, value in getattr(headers, "raw", None) or headers.items():
         name = names.get(spelling.lower())
         if name is not None:
-            chosen[name] = value if isinstance(value, str) else value.decode("utf-8", "replace")
+            text = value if isinstance(value, str) else value.decode("utf-8", "replace")
+            # Of two quota headers that differ, neither can be believed.
+            differs = names is _QUOTA and chosen.get(name, text) != text
+            chosen[name] = "?" if differs else text
     return chosen

@@ -5,8 +5,8 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from exporter.clock import Clock
-from exporter.gateway.readings import Endpoint, Observation
-from exporter.live import Live, LiveAccount, is_stale
+from exporter.gateway.readings import QUOTA_HEADERS, Endpoint, Observation
+from exporter.live import Live, LiveAccount, is_stale, warn_unreadable
 from exporter.throttle import Throttle
 from exporter.traffic import MAX_KEYS, REFUSED, TapOutcome
 
@@ -64,6 +64,8 @@ class Intake:
             return TapOutcome.TOO_MANY_KEYS
         if envelope.observed_at >= now - MAX_SKEW:  # else it counts, and its limits are history
             account.observe(envelope)
+            headers = [QUOTA_HEADERS[member] for member in envelope.unreadable]
+            warn_unreadable(self._throttle, account.name, f"key {envelope.key_id}", headers)
         account.traffic.count(observation, now)
         own_key_refused = envelope.key_id == account.own_key and observation.status in _KEY_REFUSED
         if observation.status in REFUSED or own_key_refused:

@@ -11,7 +11,7 @@ from exporter.live import STALE_INTERVALS, EndpointStatus
 from exporter.metrics import catalogue as c
 from exporter.metrics.points import Attributes
 from exporter.web.figures import TONES, Subject, Tone, worst
-from exporter.web.formats import about, money, span
+from exporter.web.formats import about, ago, money, span
 from exporter.web.view import View
 
 
@@ -81,6 +81,19 @@ _RULES = (
           lambda s, of, _: 0 < s < of.thresholds.runway_warning_hours * 3600,
           "The balance will not last long",
           "Top up, or find out which key or model spends so much.", "{about} at the present rate"),
+    _Rule(c.ORGANIZATION_RUNWAY, Tone.BAD,
+          lambda s, of, _: 0 < s < of.thresholds.runway_critical_hours * 3600,
+          "The organization's balance will not last long",
+          "Top it up, or find out which key or model spends so much.",
+          "{about} at the present rate"),
+    _Rule(c.ORGANIZATION_RUNWAY, Tone.WARN,
+          lambda s, of, _: 0 < s < of.thresholds.runway_warning_hours * 3600,
+          "The organization's balance will not last long",
+          "Top it up, or find out which key or model spends so much.",
+          "{about} at the present rate"),
+    _Rule(c.ORGANIZATION_BALANCE, Tone.BAD, lambda usd, of, _: usd <= 0,
+          "The organization's wallet is empty",
+          "Calls with every key that the organization owns are refused until it is topped up."),
     _Rule(c.ORGANIZATION_BALANCE, Tone.BAD,
           lambda usd, of, _: usd < of.thresholds.organization_balance_usd,
           "The organization's wallet is low",
@@ -89,6 +102,9 @@ _RULES = (
     _Rule(c.LEDGER_DRIFT, Tone.WARN, lambda usd, of, _: abs(usd) > of.thresholds.ledger_drift_usd,
           "Wallet and counted usage part",
           "BytespikeLedgerDrift in docs/runbook.md says how to find the cause.", "{money} apart"),
+    _Rule(c.USAGE_OVERCOUNT, Tone.WARN, lambda usd, of, _: usd > of.thresholds.overcount_usd,
+          "Counters show more than was spent",
+          "BytespikeOvercount in docs/runbook.md says what to do.", "{money} too much"),
     _Rule(c.KEY_REMAINING, Tone.BAD, lambda usd, of, _: usd <= 0,
           "A key's lifetime cap is reached", "Raise the cap.", "{name}"),
     _Rule(c.KEY_REMAINING, Tone.WARN,
@@ -110,6 +126,7 @@ _RULES = (
 """Of the rules of one number the first that applies is told."""
 
 _OWN_WALLET = (c.WALLET_BALANCE, c.WALLET_LOW, c.WALLET_RUNWAY)
+"""Nobody misses what is not in it where the organization pays."""
 
 
 def account_problems(subject: Subject) -> tuple[Problem, ...]:
@@ -185,6 +202,10 @@ def _endpoint_problems(subject: Subject) -> Iterator[Problem]:
             limit = f"{STALE_INTERVALS} × {span(status.interval)}"
             detail = f"{endpoint}: no poll has ended for {limit}"
             yield Problem(Tone.BAD, "An endpoint is not polled", advice, detail, whose)
+        elif status.position is not None and subject.lags(status.position):
+            advice = "BytespikeUsageBehind in docs/runbook.md says what to do. Nothing is lost."
+            detail = f"{endpoint}: counted up to {ago(status.position, subject.now)}"
+            yield Problem(Tone.WARN, "Counting is behind", advice, detail, whose)
 
 
 def _place_of_key(subject: Subject) -> str:
@@ -200,7 +221,9 @@ def _number_problems(subject: Subject) -> Iterator[Problem]:
     """Every number that is bad; keys and models of one rule together."""
     told: set[tuple[str, Attributes]] = set()
     for rule in _RULES:
-        if rule.metric in _OWN_WALLET and not subject.has_wallet:
+        if rule.metric in _OWN_WALLET and subject.organization_pays:
+            continue
+        if rule.metric is c.ORGANIZATION_RUNWAY and not subject.organization_pays:
             continue
         details = []
         for names, number in subject.points.of(rule.metric).items():

@@ -13,6 +13,7 @@ import msgspec
 
 from exporter.config.types import Account, Config, Thresholds
 from exporter.gateway.readings import Endpoint
+from exporter.ledger.spend import Rate
 from exporter.live import LiveAccount, Sample
 from exporter.metrics import catalogue as c
 from exporter.metrics.attributes import ACCOUNT
@@ -98,7 +99,11 @@ def by_account(snapshot: Snapshot) -> dict[str, Points]:
 
 
 class Subject(msgspec.Struct, frozen=True):
-    """One account as it stands at `now`. `counted_from` None: the state could not be read."""
+    """One account as it stands at `now`.
+
+    `counted_from` None: the state could not be read. `rate`: how fast money leaves the wallet that
+    pays, None while that is unknown.
+    """
 
     live: LiveAccount
     points: Points
@@ -106,6 +111,7 @@ class Subject(msgspec.Struct, frozen=True):
     account: Account | None
     config: Config
     now: float
+    rate: Rate | None = None
 
     @property
     def current(self) -> bool:
@@ -113,10 +119,32 @@ class Subject(msgspec.Struct, frozen=True):
         return bool(self.points.of(c.ACCOUNT_INFO))
 
     @property
-    def has_wallet(self) -> bool:
-        """Whether calls are paid from this wallet, and not only by an organization."""
-        enterprise = any(tier == "enterprise" for _, tier, *_ in self.points.of(c.ACCOUNT_INFO))
-        return not enterprise or self.points.value(c.WALLET_TOPUP) != 0
+    def organization_pays(self) -> bool:
+        """Whether calls are paid from the organization's wallet, by the newest answer."""
+        reading, told = self.live.account, self.live.organization_left(self.now) is not None
+        return reading is not None and reading.paid_by_organization(told)
+
+    @property
+    def balance(self) -> Figure:
+        """What the wallet holds that pays."""
+        if not self.organization_pays:
+            return self.amount(c.WALLET_BALANCE, "available")
+        told = self.of_envelope(c.ORGANIZATION_BALANCE, self.live.organization_balance)
+        return told or Figure(why="no response has told what the organization has left")
+
+    @property
+    def balance_usd(self) -> float | None:
+        """The same as a number, None while it is unknown."""
+        return self.points.value(
+            c.ORGANIZATION_BALANCE if self.organization_pays else c.WALLET_BALANCE
+        )
+
+    @property
+    def threshold(self) -> float | None:
+        """At or under how many USD that wallet is low."""
+        if self.organization_pays:
+            return self.thresholds.organization_balance_usd
+        return self.points.value(c.WALLET_THRESHOLD)
 
     @property
     def thresholds(self) -> Thresholds:
@@ -152,35 +180,52 @@ class Subject(msgspec.Struct, frozen=True):
         return Figure(money(to_usd(int(last.value))), age=span(self.now - last.observed_at))
 
     @property
+    def runway_seconds(self) -> float | None:
+        """How long that wallet lasts, None while it is unknown."""
+        return self.points.value(
+            c.ORGANIZATION_RUNWAY if self.organization_pays else c.WALLET_RUNWAY
+        )
+
+    @property
+    def watched(self) -> float:
+        """For how many seconds of `runway.window` its spending was really watched."""
+        return min(self.rate.seconds, self.config.runway.window) if self.rate is not None else 0.0
+
+    @property
     def runway(self) -> Figure:
-        seconds = self.points.value(c.WALLET_RUNWAY)
+        """How long that wallet lasts, in words."""
+        seconds = self.runway_seconds
         if seconds is not None:
             return Figure(about(seconds))
         if self.counted_from is None:
             return Figure(why="the state could not be read")
-        if not self.current:
+        if self.balance_usd is None:
             return Figure(why="the balance is not known")
-        window = span(self.config.runway.window)
-        return Figure(why=f"nothing spent in the last {window}, or not watched for long enough")
+        if self.rate is None:
+            return Figure(why="not watched for long enough")
+        return Figure(why=f"nothing spent in the last {span(self.watched)}")
 
     def nearly_used_up(self, key: str | None) -> float:
         """Under how many USD a key's spend window is nearly used up."""
         cap = self.points.value(c.RATE_LIMIT, key) or 0.0
         return self.thresholds.rate_limit_remaining_ratio * cap
 
+    def lags(self, position: float) -> bool:
+        """Whether what is counted only up to there (Unix s) is behind."""
+        return self.now - position > self.thresholds.usage_lag_minutes * 60
+
     @property
     def low(self) -> bool:
-        """Whether the balance is at or under the account's own threshold."""
-        balance = self.points.value(c.WALLET_BALANCE)
-        threshold = self.points.value(c.WALLET_THRESHOLD)
+        """Whether the balance is at or under its threshold."""
+        balance, threshold = self.balance_usd, self.threshold
         under = balance is not None and threshold is not None and balance <= threshold
-        return under or self.points.value(c.WALLET_LOW) == 1
+        flagged = not self.organization_pays and self.points.value(c.WALLET_LOW) == 1
+        return under or flagged
 
     @property
     def balance_bar(self) -> Bar | None:
         """The balance on a scale that ends at `COMFORT` thresholds, the threshold marked."""
-        balance = self.points.value(c.WALLET_BALANCE)
-        threshold = self.points.value(c.WALLET_THRESHOLD)
+        balance, threshold = self.balance_usd, self.threshold
         if balance is None or threshold is None or threshold <= 0:
             return None
         share = max(0.0, min(1.0, balance / (COMFORT * threshold)))

@@ -7,7 +7,6 @@ from math import inf
 
 import msgspec
 
-from exporter.metrics import catalogue as c
 from exporter.secrets import Secret
 from exporter.web.diagnosis import Problem
 from exporter.web.figures import TONES, Figure, Subject, Tone, worst
@@ -29,10 +28,8 @@ def summarize(subject: Subject, problems: tuple[Problem, ...]) -> Summary:
     answers = [s.last_success for s in subject.live.endpoints.values() if s.last_success]
     tone = worst(*(problem.tone for problem in problems), Tone.OK if answers else Tone.WAIT)
     state = "Fine" if tone is Tone.OK else "Waiting for the first answer"
-    runway, balance = subject.points.value(c.WALLET_RUNWAY), subject.points.value(c.WALLET_BALANCE)
-    thresholds = (
-        inf if balance is None else balance / (subject.points.value(c.WALLET_THRESHOLD) or 1.0)
-    )
+    runway, balance = subject.runway_seconds, subject.balance_usd
+    thresholds = inf if balance is None else balance / (subject.threshold or 1.0)
     return Summary(
         subject,
         tone,
@@ -43,25 +40,33 @@ def summarize(subject: Subject, problems: tuple[Problem, ...]) -> Summary:
 
 
 def total_balance(subjects: Sequence[Subject]) -> Figure:
-    """What is left in all wallets; a wallet that two accounts read counts once."""
+    """What is left in all wallets that pay; one that two accounts read counts once."""
     wallets: dict[tuple[str, str | Secret], float] = {}
     unknown = 0
     for subject in subjects:
-        balance = subject.points.value(c.WALLET_BALANCE)
+        balance = subject.balance_usd
         if balance is None:
             unknown += 1
             continue
-        gateway, whose = subject.live.wallet or ("", f"account {subject.live.name}")
-        # Of one organization each user has a wallet of his own too.
-        wallets[gateway, subject.live.user_id or whose] = balance
+        wallets[_wallet(subject)] = balance
     if not wallets:
         return Figure(why="no account's balance is known")
     missing = f"{plural(unknown, 'account')} unknown" if unknown else None
     return Figure(money(sum(wallets.values())), why=missing)
 
 
+def _wallet(subject: Subject) -> tuple[str, str | Secret]:
+    """Tells the wallet that pays from all others: its gateway, and whose it is there."""
+    live, reading = subject.live, subject.live.account
+    gateway, whose = live.wallet or ("", f"account {live.name}")
+    if subject.organization_pays and reading is not None:
+        organization = reading.organization
+        return gateway, whose if organization is None else f"organization {organization.id}"
+    return gateway, live.user_id or whose
+
+
 def shortest_runway(subjects: Sequence[Subject]) -> Figure:
-    runways = [(s.points.value(c.WALLET_RUNWAY), s.live.name) for s in subjects]
+    runways = [(s.runway_seconds, s.live.name) for s in subjects]
     seconds, name = min((r for r in runways if r[0] is not None), default=(None, ""))
     if seconds is None:
         return Figure(why="no account's runway is known")

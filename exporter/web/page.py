@@ -15,6 +15,7 @@ from exporter.config.types import Otlp
 from exporter.ledger.totals import AccountTotals
 from exporter.live import Live
 from exporter.metrics import catalogue, snapshot
+from exporter.metrics.payer import payer
 from exporter.web import formats
 from exporter.web.diagnosis import (
     Problem,
@@ -81,7 +82,9 @@ def _subjects(
     subjects = []
     for name, account in live.accounts.items():
         shown, whose = points.get(name) or Points(), configured.get(name)
-        subjects.append(Subject(account, shown, began.get(name), whose, view.config, now))
+        pays = payer(account, (known or {}).get(name, AccountTotals()), now)
+        rate = None if pays is None else pays.rate
+        subjects.append(Subject(account, shown, began.get(name), whose, view.config, now, rate))
     return tuple(subjects)
 
 

@@ -7,7 +7,7 @@ from exporter.metrics import catalogue as c
 from exporter.metrics.prometheus import label_name
 from scripts.dashboards import limits
 from scripts.dashboards.panels import GREEN, RED, Field
-from scripts.dashboards.promql import gauge, growth, labels
+from scripts.dashboards.promql import gauge, growth, labels, matcher, series
 
 BY_ACCOUNT = (a.ACCOUNT,)
 BY_KEY = (a.ACCOUNT, a.KEY_ID, a.KEY_NAME)
@@ -26,11 +26,37 @@ YES_NO = {"0": ("no", GREEN), "1": ("yes", RED)}
 UP = {"0": ("fails", RED), "1": ("answers", GREEN)}
 ALL_UP = {"0": ("some fails", RED), "1": ("answers", GREEN)}
 
-BALANCE = gauge(c.WALLET_BALANCE, of="min")
-THRESHOLD = gauge(c.WALLET_THRESHOLD)
-RUNWAY_LEFT = gauge(c.WALLET_RUNWAY, of="min")
-LOW = gauge(c.WALLET_LOW)
 ORGANIZATION = gauge(c.ORGANIZATION_BALANCE, of="min")
+
+
+def _of_tier(tier: str) -> str:
+    return f"max by {labels(BY_ACCOUNT)} ({series(c.ACCOUNT_INFO, matcher(a.TIER, tier))})"
+
+
+def _own(query: str) -> str:
+    """What is said of an account's own wallet, where that pays."""
+    return f"({query} unless on {labels(BY_ACCOUNT)} ({ORGANIZATION_PAYS}))"
+
+
+def _organizations(query: str) -> str:
+    """What is said of an organization's wallet, where that pays."""
+    return f"({query} and on {labels(BY_ACCOUNT)} ({ORGANIZATION_PAYS}))"
+
+
+ORGANIZATION_PAYS = (
+    f"{_of_tier('enterprise')} or ({_of_tier('')} and on {labels(BY_ACCOUNT)} {ORGANIZATION})"
+)
+"""The accounts of which the organization's wallet pays, as the alert rules tell them."""
+
+BALANCE = f"({_own(gauge(c.WALLET_BALANCE, of='min'))} or {_organizations(ORGANIZATION)})"
+"""What is left in the wallet that pays."""
+
+THRESHOLD = _own(gauge(c.WALLET_THRESHOLD))
+LOW = _own(gauge(c.WALLET_LOW))
+RUNWAY_LEFT = (
+    f"({_own(gauge(c.WALLET_RUNWAY, of='min'))} or "
+    f"{_organizations(gauge(c.ORGANIZATION_RUNWAY, of='min'))})"
+)
 KEY_LEFT = gauge(c.KEY_REMAINING, of="min")
 ANSWERS = f"min by {labels(BY_ACCOUNT)} ({gauge(c.GATEWAY_UP)})"
 """For each account 1 if the last poll of every endpoint succeeded, else 0."""

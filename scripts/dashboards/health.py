@@ -141,6 +141,41 @@ def _gateway() -> list[Tile]:
     ]
 
 
+def _position() -> list[Tile]:
+    began = {
+        label_name(a.ACCOUNT): Column("Account"),
+        "Value": Column("Counted since", Field("dateTimeFromNow"), 150),
+    }
+    behind, ahead = (
+        lines(
+            "Usage is behind",
+            "How long ago the time is up to which usage is counted. The dashed line: an alert "
+            "begins.",
+            {q.legend(a.ACCOUNT): f"time() - {gauge(c.USAGE_POSITION)}"},
+            Field("s", None, limits.LAG, nothing=_NO_USAGE),
+            (8, 8),
+        ),
+        lines(
+            "The gateway's clock",
+            "How far it is ahead of the exporter's. What is counted goes by the gateway's.",
+            {q.legend(a.ACCOUNT): gauge(c.CLOCK_OFFSET)},
+            Field("s", 1, nothing="the gateway does not tell its time"),
+            (8, 8),
+            Look(signed=True),
+        ),
+    )
+    return [
+        *linked([behind, ahead]),
+        rows(
+            "Counting began",
+            "Nothing before it is in the counters.",
+            (f"{gauge(c.USAGE_START)} * 1000",),
+            began,
+            (8, 8),
+        ),
+    ]
+
+
 def _out() -> list[Tile]:
     by_outcome, legend = labels((a.OUTCOME,)), q.legend(a.OUTCOME)
     sent = f"rate({prometheus_name(c.EXPORTS)}[{RATE}])"
@@ -191,6 +226,7 @@ def page() -> Page:
         sections=(
             Section("Health", _numbers()),
             Section("Gateway", _gateway()),
+            Section("How far usage is counted", _position()),
             Section("Exports and rows", _out()),
             Section(traffic.TITLE, calls),
         ),

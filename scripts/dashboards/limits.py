@@ -33,6 +33,7 @@ WINDOW_LEFT = below(value("rateLimitRemainingRatio"), ORANGE)
 KEY_LEFT = below(value("keyQuotaRemainingUsd"), ORANGE)
 MODEL_SPENT: Steps = (*above(value("modelQuotaUtilizationRatio"), ORANGE), (1, RED))
 AGE = above(value("staleMinutes") * 60, ORANGE)
+LAG = above(value("usageLagMinutes") * 60, ORANGE)
 EXPORT_FAILURES = above(value("exportFailureRatio"), ORANGE)
 DRIFT: Steps = (
     (None, ORANGE),

@@ -128,7 +128,7 @@ def _settings(folder: Path, account: str, endpoint: str) -> dict[str, object]:
     return {
         "accounts": [{"name": account, "api_key_file": str(folder / "key")}],
         "poll": {"account": "1s", "usage": "1s", "transactions": "1s"},
-        "runway": {"window": "10m"},
+        "runway": {"window": "1m"},
         "otlp": {"endpoint": endpoint, "interval": "1s"},
         "http": {"listen": f"127.0.0.1:{free_port()}"},
     }

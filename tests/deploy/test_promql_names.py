@@ -10,6 +10,9 @@ from tests.deploy.shipped import Query, rule_queries, runbook_queries
 NO_ALERT_ON = {
     "bytespike_quota_usage_USD": "the utilization says when it matters",
     "bytespike_quota_limit_USD": "the utilization says when it matters",
+    "bytespike_wallet_topup_USD_total": "movements of money are nobody's emergency",
+    "bytespike_usage_start_timestamp_seconds": "it stands where it stands",
+    "bytespike_gateway_clock_offset_seconds": "a warning in the log; counting goes on right",
     "bytespike_billing_transactions_total": "movements of money are nobody's emergency",
     "bytespike_billing_amount_USD_total": "movements of money are nobody's emergency",
     "bytespike_billing_last_transaction_timestamp_seconds": "some wallets are rarely paid into",
@@ -82,5 +85,8 @@ def test_a_query_on_what_exists_is_fine(query: str) -> None:
 
 def test_a_recorded_series_counts_as_what_it_is_recorded_from() -> None:
     assert metrics("bytespike_account:wallet_runway_seconds:min < 3600") == {
-        "bytespike_wallet_runway_seconds"
+        "bytespike_wallet_runway_seconds",
+        "bytespike_organization_runway_seconds",
+        "bytespike_organization_balance_USD",
+        "bytespike_account_info",
     }

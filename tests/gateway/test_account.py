@@ -78,14 +78,49 @@ def test_a_wrong_field_is_unknown_and_costs_only_itself(bad: str) -> None:
     assert reading.lifetime_spent == 2_000_000_000
 
 
-def test_only_the_available_balance_may_be_negative() -> None:
-    balance = {"available_usd": -0.5, "lifetime_spent_usd": -1, "lifetime_topup_usd": -1}
+def test_what_can_be_below_zero_is_read_and_what_cannot_is_told_of() -> None:
+    balance = {
+        "available_usd": -0.5,
+        "lifetime_spent_usd": -1,
+        "lifetime_topup_usd": -1,
+        "low_balance_threshold_usd": -1,
+    }
     models = [{"id": "m", "quota_used_usd": -1, "quota_cap_usd": -1}]
     reading = Bench(reply({"balance": balance, "allowed_models": models})).account()
     assert reading.available == -500_000_000
-    assert reading.lifetime_spent is None
-    assert reading.lifetime_topup is None
-    assert reading.models == (ModelQuota("m", None, None),)
+    assert reading.low_balance_threshold == -(10**9)
+    assert reading.models == (ModelQuota("m", -(10**9), None),)
+    assert (reading.lifetime_spent, reading.lifetime_topup) == (None, None)
+    assert reading.unreadable == (
+        "balance.lifetime_topup_usd",
+        "balance.lifetime_spent_usd",
+        "allowed_models.m.quota_cap_usd",
+    )
+
+
+@pytest.mark.parametrize("said", ["plenty", "$50", "1,050.00", [1], {"usd": 1}, True, ""])
+def test_a_balance_that_is_there_and_cannot_be_read_is_told_of(said: object) -> None:
+    user = {"id": 88}
+    wrapped = Bench(reply({"user": user, "balance": {"available_usd": said}})).account()
+    assert (wrapped.available, wrapped.unreadable) == (None, ("balance.available_usd",))
+    if not isinstance(said, dict):
+        bare = Bench(reply({"user": user, "balance": said})).account()
+        assert (bare.available, bare.unreadable) == (None, ("balance",))
+
+
+@pytest.mark.parametrize("said", ["true", 1, 0, "yes"])
+def test_a_flag_is_true_or_false_and_nothing_else(said: object) -> None:
+    balance = {"available_usd": 1, "low_balance_flagged": said}
+    reading = Bench(reply({"balance": balance})).account()
+    assert reading.low_balance_flagged is None
+    assert reading.unreadable == ("balance.low_balance_flagged",)
+
+
+def test_what_is_null_or_missing_is_not_said_and_not_told_of() -> None:
+    balance = {"available_usd": None, "low_balance_flagged": None}
+    models = [{"id": "m", "quota_cap_usd": None}]
+    reading = Bench(reply({"balance": balance, "allowed_models": models})).account()
+    assert reading.unreadable == ()
 
 
 def test_each_model_counts_once_and_bad_entries_are_skipped() -> None:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from exporter.errors import GatewayError
 from exporter.gateway.envelope import MAX_WAIT, read_envelope, wait_for_window
-from exporter.gateway.readings import Envelope
+from exporter.gateway.readings import QUOTA_HEADERS, Envelope
 from tests.gateway.fakes import MASKED, NOW, Bench, reply, script
 
 DOCUMENTED = {
@@ -35,7 +35,7 @@ def test_the_envelope_is_read_from_every_status(status: int) -> None:
 
 
 def test_the_envelope_of_every_attempt_is_read_and_headers_that_say_nothing_are_none() -> None:
-    nothing = reply({}, 503, {"X-RateLimit-Limit": "?"})
+    nothing = reply({}, 503, {"X-Other": "?"})
     last = reply({"balance": 1}, 200, DOCUMENTED)
     bench = Bench(script(reply({}, 502, DOCUMENTED), nothing, reply({}, 502), last))
     bench.account()
@@ -45,7 +45,26 @@ def test_the_envelope_of_every_attempt_is_read_and_headers_that_say_nothing_are_
 
 @pytest.mark.parametrize(
     "text",
-    ["", "x", "NaN", "inf", "-1", "1e3", "1,5", "0x10", "1_0", "9" * 16, "9" * 5000, "٣", "1 2"],
+    [
+        "",
+        "x",
+        "NaN",
+        "inf",
+        "--1",
+        "- 1",
+        "+1",
+        "-",
+        "1e3",
+        "1,5",
+        "0x10",
+        "1_0",
+        "9" * 16,
+        "9" * 5000,
+        "٣",
+        "1 2",
+        "1,050.00",
+        "$50",
+    ],
 )
 @pytest.mark.parametrize("name", list(DOCUMENTED))
 def test_a_bad_header_is_unknown_and_leaves_the_others(name: str, text: str) -> None:
@@ -57,6 +76,24 @@ def test_a_bad_header_is_unknown_and_leaves_the_others(name: str, text: str) -> 
     fields = ["limit", "remaining", "reset_at", "key_quota_remaining", "org_quota_remaining"]
     for field, key in zip(fields, DOCUMENTED, strict=True):
         assert getattr(envelope, field) == (None if key == name else getattr(READ, field))
+        assert (field in envelope.unreadable) == (key == name)
+
+
+@pytest.mark.parametrize("name", list(DOCUMENTED))
+def test_what_is_left_may_be_below_zero_and_a_cap_or_a_time_may_not(name: str) -> None:
+    headers = {key.lower().encode(): b"-3.20" for key in (name,)}
+    envelope = read_envelope(headers, MASKED, NOW)
+    assert envelope is not None
+    member = {header: member for member, header in QUOTA_HEADERS.items()}[name.lower()]
+    known = None if member in ("limit", "reset_at") else -3_200_000_000
+    assert getattr(envelope, member) == known
+    assert envelope.unreadable == (() if known else (member,))
+
+
+@pytest.mark.parametrize("reset", ["1779379691000", "1779379691.5", "2026-05-21T16:08:11Z"])
+def test_a_reset_is_whole_unix_seconds(reset: str) -> None:
+    envelope = read_envelope({b"x-ratelimit-reset": reset.encode()}, MASKED, NOW)
+    assert envelope == Envelope(NOW, MASKED, unreadable=("reset_at",))
 
 
 def test_a_header_that_contradicts_itself_is_unknown() -> None:
@@ -64,7 +101,7 @@ def test_a_header_that_contradicts_itself_is_unknown() -> None:
     headers = [*limits, ("X-RateLimit-Remaining", "1")]
     bench = Bench(lambda request: httpx.Response(200, json={"balance": 1}, headers=headers))
     bench.account()
-    assert bench.envelopes == [Envelope(NOW, MASKED, remaining=1_000_000_000)]
+    assert bench.envelopes == [Envelope(NOW, MASKED, remaining=10**9, unreadable=("limit",))]
 
 
 @given(
@@ -74,5 +111,5 @@ def test_any_header_text_gives_true_numbers_or_none(headers: dict[bytes, bytes])
     envelope = read_envelope(headers, MASKED, NOW)
     wait = wait_for_window(headers, NOW)
     assert wait is None or 0 <= wait <= MAX_WAIT
-    for value in (envelope.limit, envelope.remaining, envelope.reset_at) if envelope else ():
+    for value in (envelope.limit, envelope.reset_at) if envelope else ():
         assert value is None or value >= 0

@@ -1,12 +1,13 @@
-"""What account readings leave: lifetime counters, drift, runway."""
+"""What account readings leave: lifetime counters and drift."""
 
 from __future__ import annotations
 
 import pytest
 
-from exporter.gateway.readings import AccountReading
+from exporter.gateway.readings import AccountReading, Organization
 from exporter.ledger.cursor import Slice
 from exporter.ledger.owners import Owner
+from exporter.metrics.payer import Payer
 from tests.ledger.conftest import MakeExporter
 from tests.ledger.exporter import NAME, Exporter
 from tests.ledger.world import HOUR
@@ -26,6 +27,10 @@ class Wallet:
         self.topup = 500 * USD
         self.user = "88"
         self.hidden = False
+        self.tier = "individual"
+        self.organization: Organization | None = None
+        self.left: int | None = None
+        """What the organization's wallet holds."""
 
     @property
     def spent(self) -> int:
@@ -40,8 +45,10 @@ class Wallet:
             available=self.available,
             lifetime_topup=self.topup,
             lifetime_spent=None if self.hidden else self.spent,
+            tier=self.tier,
+            organization=self.organization,
         )
-        self.exporter.ledger.commit_account(NAME, reading)
+        self.exporter.ledger.commit_account(NAME, reading, organization=self.left)
 
     def round(self) -> None:
         """Poll usage, then the account, after a minute without spending."""
@@ -53,7 +60,10 @@ class Wallet:
         return self.exporter.totals.drift
 
     def runway(self) -> float | None:
-        return self.exporter.totals.runway
+        """By the time of the rows, where usage is read; else as the wallet tells it."""
+        totals = self.exporter.totals
+        rate = totals.usage_rate or totals.wallet_rate
+        return Payer(False, self.available, rate).runway
 
 
 @pytest.fixture
@@ -248,89 +258,37 @@ def test_another_wallet_leaves_nothing_of_the_one_before(wallet: Wallet) -> None
     assert (totals.spent, totals.topup) == (3 * USD, USD)
     assert totals.wallet_start_ns == int(now * 1e9)
     assert totals.drift is None
-    assert totals.runway is None
+    assert wallet.runway() is None
     for _ in range(3):
         wallet.round()
     assert wallet.drift() == 0
 
 
-def spend(wallet: Wallet, polls: int, every: float, usd: int) -> None:
-    for _ in range(polls):
-        wallet.world.now += every
-        wallet.unlogged += usd * USD
-        wallet.poll()
-
-
-def test_runway_is_exact_on_steady_spend(wallet: Wallet) -> None:
-    wallet.poll()
-    spend(wallet, 600, 60.0, 2)
-    assert wallet.runway() == pytest.approx(1000 / 2 * 60)
-    (number,) = wallet.exporter.store.db.execute("SELECT COUNT(*) FROM spend_sample").fetchone()
-    assert number < 100
-
-
-def test_runway_is_unknown_while_nothing_is_spent(wallet: Wallet) -> None:
-    wallet.poll()
-    assert wallet.runway() is None
-    spend(wallet, 10, 60.0, 0)
-    assert wallet.runway() is None
-    spend(wallet, 10, 60.0, 1)
-    assert wallet.runway() is not None
-    spend(wallet, 400, 60.0, 0)  # all spending lies outside of the window by now
-    assert wallet.runway() is None
-
-
-def test_a_topup_changes_the_runway_by_the_balance_only(wallet: Wallet) -> None:
-    wallet.poll()
-    spend(wallet, 100, 60.0, 2)
-    wallet.available, wallet.topup = 2000 * USD, 1500 * USD
-    spend(wallet, 1, 60.0, 2)
-    assert wallet.runway() == pytest.approx(2000 / 2 * 60)
-
-
-def test_a_balance_that_is_unknown_or_spent_has_its_runway(wallet: Wallet) -> None:
-    wallet.poll()
-    spend(wallet, 10, 60.0, 1)
-    wallet.available = -5 * USD
-    wallet.poll()
-    assert wallet.runway() == 0.0
-    wallet.available = None
-    wallet.poll()
-    assert wallet.runway() is None
-
-
-def test_a_restart_keeps_the_runway(wallet: Wallet) -> None:
-    wallet.poll()
-    spend(wallet, 50, 60.0, 2)
-    before = wallet.runway()
-    wallet.exporter.restart()
-    assert wallet.runway() == before
-
-
-@pytest.mark.parametrize("jump", [-5 * HOUR, 5 * HOUR, 400 * HOUR])
-def test_a_clock_that_jumps_does_not_disturb_the_runway_for_long(
-    wallet: Wallet, jump: float
+@pytest.mark.parametrize("lifetime", ["stands", "is everybody's"])
+def test_lifetime_spend_is_no_witness_where_the_organization_pays(
+    wallet: Wallet, lifetime: str
 ) -> None:
-    wallet.poll()
-    spend(wallet, 100, 60.0, 2)
-    wallet.exporter.clock = jump
-    spend(wallet, 10, 60.0, 2)
-    wallet.exporter.clock = 0.0
-    spend(wallet, 10, 60.0, 2)
-    runway = wallet.runway()
-    assert runway is None or runway > 0
-    spend(wallet, 400, 60.0, 2)
-    assert wallet.runway() == pytest.approx(1000 / 2 * 60)
-
-
-def test_without_lifetime_spend_the_runway_follows_usage(wallet: Wallet) -> None:
-    wallet.hidden = True
-    wallet.poll()
-    for _ in range(100):
-        wallet.world.bill(2 * USD)
+    wallet.tier = "enterprise"
+    for _ in range(20):
+        call = wallet.world.bill(3 * USD)
+        wallet.unlogged += -call.cost if lifetime == "stands" else 100 * USD
         wallet.round()
-    assert wallet.runway() == pytest.approx(1000 / 2 * 60, rel=0.05)
-    assert wallet.drift() is None
-    wallet.hidden = False  # the two do not compare
-    wallet.round()
-    assert wallet.runway() is None
+        assert wallet.drift() is None
+    assert sum(total.cost for total in wallet.exporter.totals.usage) == 60 * USD
+
+
+def test_drift_ends_when_the_organization_begins_to_pay_and_begins_anew_when_it_stops(
+    settled: Wallet,
+) -> None:
+    settled.unlogged += 2 * USD
+    settled.round()
+    settled.round()
+    assert settled.drift() == 2 * USD
+    settled.tier = "enterprise"
+    settled.round()
+    assert settled.drift() is None
+    settled.unlogged += 50 * USD
+    settled.tier = "individual"
+    for _ in range(3):
+        settled.round()
+    assert settled.drift() == 0

@@ -17,6 +17,7 @@ from exporter.gateway.readings import (
     Organization,
     Source,
 )
+from exporter.ledger.spend import Rate
 from exporter.ledger.totals import AccountTotals, BillingTotal, UsageTotal
 from exporter.live import ExportOutcome, Live, LiveAccount, RowOutcome
 from exporter.metrics import prometheus
@@ -75,13 +76,13 @@ def watch(made: Live) -> None:
     made.tap.deliveries[DeliveryOutcome.ACCEPTED] = 1
 
 
-def reading() -> AccountReading:
+def reading(tier: str | None = "individual") -> AccountReading:
     """The gateway contract's example of an account, with an exhausted and a forbidden model."""
     return AccountReading(
         observed_at=NOW - 30,
         user_id="88",
         created_at=NOW - 86_400,
-        tier="individual",
+        tier=tier,
         available=usd("31.40"),
         lifetime_topup=usd("250"),
         lifetime_spent=usd("218.60"),
@@ -121,7 +122,8 @@ def totals() -> dict[str, AccountTotals]:
             topup=usd("250"),
             spent=usd("218.60"),
             wallet_start_ns=int(NOW - 86_400) * NS,
-            runway=7200.5,
+            usage_rate=Rate(usd("31.40"), 7200.5),
+            organization_rate=Rate(usd("12"), 3600.0),
             drift=-usd("0.01"),
             counted_from=NOW - 7200,
         )

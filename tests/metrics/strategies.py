@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from exporter.errors import Outcome
 from exporter.gateway.readings import AccountReading, Endpoint, Envelope, ModelQuota, Organization
+from exporter.ledger.spend import Rate
 from exporter.ledger.totals import AccountTotals, BillingTotal, UsageTotal
 from exporter.live import Live, LiveAccount
 from tests.metrics.realistic import NOW, NS
@@ -64,6 +65,7 @@ _billing = st.builds(
     amount=_amount,
     count=_count,
 )
+_rate = st.builds(Rate, _money, st.floats(1, 1e7))
 account_totals = st.builds(
     AccountTotals,
     usage=st.lists(_usage, max_size=5).map(tuple),
@@ -74,7 +76,9 @@ account_totals = st.builds(
     topup=_maybe(_amount),
     spent=_maybe(_amount),
     wallet_start_ns=st.just(0) | _start_ns,
-    runway=st.none() | st.floats(),
+    usage_rate=st.none() | _rate,
+    wallet_rate=st.none() | _rate,
+    organization_rate=st.none() | _rate,
     drift=_maybe(_money),
 )
 

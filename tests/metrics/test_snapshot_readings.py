@@ -47,6 +47,7 @@ def test_a_number_that_the_account_reading_lacks_has_no_point(field: str, name: 
 def test_a_bare_balance_shows_the_balance_and_nothing_else_of_the_wallet() -> None:
     made = live()
     made.accounts["prod"].account = AccountReading(NOW, available=usd("31.40"))
+    made.accounts["prod"].observe(Envelope(NOW, KEY, unreadable=("org_quota_remaining",)))
     names = {point.metric.name for point in take(made, totals(), NOW).points}
     assert {name for name in names if name.startswith("bytespike.wallet.")} == {
         "bytespike.wallet.balance",
@@ -172,12 +173,19 @@ def test_an_envelope_after_the_clock_was_set_back_is_taken_over() -> None:
 
 
 @pytest.mark.parametrize("unknown", [float("nan"), float("inf"), -float("inf")])
-def test_a_reset_or_a_runway_that_is_no_number_has_no_point(unknown: float) -> None:
+def test_a_reset_that_is_no_number_has_no_point(unknown: float) -> None:
     made = live()
     made.accounts["prod"].observe(Envelope(NOW, KEY, reset_at=unknown))
-    points = take(made, {"prod": AccountTotals(runway=unknown)}, NOW).points
+    points = take(made, {"prod": AccountTotals()}, NOW).points
     assert _values(points, "rate_limit.reset.timestamp") == []
-    assert _values(points, "wallet.runway") == []
+
+
+def test_what_can_no_longer_be_read_is_unknown_at_once() -> None:
+    made = live()
+    made.accounts["prod"].observe(Envelope(NOW, KEY, unreadable=("remaining",)))
+    assert _shown(made, "rate_limit.remaining") == []
+    made.accounts["prod"].observe(Envelope(NOW - 12, KEY, unreadable=("limit",)))
+    assert _shown(made, "rate_limit.limit") != []
 
 
 def test_an_account_without_readings_shows_only_the_exporters_own_numbers() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import httpx
@@ -102,6 +103,80 @@ async def test_history_before_the_first_start_is_no_spend_of_now(
         assert runway is None or runway > 70 / 0.5 / 3 * HOUR, f"after {minutes} minutes"
 
 
+@pytest.mark.parametrize("shape", ["log", "rollup"])
+@pytest.mark.parametrize("account", ["object", "number"])
+@pytest.mark.parametrize("away", [2, 30, 200])
+async def test_an_outage_with_a_topup_and_a_restart_in_it_makes_no_runway_short(
+    scene: Scene, shape: Any, account: Any, away: int
+) -> None:
+    scene.gateway.turn(me_usage=shape, account=account)
+    scene.gateway.books.wallets[scene.key.user.owner].topped_up += 3000
+    scene.pace("5m")
+    await scene.start()
+    await spend_steadily(scene, 4, 4)
+    scene.gateway.turn(failing={"*": 503})
+    await spend_steadily(scene, 4, away / 2)
+    scene.gateway.move(scene.key, "500")
+    await scene.stop()
+    await spend_steadily(scene, 4, away / 2)
+    scene.gateway.turn(failing={})
+    await scene.start()
+    truth = (3600 - 4 * (4 + away)) / 4 * HOUR
+    for tens in range(9):
+        await spend_steadily(scene, 4, 1 / 6)
+        runway = scene.gauge("wallet.runway")
+        assert runway is None or runway > truth / 3, f"after {tens} times ten minutes"
+    assert runway is not None
+    assert runway < truth * 3
+
+
+@pytest.mark.parametrize("shape", ["log", "rollup"])
+@pytest.mark.parametrize("account", ["object", "number"])
+async def test_what_yesterday_cost_and_a_sweep_finds_is_no_spend_of_now(
+    scene: Scene, shape: Any, account: Any
+) -> None:
+    scene.gateway.turn(me_usage=shape, account=account)
+    scene.gateway.books.wallets[scene.key.user.owner].topped_up += 3000
+    scene.pace("5m")
+    await scene.start()
+    await spend_steadily(scene, 4, 26)
+    scene.spend("600", B, at=scene.now - 20 * HOUR)
+    for _ in range(26):
+        await spend_steadily(scene, 4, 1)
+        runway = scene.gauge("wallet.runway")
+        left = scene.gauge("wallet.balance")
+        assert runway is not None
+        assert left is not None
+        assert runway == pytest.approx(left / 4 * HOUR, rel=0.25)
+    assert scene.counted() == pytest.approx(4 * 52 + 600, abs=0.01)
+
+
+@pytest.mark.parametrize("more", [{"lifetime": "stands"}, {"knows_hours": False}])
+async def test_a_runway_is_by_the_rows_whatever_else_the_gateway_tells(
+    scene: Scene, more: Any
+) -> None:
+    scene.gateway.turn(me_usage="rollup", **more)
+    scene.gateway.books.wallets[scene.key.user.owner].topped_up += 900
+    scene.pace("5m")
+    await scene.start()
+    await spend_steadily(scene, 4, 30)
+    assert scene.gauge("wallet.runway") == pytest.approx((1000 - 120) / 4 * HOUR, rel=0.2)
+
+
+@pytest.mark.parametrize("account", ["object", "number"])
+async def test_without_usage_the_wallet_itself_tells_how_fast_money_goes(
+    scene: Scene, account: Any
+) -> None:
+    scene.gateway.turn(account=account)
+    scene.settings["usage"] = {"enabled": False}
+    scene.pace("5m")
+    await scene.start()
+    await spend_steadily(scene, 2, 4)
+    scene.gateway.move(scene.key, "50")
+    await spend_steadily(scene, 2, 4)
+    assert scene.gauge("wallet.runway") == pytest.approx((150 - 16) / 2 * HOUR, rel=0.1)
+
+
 # -- 19: keys that an organization pays for ---------------------------------------------
 
 
@@ -155,6 +230,19 @@ async def test_a_topped_up_organization_keeps_its_runway(scene: Scene) -> None:
     assert scene.gauge("organization.runway") == pytest.approx(truth, rel=0.2)
 
 
+@pytest.mark.parametrize("account", ["object", "number"])
+async def test_an_overdrawn_organization_lasts_no_second_however_full_the_own_wallet_is(
+    scene: Scene, account: Any
+) -> None:
+    scene.gateway.turn(account=account)
+    key = await billed_to_an_organization(scene, "1000", "50")
+    await spend_steadily(scene, 12, 5, key)
+    assert scene.gauge("organization.balance") == -10
+    assert scene.gauge("organization.runway") == 0
+    assert scene.gauge("wallet.runway") is None
+    assert scene.gauge("ledger.drift") is None
+
+
 # -- 20: negative, zero and unreadable --------------------------------------------------
 
 
@@ -193,6 +281,38 @@ async def test_a_header_that_cannot_be_read_is_absent_and_told_once(
     await scene.wait(20 * MINUTE)
     assert scene.gauge(metric) is None
     assert len([line for line in scene.lines() if header.lower() in line.lower()]) == 1
+
+
+@pytest.mark.parametrize(
+    ("member", "metric"),
+    [
+        ("available_usd", "wallet.balance"),
+        ("lifetime_spent_usd", "wallet.spend"),
+        ("low_balance_threshold_usd", "wallet.low_balance_threshold"),
+        ("low_balance_flagged", "wallet.low_balance_active"),
+    ],
+)
+async def test_a_field_of_the_balance_that_cannot_be_read_is_absent_and_told_once(
+    scene: Scene, member: str, metric: str
+) -> None:
+    scene.gateway.turn(balance_says={member: "1,050.00"})
+    await scene.start()
+    await scene.wait(20 * MINUTE)
+    assert scene.up("account") == 1
+    assert scene.gauge(metric) is None
+    assert len([line for line in scene.lines() if f"balance.{member}" in line]) == 1
+
+
+async def test_check_says_who_pays_and_what_cannot_be_read(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    user = User(7, "grace", "enterprise", Org(5, "Example AI"))
+    scene.put_key("prod", scene.gateway.books.add_key(key_of(user, 70, "7777"), topped_up="-3.5"))
+    scene.gateway.turn(extra_headers={CAP_LEFT: "plenty"}, balance_says={"available_usd": "none"})
+    assert await scene.check()
+    said = capsys.readouterr().out
+    assert "-3.50 USD left in the organization's wallet, which pays" in said
+    assert re.search("cannot be read: balance.available_usd, .*x-quota-remaining-credits", said)
 
 
 async def test_an_overdrawn_wallet_is_shown_as_it_is(scene: Scene) -> None:

@@ -9,8 +9,9 @@ import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from exporter.gateway.readings import Envelope, Observation, Source
+from exporter.gateway.readings import QUOTA_HEADERS, Envelope, Observation, Source
 from exporter.money import to_nanos
 from exporter.secrets import Secret, looks_like_key, protect, redact
 from exporter.tap.datagram import MAX_BYTES, MAX_MODEL, MEMBERS, DatagramError, decode
@@ -77,9 +78,21 @@ def test_members_that_are_not_known_are_ignored() -> None:
 
 
 @pytest.mark.parametrize("name", QUOTA)
-@pytest.mark.parametrize("value", ["x", "-1", "1e3", "NaN", True, [1], {"usd": 1}, "9" * 16, -0.5])
+@pytest.mark.parametrize("value", ["x", "?", "1e3", "NaN", True, [1], {"usd": 1}, "9" * 16, "--1"])
 def test_a_bad_quota_is_unknown_and_leaves_the_others(name: str, value: object) -> None:
-    assert decode(report(**{name: value}), NOW) == decode(report(**{name: ...}), NOW)
+    told, left_out = decode(report(**{name: value}), NOW), decode(report(**{name: ...}), NOW)
+    [member] = told.envelope.unreadable
+    assert QUOTA_HEADERS[member] == name
+    assert replace(told, envelope=replace(told.envelope, unreadable=())) == left_out
+
+
+@pytest.mark.parametrize("written", [-3.2, "-3.20"])
+def test_what_is_left_may_be_below_zero(written: object) -> None:
+    names = ("x-ratelimit-remaining", "x-quota-remaining-credits", "x-org-quota-remaining-credits")
+    told = decode(report(**dict.fromkeys(names, written)), NOW).envelope
+    known = (told.remaining, told.key_quota_remaining, told.org_quota_remaining)
+    assert known == (-3_200_000_000,) * 3
+    assert told.unreadable == ()
 
 
 @pytest.mark.parametrize(
@@ -236,8 +249,9 @@ def check(sent: bytes) -> None:
     assert 100 <= seen.status <= 599
     assert 0 < seen.envelope.observed_at < 7_258_118_400
     assert seen.model is None or (len(seen.model) <= MAX_MODEL and seen.model.isprintable())
+    assert seen.envelope.limit is None or seen.envelope.limit >= 0
     for amount in (seen.envelope.limit, seen.envelope.remaining, seen.envelope.org_quota_remaining):
-        assert amount is None or 0 <= amount <= 10**18
+        assert amount is None or -(10**18) <= amount <= 10**18
 
 
 @given(st.binary(max_size=MAX_BYTES + 10))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from itertools import permutations
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.gateway.readings import Endpoint, Envelope, Observation, Source
-from exporter.live import Live, LiveAccount
+from exporter.live import UNREADABLE, Live, LiveAccount
 from exporter.metrics.snapshot import take
 from exporter.tap.intake import MAX_AGE, MAX_SKEW, Intake
 from exporter.throttle import Throttle
@@ -18,6 +19,7 @@ from exporter.traffic import MAX_KEYS, MAX_SERIES, OTHER, TapOutcome
 from tests.clock import NOW, VirtualClock
 from tests.daemon.fakes import USD
 
+LEFT, ORGANIZATION_LEFT = "x-ratelimit-remaining", "x-org-quota-remaining-credits"
 OWN, OTHERS = "sk-byts-…9f3c", "sk-byts-…0000"
 INTERVALS = {Endpoint.ACCOUNT: 60.0, Endpoint.USAGE: 60.0, Endpoint.TRANSACTIONS: 300.0}
 
@@ -29,8 +31,8 @@ def live(*names: str) -> Live:
     return made
 
 
-def seen(key: str = OWN, at: float = NOW, status: int = 200, **numbers: int) -> Observation:
-    envelope = Envelope(at, key, reset_at=NOW + 900, limit=100 * USD, **numbers)
+def seen(key: str = OWN, at: float = NOW, status: int = 200, **said: Any) -> Observation:
+    envelope = Envelope(at, key, reset_at=NOW + 900, limit=100 * USD, **said)
     return Observation(Source.HOOK, status, envelope)
 
 
@@ -235,3 +237,28 @@ def test_every_observation_is_counted_once_and_what_is_shown_is_what_was_seen(
             assert readings.remaining is None or readings.remaining.value in told
     for point in take(made, {}, NOW).points:
         assert point.start_ns <= point.time_ns
+
+
+def test_what_is_told_and_cannot_be_read_is_warned_of_once_for_each_key(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    made = live()
+    taken = intake(made)
+    for number in range(3):
+        for key in (OWN, OTHERS):
+            bad = seen(key, NOW - number, unreadable=("remaining", "org_quota_remaining"))
+            assert taken.take(bad) is TapOutcome.ACCEPTED
+    told = [f"{name} of key {key}" for key in (OWN, OTHERS) for name in (LEFT, ORGANIZATION_LEFT)]
+    assert len(caplog.messages) == len(told)
+    for line, which in zip(caplog.messages, told, strict=True):
+        assert f"Account prod: {which} cannot be read" in line
+
+
+def test_a_crowd_of_keys_that_cannot_be_read_does_not_fill_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    taken = intake(live())
+    for number in range(100):
+        taken.take(seen(f"sk-byts-…{number:04}", unreadable=("remaining",)))
+    assert len(caplog.records) == UNREADABLE + 1
+    assert "more of what the gateway says cannot be read" in caplog.text

@@ -188,6 +188,7 @@ async def test_odd_and_repeated_quota_headers_do_not_break_a_report(
         observation = await seen(bench, 1)
     assert observation.envelope.remaining == 7_250_000_000
     assert observation.envelope.limit is None
+    assert observation.envelope.unreadable == (("limit",) if said else ())
     assert bench.status.observations == {}
     assert b"0123456789" not in datagrams[0]
 

@@ -15,6 +15,7 @@ from exporter.gateway.readings import (
     ModelQuota,
     Organization,
 )
+from exporter.ledger.spend import Rate
 from exporter.ledger.totals import AccountTotals, BillingTotal, UsageTotal
 from exporter.live import ExportOutcome, Live, LiveAccount
 from exporter.money import NANOS_PER_USD
@@ -105,6 +106,11 @@ def series(number: int, name: str, key_id: str, model: str, cost: float) -> Usag
     return UsageTotal(number, key_id, name, model, start_ns, False, usd(cost), *tokens, calls)
 
 
+def rate_of(runway: float, balance: float = 31.4) -> Rate:
+    """At this rate, watched for a whole window, the balance (USD) lasts so many seconds."""
+    return Rate(round(usd(balance) * 21_600 / runway), 21_600)
+
+
 def totals() -> AccountTotals:
     """What a week of work looks like."""
     usage = (
@@ -131,7 +137,7 @@ def totals() -> AccountTotals:
         topup=usd(250),
         spent=usd(218.6),
         wallet_start_ns=1_767_510_660 * 10**9,
-        runway=129_200.0,
+        usage_rate=rate_of(129_200.0),
         drift=usd(0.012),
         counted_from=NOW - 7 * 86_400,
     )

@@ -11,9 +11,11 @@ from msgspec.structs import replace
 from exporter.config.types import Thresholds
 from exporter.errors import Outcome
 from exporter.gateway.readings import Endpoint, ModelQuota
+from exporter.ledger.totals import AccountTotals
 from exporter.live import ExportOutcome
+from exporter.web.view import View
 from tests.clock import NOW
-from tests.web.fakes import configured, envelope, fail, healthy, reading, usd
+from tests.web.fakes import configured, envelope, fail, healthy, rate_of, reading, usd
 from tests.web.test_page import page, problems, titles, words
 
 
@@ -57,7 +59,7 @@ def test_a_refused_key_comes_first_and_says_where_to_put_a_valid_one() -> None:
     view, known = healthy("prod")
     view.live.accounts["prod"].account = reading(3.2)
     fail(view, "prod", Outcome.AUTH, "401: the key is revoked")
-    html = page(view, known)
+    html = page(view, {"prod": replace(known["prod"], usage_rate=None)})
     assert problems(html) == [("bad", "The gateway refuses the key"), ("bad", "The balance is low")]
     assert "environment variable BYTESPIKE_API_KEY" in html
     assert html.index("refuses the key") < html.index("<h1>")
@@ -168,11 +170,45 @@ def test_the_same_user_id_at_two_gateways_is_two_wallets() -> None:
     assert "$62.80" in words(html)
 
 
-def test_a_wallet_that_only_an_organization_fills_is_not_called_empty() -> None:
+@pytest.mark.parametrize("own", [0, 3, 1000])
+def test_only_the_wallet_that_pays_is_called_low_or_empty(own: float) -> None:
     view, known = healthy("prod")
-    view.live.accounts["prod"].account = reading(0, tier="enterprise", lifetime_topup=0)
-    counted = replace(known["prod"], topup=0)
+    account = view.live.accounts["prod"]
+    account.account = reading(own, tier="enterprise", low_balance_flagged=True)
+    quick = replace(known["prod"], usage_rate=rate_of(60), organization_rate=None)
+    assert titles(page(view, {"prod": quick})) == []
+    quick = replace(quick, organization_rate=rate_of(3600, 1240.55))
+    found = [("bad", "The organization's balance will not last long")]
+    assert organization_problems(view, quick) == found
+    account.observe(envelope(org_quota_remaining=usd(-3)))
+    assert organization_problems(view, quick) == [("bad", "The organization's wallet is empty")]
+
+
+def organization_problems(view: View, totals: AccountTotals) -> list[tuple[str, str]]:
+    html = page(view, {"prod": totals})
+    return [(tone, unescape(title)) for tone, title in problems(html)]
+
+
+def test_an_organization_that_does_not_pay_gives_no_alarm_about_its_runway() -> None:
+    view, known = healthy("prod")
+    counted = replace(known["prod"], organization_rate=rate_of(60, 1240.55))
     assert titles(page(view, {"prod": counted})) == []
+
+
+def test_usage_that_is_counted_only_up_to_long_ago_is_told() -> None:
+    view, known = healthy("prod")
+    status = view.live.accounts["prod"].endpoints[Endpoint.USAGE]
+    status.position = NOW - 1200
+    assert titles(page(view, known)) == []
+    status.position = NOW - 1260
+    assert titles(page(view, known)) == ["Counting is behind"]
+    assert "usage: counted up to 21 min ago" in words(page(view, known))
+
+
+def test_counters_that_show_too_much_are_told() -> None:
+    view, known = healthy("prod")
+    counted = replace(known["prod"], overcount=usd(1.5))
+    assert titles(page(view, {"prod": counted})) == ["Counters show more than was spent"]
 
 
 def test_history_that_is_caught_up_does_not_look_like_a_hanging_poll() -> None:

@@ -6,11 +6,13 @@ import re
 from collections.abc import Mapping
 from html import unescape
 
+import pytest
 from msgspec.structs import replace
 
 from exporter.config.types import Otlp
 from exporter.errors import Outcome
 from exporter.gateway.readings import Envelope, Observation, Source
+from exporter.ledger.spend import Rate
 from exporter.ledger.totals import AccountTotals
 from exporter.live import ExportOutcome
 from exporter.traffic import MAX_KEYS
@@ -26,6 +28,7 @@ from tests.web.fakes import (
     envelope,
     fail,
     healthy,
+    rate_of,
     reading,
     series,
     totals,
@@ -123,10 +126,44 @@ def test_just_after_the_start_the_page_explains_what_it_waits_for() -> None:
 def test_what_the_gateway_did_not_say_is_unknown_and_not_zero() -> None:
     view, known = healthy("prod")
     view.live.accounts["prod"].account = reading(None, lifetime_spent=None, models=())
-    seen = words(page(view, {"prod": replace(known["prod"], runway=None)}))
+    seen = words(page(view, known))
     assert "Balance unknown the gateway did not say" in seen
-    assert "Runway unknown nothing spent in the last 6 h" in seen
+    assert "Runway unknown the balance is not known" in seen
     assert not re.search(r"\$0\.00(?!\d)", seen)
+
+
+@pytest.mark.parametrize(
+    ("rate", "shown"),
+    [
+        (Rate(usd(3), 21_600), "Runway about 3 days $0.50 an hour, as in the last 6 h"),
+        (Rate(usd(3), 24_000), "Runway about 3 days $0.45 an hour, as in the last 6 h"),
+        (Rate(usd(3), 1200), "Runway about 3 hours $9.00 an hour, as in the last 20 min"),
+        (Rate(0, 1200), "Runway unknown nothing spent in the last 20 min"),
+        (None, "Runway unknown not watched for long enough"),
+    ],
+)
+def test_a_runway_says_for_how_long_the_spending_was_watched(rate: Rate | None, shown: str) -> None:
+    view, known = healthy("prod")
+    assert shown in words(page(view, {"prod": replace(known["prod"], usage_rate=rate)}))
+
+
+def test_the_wallet_that_pays_is_the_one_that_the_page_is_about() -> None:
+    view, known = healthy("prod", "other")
+    live = view.live.accounts["prod"]
+    live.account = reading(0, tier="enterprise", lifetime_spent=0, lifetime_topup=0)
+    counted = replace(known["prod"], organization_rate=rate_of(200_000, 1240.55))
+    seen = words(page(view, {"prod": counted}, account="prod"))
+    assert "Balance of the organization $1,240.55 low at $50.00" in seen
+    assert "Runway about 2 days" in seen
+    assert "Own wallet, which does not pay $0.00" in seen
+    assert "Left in all wallets $1,271.95" in words(page(view, {**known, "prod": counted}))
+
+
+def test_an_organizations_wallet_that_two_accounts_are_paid_from_is_summed_once() -> None:
+    view, known = healthy("one", "two")
+    for user, name in enumerate(("one", "two")):
+        view.live.accounts[name].account = reading(7, tier="enterprise", user_id=str(user))
+    assert "Left in all wallets $1,240.55" in words(page(view, known))
 
 
 def test_a_stale_reading_is_marked_with_its_age() -> None:
@@ -173,7 +210,7 @@ def test_of_many_accounts_the_most_urgent_comes_first() -> None:
     live["low"].account = reading(30, low_balance_threshold=usd(35), low_balance_flagged=True)
     fail(view, "refused", Outcome.AUTH, "401")
     runways = {"calm": 9e6, "short": 100_000.0, "refused": 9e6, "low": 9e6}
-    counted = {n: replace(known[n], runway=r) for n, r in runways.items()}
+    counted = {n: replace(known[n], usage_rate=rate_of(r)) for n, r in runways.items()}
     html = page(view, counted)
     assert rows(html) == ["refused", "low", "short", "calm"]
     assert "Accounts 1 broken 1 to look at 2 fine" in words(html)

@@ -25,6 +25,7 @@ def account_answer(books: Books, key: Key, switches: Switches) -> dict[str, obje
     if switches.lifetime != "absent":
         stands = switches.lifetime == "stands"
         balance["lifetime_spent_usd"] = 0 if stands else number(own.spent)
+    balance |= switches.balance_says
     return {
         "user": {
             "id": user.id,

@@ -72,6 +72,8 @@ class Switches:
     # The account.
     account: Literal["object", "number", "none"] = "object"
     lifetime: Literal["moves", "stands", "absent"] = "moves"
+    balance_says: Mapping[str, object] = field(default_factory=dict)
+    """Members of `balance`, in place of what is so."""
     lists_keys: bool = True
     keys_in_full: bool = False
 

@@ -67,25 +67,31 @@ nginx.conf: |
       default "";
   }
 
-  # The quota headers where they are numbers. Nothing else that stands in them is passed on.
+  # The quota headers where they are numbers, and "?" for one that is none: it is told of, but nothing
+  # that stands in it is passed on.
   map $upstream_http_x_ratelimit_limit $bytespike_limit {
-      default                              "";
+      default                              "?";
+      ""                                   "";
       "~^-?[0-9]{1,15}(\.[0-9]{1,30})?$"   $upstream_http_x_ratelimit_limit;
   }
   map $upstream_http_x_ratelimit_remaining $bytespike_remaining {
-      default                              "";
+      default                              "?";
+      ""                                   "";
       "~^-?[0-9]{1,15}(\.[0-9]{1,30})?$"   $upstream_http_x_ratelimit_remaining;
   }
   map $upstream_http_x_ratelimit_reset $bytespike_reset {
-      default                              "";
+      default                              "?";
+      ""                                   "";
       "~^-?[0-9]{1,15}(\.[0-9]{1,30})?$"   $upstream_http_x_ratelimit_reset;
   }
   map $upstream_http_x_quota_remaining_credits $bytespike_quota {
-      default                              "";
+      default                              "?";
+      ""                                   "";
       "~^-?[0-9]{1,15}(\.[0-9]{1,30})?$"   $upstream_http_x_quota_remaining_credits;
   }
   map $upstream_http_x_org_quota_remaining_credits $bytespike_org_quota {
-      default                              "";
+      default                              "?";
+      ""                                   "";
       "~^-?[0-9]{1,15}(\.[0-9]{1,30})?$"   $upstream_http_x_org_quota_remaining_credits;
   }
 

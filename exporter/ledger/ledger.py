@@ -172,7 +172,7 @@ class Ledger(Accounts):
                         kind,
                         cells.growth(),
                         wallet.grown(db, account),
-                        partial(cells.usual, read.done),
+                        partial(cells.usual, read.done) if cursor.caught_up else int,
                         ended=read.ended,
                     )
                 cells.store(read.now)

@@ -35,7 +35,8 @@ from exporter.runtime import connect, in_turn, intervals, resource
 from exporter.secrets import Secret
 from exporter.web.formats import plural
 
-_Wallets = dict[tuple[str, str | Secret], list[str]]
+_Wallets = dict[tuple[str, str | Secret], list[tuple[str, str | None]]]
+"""By the identity of a wallet: the names of its accounts, and of which user each is."""
 
 _HOUR = 3600.0
 _DAY = 86_400.0
@@ -106,7 +107,7 @@ async def _ask_all(
                 key = client.key()
                 reading = await client.account(key)
                 whose = identity_of(reading, client.address, key)
-                wallets.setdefault(whose, []).append(account.name)
+                wallets.setdefault(whose, []).append((account.name, reading.user_id))
                 left = live.organization_left(clock.now())
                 said = _describe_account(reading, key.masked(), left)
                 said += _bad_numbers((*reading.unreadable, *unreadable))
@@ -133,14 +134,27 @@ async def _ask(endpoint: Endpoint, client: GatewayClient, now: float) -> str:
 
 
 def _shared(wallets: _Wallets) -> Iterator[Tried]:
-    """A warning for each wallet that several accounts read: all of it would show several times."""
-    for (_, whose), names in wallets.items():
-        if len(names) > 1:
-            more = len(names) - _NAMED
-            named = ", ".join(names[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")
-            wallet = f"one wallet ({whose})" if isinstance(whose, str) else "one wallet"
-            said = f"{named} are {wallet}, which would show under each name: keep one of them"
+    """A line for each wallet that several accounts read.
+
+    A warning where they are of one user: then all of it would show several times, and not what an
+    organization has left alone.
+    """
+    for (_, whose), accounts in wallets.items():
+        if len(accounts) < 2:
+            continue
+        names = _named([name for name, _ in accounts])
+        wallet = f"one wallet ({whose})" if isinstance(whose, str) else "one wallet"
+        if len({user for _, user in accounts}) < len(accounts):
+            said = f"{names} are {wallet}, which would show under each name: keep one of them"
             yield Tried("", "wallets", False, said, warns=True)
+        else:
+            said = f"{names} are paid from {wallet}: what it has left shows under each name"
+            yield Tried("", "wallets", True, said)
+
+
+def _named(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _usd(nanos: int) -> str:
@@ -253,9 +267,7 @@ def _failures(what: str, tried: Iterable[Tried]) -> Iterator[Tried]:
             groups.setdefault(said, []).append(one.account)
     by_size = sorted(groups.items(), key=lambda group: -len(group[1]))
     for said, names in by_size[:DETAILED]:
-        more = len(names) - _NAMED
-        named = ", ".join(names[:_NAMED]) + (f" and {more:,} more" if more > 0 else "")
-        yield Tried("", what, False, f"{named}: {said}")
+        yield Tried("", what, False, f"{_named(names)}: {said}")
     hidden = sum(len(names) for _, names in by_size[DETAILED:])
     if hidden:
         yield Tried("", what, False, f"{hidden:,} more accounts, for other reasons")

@@ -302,6 +302,17 @@ class ExportStatus:
             self.last_error_at = now
 
 
+class SharedWallet(msgspec.Struct, frozen=True):
+    """The names of accounts that one wallet pays for.
+
+    `doubles`: some are of one user, so that all of it shows under each of these names. Otherwise
+    they are members of an organization, whose spending differs.
+    """
+
+    names: tuple[str, ...]
+    doubles: bool
+
+
 class Live:
     def __init__(self, started_at: float) -> None:
         self.started_at = started_at
@@ -311,10 +322,17 @@ class Live:
         self.state_writable = True
         self.state_error: str | None = None
 
-    def shared_wallets(self) -> list[tuple[str, ...]]:
-        """The names of accounts that are one wallet, for each wallet that several have."""
-        names: dict[tuple[str, str | Secret], list[str]] = {}
-        for name, account in self.accounts.items():
+    def shared_wallets(self) -> list[SharedWallet]:
+        """Each wallet that several accounts have."""
+        wallets: dict[tuple[str, str | Secret], list[LiveAccount]] = {}
+        for account in self.accounts.values():
             if account.wallet is not None:
-                names.setdefault(account.wallet, []).append(name)
-        return [tuple(shared) for shared in names.values() if len(shared) > 1]
+                wallets.setdefault(account.wallet, []).append(account)
+        return [
+            SharedWallet(
+                tuple(account.name for account in accounts),
+                len({account.user_id for account in accounts}) < len(accounts),
+            )
+            for accounts in wallets.values()
+            if len(accounts) > 1
+        ]

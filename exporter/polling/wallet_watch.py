@@ -122,11 +122,14 @@ class WalletWatch:
 
     def _tell_shared(self) -> None:
         """Say once which accounts are one wallet."""
-        for names in self._live.shared_wallets():
-            if self._account.name in names:
+        for shared in self._live.shared_wallets():
+            if self._account.name in shared.names:
                 self._throttle.once(
-                    ("one wallet", names),
+                    ("one wallet", shared.names),
                     "Accounts %s are one wallet: all of it shows under each name, so count one of "
-                    "them only",
-                    ", ".join(names),
+                    "them only"
+                    if shared.doubles
+                    else "Accounts %s are paid from one wallet, their organization's: what it has "
+                    "left shows under each name, so count that once",
+                    ", ".join(shared.names),
                 )

@@ -146,13 +146,14 @@ def exporter_problems(view: View, totals_error: str | None, now: float) -> Itera
     if totals_error is not None:
         advice = "Check the disk below state.path, and the exporter's log."
         yield Problem(Tone.BAD, "The state cannot be read", advice, totals_error)
-    for names in live.shared_wallets():
-        advice = (
-            "All of it shows under each name; the sums here count it once. Take all but one of "
-            "these accounts out of the configuration."
-        )
-        title = f"{len(names)} accounts are one wallet"
-        yield Problem(Tone.WARN, title, advice, accounts=names)
+    for shared in live.shared_wallets():
+        if shared.doubles:
+            advice = (
+                "All of it shows under each name; the sums here count it once. Take all but one of "
+                "these accounts out of the configuration."
+            )
+            title = f"{len(shared.names)} accounts are one wallet"
+            yield Problem(Tone.WARN, title, advice, accounts=shared.names)
     yield from _export_problems(view, now)
 
 

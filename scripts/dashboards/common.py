@@ -48,7 +48,9 @@ ORGANIZATION_PAYS = (
 )
 """The accounts of which the organization's wallet pays, as the alert rules tell them."""
 
-BALANCE = f"({_own(gauge(c.WALLET_BALANCE, of='min'))} or {_organizations(ORGANIZATION)})"
+OWN_BALANCE = _own(gauge(c.WALLET_BALANCE, of="min"))
+ORGANIZATIONS_BALANCE = _organizations(ORGANIZATION)
+BALANCE = f"({OWN_BALANCE} or {ORGANIZATIONS_BALANCE})"
 """What is left in the wallet that pays."""
 
 THRESHOLD = _own(gauge(c.WALLET_THRESHOLD))

@@ -17,14 +17,16 @@ _WIDE = (12, 8)
 
 def _numbers() -> list[Tile]:
     accounts = Field("short", 0, limits.ANY)
+    own, organizations = once(q.OWN_BALANCE), once(q.ORGANIZATIONS_BALANCE, a.ORGANIZATION_ID)
     # fmt: off
     return [
         single("Shortest runway",
                "How long the account lasts that runs dry first, at its present rate of spending.",
                f"min({q.RUNWAY_LEFT})", q.RUNWAY),
         single("Balance of all",
-               "What is left to spend, all chosen accounts together; those of one user count once.",
-               f"sum({once(q.BALANCE)})", q.USD, sparkline=True),
+               "What is left to spend, all chosen accounts together; a wallet that pays for "
+               "several of them counts once.",
+               f"sum({own} or {organizations})", q.USD, sparkline=True),
         single("Spent in the last hour", "Billed for API calls; accounts of one user count once.",
                f"sum({once(q.spent('1h'))})", q.SPENT, sparkline=True),
         single("Spent in the last 24 h", "Billed for API calls; accounts of one user count once.",

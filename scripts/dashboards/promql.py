@@ -63,10 +63,10 @@ def quantile(metric: Metric, share: float, by: tuple[str, ...]) -> str:
     return f"histogram_quantile({share:g}, sum by {labels((*by, 'le'))} ({each}))"
 
 
-def once(query: str) -> str:
-    """Of accounts that are one wallet, by gateway and user, only the one with the most."""
-    by_account, by_wallet = labels((ACCOUNT,)), labels((GATEWAY, USER_ID))
-    info = series(ACCOUNT_INFO, f'{label_name(USER_ID)}!=""')
+def once(query: str, whose: str = USER_ID) -> str:
+    """Of accounts that are one wallet, by gateway and `whose`, only the one with the most."""
+    by_account, by_wallet = labels((ACCOUNT,)), labels((GATEWAY, whose))
+    info = series(ACCOUNT_INFO, f'{label_name(whose)}!=""')
     user, gateway = (f"topk by {by_account} (1, {of})" for of in (info, series(GATEWAY_INFO)))
     at_gateway = f"{user} * on {by_account} group_left {labels((GATEWAY,))} {gateway}"
     whose = f"({at_gateway} or {user} unless on {by_account} {series(GATEWAY_INFO)})"

@@ -10,7 +10,7 @@ import pytest
 from exporter.errors import AuthError, GatewayError
 from exporter.gateway.readings import Endpoint, Envelope
 from exporter.ledger.owners import Owner
-from exporter.live import LiveAccount
+from exporter.live import LiveAccount, SharedWallet
 from exporter.secrets import Secret
 from tests.daemon.fakes import HOUR, INTERVALS, NAME, USD, FakeGateway, Scene
 from tests.daemon.test_poller import ACCOUNT, TRANSACTIONS, USAGE, lines, poller, polling
@@ -155,7 +155,7 @@ async def test_accounts_that_are_one_wallet_are_warned_of_once(
     for _ in range(3):
         await poller(made).poll_once()
         await poller(made, second).poll_once()
-    assert made.live.shared_wallets() == [(NAME, "second")]
+    assert made.live.shared_wallets() == [SharedWallet((NAME, "second"), doubles=True)]
     [line] = lines(caplog, "one wallet")
     assert "Accounts prod, second are one wallet" in line
 

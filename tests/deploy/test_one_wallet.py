@@ -75,6 +75,23 @@ def test_a_wallet_counts_once(
     rules.asks(asked, story(*accounts), at=100, value=wallets * each)
 
 
+def test_what_an_organization_has_left_counts_once_for_all_its_members(
+    promtool: Path, tmp_path: Path
+) -> None:
+    [query] = [one.expr for one in queries("bytespike-overview") if one.panel == "Balance of all"]
+    shown = dict(story(EVE))
+    for name, user, organization in (("a", "1", "5"), ("b", "2", "5"), ("c", "3", "6")):
+        account = f'bytespike_account_name="{name}"'
+        whose = f'bytespike_user_id="{user}",bytespike_organization_id="{organization}"'
+        shown[f"bytespike_wallet_balance_USD{{{account}}}"] = "1000x120"
+        shown[f"bytespike_organization_balance_USD{{{account}}}"] = "50x120"
+        shown[f'{INFO}{{{account},{whose},bytespike_user_tier="enterprise"}}'] = "1x120"
+        at = 'bytespike_gateway_address="one"'
+        shown[f"bytespike_gateway_info{{{account},{at}}}"] = "1x120"
+    rules = Promtool(promtool, tmp_path)
+    rules.asks(query.replace("$account", ".*"), shown, at=100, value=10 + 50 + 50)
+
+
 def test_a_key_that_was_replaced_by_another_users_makes_no_query_fail(
     promtool: Path, tmp_path: Path
 ) -> None:

@@ -161,6 +161,16 @@ def test_accounts_that_are_one_wallet_are_told_and_counted_once() -> None:
     assert "$62.80" in seen
 
 
+def test_members_of_an_organization_are_no_mistake_and_its_wallet_counts_once() -> None:
+    view, known = healthy("prod", "second")
+    for user, account in enumerate(view.live.accounts.values()):
+        account.account = reading(0, tier="enterprise", user_id=str(user))
+        account.wallet = "https://llm.example", "organization 1"
+    html = page(view, known)
+    assert titles(html) == []
+    assert "Left in all wallets $1,240.55" in words(html)
+
+
 def test_the_same_user_id_at_two_gateways_is_two_wallets() -> None:
     view, known = healthy("prod", "second")
     for name, account in view.live.accounts.items():

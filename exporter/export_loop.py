@@ -13,10 +13,11 @@ from exporter.clock import Clock
 from exporter.errors import StateError
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.totals import AccountTotals
-from exporter.live import ExportOutcome, Live
+from exporter.live import Live
 from exporter.metrics.snapshot import Point, Snapshot, take
 from exporter.otlp import ExportResult, OtlpExporter
 from exporter.otlp.receiver import partial
+from exporter.status import ExportOutcome
 from exporter.threads import Worker
 from exporter.throttle import Throttle
 

@@ -6,9 +6,10 @@ A number shows for three poll intervals after it was read, and not a moment long
 from __future__ import annotations
 
 from exporter.gateway.readings import AccountReading, Endpoint, ModelQuota
-from exporter.live import KeyReadings, LiveAccount, Sample, is_stale
+from exporter.live import KeyReadings, LiveAccount, Sample
 from exporter.metrics import catalogue as c
 from exporter.metrics.points import Draft
+from exporter.status import is_stale
 
 
 def account_reading(account: LiveAccount, now: float) -> AccountReading | None:

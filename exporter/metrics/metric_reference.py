@@ -8,11 +8,11 @@ import msgspec
 
 from exporter.errors import Outcome
 from exporter.gateway.readings import Endpoint, Source
-from exporter.live import STALE_INTERVALS, ExportOutcome, RowOutcome
 from exporter.metrics import attributes as a
 from exporter.metrics import catalogue as c
 from exporter.metrics.catalogue import CATALOGUE, Metric, Origin
 from exporter.metrics.prometheus import label_name, prometheus_name
+from exporter.status import STALE_INTERVALS, ExportOutcome, RowOutcome
 from exporter.traffic import REFUSED, DeliveryOutcome, TapOutcome
 
 FORMATS = ("markdown", "json")

@@ -9,9 +9,9 @@ from typing import TypeAlias
 import msgspec
 
 from exporter.ledger.totals import BillingTotal, UsageTotal
-from exporter.live import Histogram
 from exporter.metrics.catalogue import Metric
 from exporter.money import to_usd
+from exporter.status import Histogram
 
 _MILLISECOND_NS = 1_000_000
 """The resolution of most receivers: two points of one series stand at least this far apart."""

@@ -17,9 +17,9 @@ from prometheus_client.openmetrics.exposition import generate_latest as openmetr
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
-from exporter.live import DURATION_BOUNDS, Histogram
 from exporter.metrics.catalogue import CATALOGUE, Metric, MetricKind
 from exporter.metrics.points import Point, Snapshot
+from exporter.status import DURATION_BOUNDS, Histogram
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"

@@ -24,10 +24,10 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from exporter import __version__, threads
 from exporter.config import types as config
-from exporter.live import DURATION_BOUNDS, ExportOutcome, Histogram
 from exporter.metrics.catalogue import Metric, MetricKind
 from exporter.metrics.snapshot import Point, Snapshot
 from exporter.otlp.receiver import ExportResult, Receiver, failure, partial, success
+from exporter.status import DURATION_BOUNDS, ExportOutcome, Histogram
 
 SCOPE = InstrumentationScope(name="bytespike-exporter", version=__version__)
 

@@ -17,8 +17,8 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceResponse,
 )
 
-from exporter.live import ExportOutcome
 from exporter.secrets import HIDDEN, redact
+from exporter.status import ExportOutcome
 
 MAX_SHOWN = 200
 """No more characters than this of what a receiver says are shown."""

@@ -36,9 +36,9 @@ from exporter.ledger.cursor import (
     tail_of,
 )
 from exporter.ledger.doubt import DoubtedError
-from exporter.live import EndpointStatus
 from exporter.polling.reader import Moment, SliceReader, SliceResult
 from exporter.polling.sweep_plan import DriftAlarm, Span
+from exporter.status import EndpointStatus
 from exporter.throttle import Throttle
 
 FAR_BEHIND = HOUR

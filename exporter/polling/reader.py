@@ -36,7 +36,8 @@ from exporter.ledger.cursor import DAY, HOUR, Slice, aligned
 from exporter.ledger.doubt import DoubtedError
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.usage import Counted
-from exporter.live import LiveAccount, RowOutcome
+from exporter.live import LiveAccount
+from exporter.status import RowOutcome
 from exporter.threads import Worker
 from exporter.throttle import Crowd, Throttle
 

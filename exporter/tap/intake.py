@@ -6,7 +6,8 @@ from msgspec.structs import replace
 
 from exporter.clock import Clock
 from exporter.gateway.readings import QUOTA_HEADERS, Endpoint, Observation
-from exporter.live import Live, LiveAccount, is_stale, warn_unreadable
+from exporter.live import Live, LiveAccount, warn_unreadable
+from exporter.status import is_stale
 from exporter.throttle import Throttle
 from exporter.traffic import MAX_KEYS, REFUSED, TapOutcome
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 import msgspec
 
 from exporter.errors import Outcome
-from exporter.live import STALE_INTERVALS, EndpointStatus
 from exporter.metrics import catalogue as c
 from exporter.metrics.points import Attributes
+from exporter.status import STALE_INTERVALS, EndpointStatus
 from exporter.web.figures import TONES, Subject, Tone, worst
 from exporter.web.formats import about, ago, money, span
 from exporter.web.view import View

@@ -11,9 +11,9 @@ import pytest
 
 from exporter.errors import StateError
 from exporter.export_loop import HEAD_START, ExportLoop
-from exporter.live import ExportOutcome
 from exporter.metrics.snapshot import Snapshot
 from exporter.otlp.receiver import ExportResult, failure, partial, success
+from exporter.status import ExportOutcome
 from tests.clock import NOW, settle
 from tests.daemon.fakes import NAME, USD, Scene, back
 

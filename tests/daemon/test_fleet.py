@@ -16,7 +16,7 @@ from exporter.config.types import Account, Config, Otlp, Poll, Transactions, Usa
 from exporter.errors import ConfigError, Outcome, StateError
 from exporter.gateway.readings import Endpoint
 from exporter.ledger.store import Store
-from exporter.live import Live, RowOutcome
+from exporter.live import Live
 from exporter.metrics.snapshot import Snapshot
 from exporter.otlp.receiver import ExportResult, success
 from exporter.runtime import (
@@ -27,6 +27,7 @@ from exporter.runtime import (
     intervals,
     resource,
 )
+from exporter.status import RowOutcome
 from exporter.throttle import Throttle
 from tests.clock import NOW, VirtualClock
 from tests.daemon.fakes import DAY, FakeGateway, InlineWorker

@@ -18,7 +18,7 @@ from exporter.config.types import Http, Listen, Otlp, State, Tap
 from exporter.errors import ConfigError, StateError
 from exporter.gateway.readings import Endpoint
 from exporter.ledger.store import Store
-from exporter.live import ExportOutcome
+from exporter.status import ExportOutcome
 from tests.daemon.live import Live, daemon, hanging_ledger, polled, said, taken, until
 from tests.otlp.receivers import HttpReceiver, black_hole
 from tests.peers.process import free_port

@@ -13,7 +13,7 @@ from exporter.errors import BadRequestError, GatewayError, NetworkError
 from exporter.gateway.paging import PAGE_SIZE
 from exporter.gateway.readings import Endpoint, Rejected
 from exporter.ledger.cursor import REACH, Slice
-from exporter.live import LiveAccount, RowOutcome
+from exporter.live import LiveAccount
 from exporter.polling.follower import Follower
 from exporter.polling.reader import (
     BAD_ROWS,
@@ -25,6 +25,7 @@ from exporter.polling.reader import (
     batch_of,
 )
 from exporter.polling.transactions_reader import TransactionsReader
+from exporter.status import RowOutcome
 from exporter.throttle import EVERY
 from tests.clock import NOW
 from tests.daemon.fakes import DAY, HOUR, INTERVALS, NAME, USD, Scene, back, reader_of

@@ -19,9 +19,10 @@ from exporter.gateway.readings import (
 )
 from exporter.ledger.spend import Rate
 from exporter.ledger.totals import AccountTotals, BillingTotal, UsageTotal
-from exporter.live import ExportOutcome, Live, LiveAccount, RowOutcome
+from exporter.live import Live, LiveAccount
 from exporter.metrics import prometheus
 from exporter.metrics.snapshot import Point, Snapshot, take
+from exporter.status import ExportOutcome, RowOutcome
 from exporter.traffic import DeliveryOutcome, TapOutcome
 
 GOLDEN = Path(__file__).parent / "golden"

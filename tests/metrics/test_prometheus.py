@@ -13,11 +13,12 @@ from prometheus_client.openmetrics.parser import (
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from exporter.ledger.totals import AccountTotals
-from exporter.live import Histogram, Live
+from exporter.live import Live
 from exporter.metrics import catalogue
 from exporter.metrics.catalogue import CATALOGUE, Metric, MetricKind, Origin
 from exporter.metrics.prometheus import label_name, negotiate, prometheus_name, render
 from exporter.metrics.snapshot import Point, Snapshot, take
+from exporter.status import Histogram
 from tests.metrics.realistic import GOLDEN, NOW, golden, snapshot
 from tests.metrics.strategies import worlds
 

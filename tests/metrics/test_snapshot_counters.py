@@ -8,8 +8,9 @@ import pytest
 from exporter.errors import Outcome
 from exporter.gateway.readings import Endpoint
 from exporter.ledger.totals import AccountTotals, BillingTotal, UsageTotal
-from exporter.live import Histogram, Live, LiveAccount
+from exporter.live import Live, LiveAccount
 from exporter.metrics.snapshot import Point, Snapshot, take
+from exporter.status import Histogram
 from tests.metrics.realistic import NOW, NS, STARTED, live, totals, usd
 
 _NOW_NS = int(NOW) * NS

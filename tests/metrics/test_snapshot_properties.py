@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from exporter.gateway.readings import Endpoint
 from exporter.ledger.totals import AccountTotals
-from exporter.live import Histogram, Live
+from exporter.live import Live
 from exporter.metrics.catalogue import CATALOGUE, MetricKind
 from exporter.metrics.snapshot import Point, take
 from exporter.money import NANOS_PER_USD
+from exporter.status import Histogram
 from tests.metrics.realistic import NOW, live
 from tests.metrics.strategies import account_totals, worlds
 

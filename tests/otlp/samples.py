@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from exporter.live import Histogram
 from exporter.metrics import catalogue
 from exporter.metrics.snapshot import Point, Snapshot
+from exporter.status import Histogram
 
 START = 1_779_000_000_000_000_000
 NOW = START + 60_000_000_000

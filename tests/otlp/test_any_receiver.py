@@ -12,9 +12,9 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceResponse,
 )
 
-from exporter.live import ExportOutcome
 from exporter.otlp.http import MAX_ANSWER
 from exporter.otlp.receiver import MAX_SHOWN, ExportResult, HttpAnswer, Receiver, judge_http
+from exporter.status import ExportOutcome
 from tests.reliability.trials import SOAK, Trials, saw
 
 SECRET = "s3cr3t-header-value"

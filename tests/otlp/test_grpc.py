@@ -15,9 +15,9 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 
 from exporter.config import types as config
-from exporter.live import ExportOutcome
 from exporter.otlp import ExportResult, OtlpExporter
 from exporter.secrets import Secret
+from exporter.status import ExportOutcome
 from tests.otlp import samples
 from tests.otlp.receivers import GrpcReceiver, black_hole, rejecting
 from tests.peers.process import free_port

@@ -12,9 +12,9 @@ from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
 from exporter import __version__
 from exporter.config import types as config
-from exporter.live import ExportOutcome
 from exporter.otlp import ExportResult, OtlpExporter
 from exporter.secrets import Secret
+from exporter.status import ExportOutcome
 from tests.http import Reply
 from tests.otlp import samples
 from tests.otlp.receivers import (

@@ -10,11 +10,11 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from opentelemetry.proto.metrics.v1 import metrics_pb2
 
 from exporter import __version__
-from exporter.live import DURATION_BOUNDS
 from exporter.metrics import catalogue
 from exporter.metrics.attributes import MODEL
 from exporter.metrics.snapshot import Point, Snapshot
 from exporter.otlp.exporter import requests_of, resource_of
+from exporter.status import DURATION_BOUNDS
 from tests.otlp import samples
 
 

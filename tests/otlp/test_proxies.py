@@ -7,9 +7,9 @@ import os
 import pytest
 
 from exporter.config import types as config
-from exporter.live import ExportOutcome
 from exporter.otlp import OtlpExporter
 from exporter.otlp.http import proxy_for
+from exporter.status import ExportOutcome
 from tests.otlp import samples
 from tests.otlp.receivers import HttpReceiver
 from tests.peers.process import free_port

@@ -8,8 +8,8 @@ import grpc  # type: ignore[import-untyped]
 import pytest
 
 from exporter.config import types as config
-from exporter.live import ExportOutcome
 from exporter.otlp import ExportResult, OtlpExporter
+from exporter.status import ExportOutcome
 from tests.otlp import samples
 from tests.otlp.certificates import OPENSSL, Certificates, make
 from tests.otlp.receivers import GrpcReceiver, HttpReceiver

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from exporter.gateway.readings import Endpoint
-from exporter.live import ExportOutcome
 from exporter.metrics.snapshot import Snapshot
 from exporter.otlp.receiver import ExportResult, failure
+from exporter.status import ExportOutcome
 from tests.daemon.fakes import HOUR
 from tests.reliability.checks import lost as lost_on
 from tests.reliability.stage import INTERVALS, Stage, staged

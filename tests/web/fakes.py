@@ -17,8 +17,9 @@ from exporter.gateway.readings import (
 )
 from exporter.ledger.spend import Rate
 from exporter.ledger.totals import AccountTotals, BillingTotal, UsageTotal
-from exporter.live import ExportOutcome, Live, LiveAccount
+from exporter.live import Live, LiveAccount
 from exporter.money import NANOS_PER_USD
+from exporter.status import ExportOutcome
 from exporter.web.view import View
 from tests.clock import NOW
 

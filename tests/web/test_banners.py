@@ -12,7 +12,7 @@ from exporter.config.types import Thresholds
 from exporter.errors import Outcome
 from exporter.gateway.readings import Endpoint, ModelQuota
 from exporter.ledger.totals import AccountTotals
-from exporter.live import ExportOutcome
+from exporter.status import ExportOutcome
 from exporter.web.view import View
 from tests.clock import NOW
 from tests.web.fakes import configured, envelope, fail, healthy, rate_of, reading, usd

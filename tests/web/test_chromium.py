@@ -14,7 +14,7 @@ from exporter.config.types import Listen
 from exporter.errors import Outcome
 from exporter.gateway.readings import ModelQuota, Organization
 from exporter.ledger.totals import AccountTotals
-from exporter.live import ExportOutcome
+from exporter.status import ExportOutcome
 from exporter.web.server import WebServer
 from exporter.web.view import View
 from scripts.browser import Browser, find_chromium

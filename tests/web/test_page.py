@@ -14,7 +14,7 @@ from exporter.errors import Outcome
 from exporter.gateway.readings import Envelope, Observation, Source
 from exporter.ledger.spend import Rate
 from exporter.ledger.totals import AccountTotals
-from exporter.live import ExportOutcome
+from exporter.status import ExportOutcome
 from exporter.traffic import MAX_KEYS
 from exporter.web.page import render
 from exporter.web.view import View

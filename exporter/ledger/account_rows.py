@@ -8,7 +8,7 @@ import msgspec
 
 from exporter.gateway.readings import UsageShape
 from exporter.ledger import spend, wallet
-from exporter.ledger.cursor import Cursor, Slice, Window, advanced
+from exporter.ledger.cursor import DAY, Cursor, Slice, Window, advanced, aligned
 
 _COLUMNS = ", ".join(Cursor.__struct_fields__)
 _PLACES = ", ".join("?" for _ in Cursor.__struct_fields__)
@@ -87,9 +87,13 @@ def advance_usage(
 
 
 def _forget_usage(db: sqlite3.Connection, account: int, floor: float) -> None:
-    """What is older than the floor is never counted again."""
+    """What is older than the floor is never counted again.
+
+    Cells are kept for the whole day, should the gateway change from hours to days.
+    """
+    day = aligned(floor, DAY)
     db.execute("DELETE FROM usage_mark WHERE account = ? AND hour < ?", (account, floor))
-    db.execute("DELETE FROM cell WHERE account = ? AND hour < ?", (account, floor))
+    db.execute("DELETE FROM cell WHERE account = ? AND hour < ?", (account, day))
 
 
 def forget_transactions(db: sqlite3.Connection, account: int, floor: float) -> None:

@@ -75,16 +75,16 @@ def _unknown(here: list[Cell], holds: dict[int, Amounts], ours: int) -> int:
 def _begins(hour: int, cursor: Cursor, baselined: bool, known: set[int], now: float) -> bool:
     """Whether what a bucket holds was there before it was ours to count.
 
-    So it is of the hour or day in which counting began, and of a day of which only the end was
+    So it is in the hour or day in which counting began, also where only the end of that day was
     counted so far, by hours. `known`: the hours of cells that were there before a day was read.
     """
     if hour < cursor.start and not baselined:
         return True
-    if not is_day(hour) or hour in known or hour >= max(cursor.start, cursor.floor):
+    if not is_day(hour) or hour in known or hour >= cursor.start:
         return False
     was_days = cursor.shape in (None, UsageShape.DAYS.value)
     counted = any(hour <= other + 1 < hour + DAY for other in known)
-    return not was_days or counted or hour < cursor.floor or now >= hour + DAY
+    return not was_days or counted or now >= hour + DAY
 
 
 def _pay_days(cells: Cells, said: defaultdict[int, dict[int, Amounts]], days: bool) -> None:

@@ -134,7 +134,7 @@ def settle_log(cells: Cells, cursor: Cursor, done: Slice) -> None:
         end = day - 1 + int(DAY)
         whole = done.since <= max(day, cursor.floor) or (done.sweep and cursor.sweep_began)
         if whole and (done.tail or end <= done.until):
-            _settle(cells, day - 1, end)
+            _settle(cells, max(day - 1, int(cursor.floor)), end)
 
 
 def _settle(cells: Cells, begin: int, end: int) -> None:

@@ -9,7 +9,7 @@ SOURCES := exporter bytespike_simulator tests benchmarks scripts
 
 SOAK_RUN := .cache/reliability.jsonl
 SOAKED := tests/reliability tests/ledger tests/gateway tests/config tests/daemon tests/otlp \
-	tests/tap tests/webhook tests/web/test_server.py
+	tests/tap tests/webhook tests/web/test_server.py tests/second_gateway
 
 # On as many processes as there are cores; tests that begin together often share what they start.
 PYTEST := -m pytest --numprocesses auto --dist worksteal
@@ -38,7 +38,8 @@ test-others: $(READY) ## Run the fast tests on the newest other Python of this m
 soak: $(READY) peers ## Try to break it, for about an hour, and write its table
 	@mkdir -p $(dir $(SOAK_RUN)) && rm -f $(SOAK_RUN)
 	status=0; RELIABILITY_SOAK=1 RELIABILITY_RECORD=$(SOAK_RUN) $(BIN)/python -m pytest \
-		-o faulthandler_timeout=3600 -p tests.reliability.elsewhere $(or $(ARGS),$(SOAKED)) \
+		-o faulthandler_timeout=3600 -p tests.reliability.elsewhere -p tests.second_gateway.kinds \
+		$(or $(ARGS),$(SOAKED)) \
 		|| status=$$?; \
 	$(BIN)/python -m scripts.reliability --take $(SOAK_RUN) && exit $$status
 

@@ -84,6 +84,16 @@ class Cursor(msgspec.Struct, frozen=True):
         """From now on everything that is not final is read again, slice by slice."""
         return msgspec.structs.replace(self, sweep_from=self.floor, sweep_began=now)
 
+    def kept_open(self, oldest: float | None, now: float) -> Cursor:
+        """Not final from `oldest` on: what is announced there may become good or fail later.
+
+        Only as long as the gateway can be asked for it, whatever it announces.
+        """
+        if oldest is None:
+            return self
+        since = hour_of(max(oldest, now - REACH + 2 * DAY))
+        return msgspec.structs.replace(self, floor=min(self.floor, since))
+
     def first_bucket(self, days: bool) -> int:
         """The earliest bucket of which a part may be counted."""
         return int(aligned(self.floor, DAY)) if days else max(hour_of(self.start), int(self.floor))

@@ -206,6 +206,7 @@ class Ledger(Accounts):
             counted = counted.since(newest)
             if done is not None:
                 moved = self.window.after(advanced(cursor, done, now, counted.newest, polled))
+                moved = moved.kept_open(billing.oldest_pending(db, account), now)
                 write_cursor(db, account, "transactions", moved)
                 if moved.floor > cursor.floor:
                     forget_transactions(db, account, moved.floor)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.gateway.readings import Transaction
+from exporter.gateway.readings import Stage, Transaction
 from exporter.ledger import billing
 from exporter.ledger.cursor import HOUR, Slice, next_sweep_slice, tail_of
 from exporter.ledger.ledger import Ledger, Rules
@@ -60,6 +61,34 @@ def test_movements_from_before_counting_only_say_when_they_were(
     take(ledger, movement("2"))
     take(ledger, old)
     assert ledger.totals()[NAME].last_transactions == (("topup", NOW),)
+
+
+def test_what_is_announced_is_watched_until_it_is_money_however_late_that_is(
+    ledger: Ledger,
+) -> None:
+    announced = msgspec.structs.replace(movement("late"), stage=Stage.PENDING)
+    known = [(announced, NOW)]
+    for day in range(20):
+        known.append((movement(str(day), 1, at=NOW + day * DAY), NOW + day * DAY))
+        follow(ledger, known, NOW + day * DAY)
+    assert shown(ledger) == {("topup", "credit"): (20, 20)}
+    known[0] = movement("late"), NOW
+    for day in range(20, 25):
+        follow(ledger, known, NOW + day * DAY)
+    assert shown(ledger) == {("topup", "credit"): (70, 21)}
+    assert ledger.cursor(NAME, "transactions").floor > NOW
+
+
+def test_what_stays_announced_for_ever_is_not_asked_for_beyond_what_the_gateway_answers(
+    ledger: Ledger,
+) -> None:
+    announced = msgspec.structs.replace(movement("never"), stage=Stage.PENDING)
+    known = [(announced, NOW)]
+    for day in range(0, 120, 2):
+        known.append((movement(str(day), 1, at=NOW + day * DAY), NOW + day * DAY))
+        follow(ledger, known, NOW + day * DAY)
+    assert ledger.cursor(NAME, "transactions").floor > NOW + 24 * DAY
+    assert ledger.totals()[NAME].pending == ()
 
 
 def test_kinds_without_end_fold_into_other(exporter: Exporter) -> None:

@@ -63,7 +63,7 @@ def watch_usage(
     """Usage was read up to `now`; at the first time from `begin` on."""
     before = _watched(db, account, USAGE)
     if before is not None and now < before.at - _SET_BACK:
-        forget(db, account, USAGE)
+        _forget(db, account, USAGE)
         before = _Watch(now)
     since = begin if before is None else before.at
     if since < now:
@@ -111,7 +111,7 @@ def observe(
     """
     before = _watched(db, account, source)
     if before is not None and at < before.at - _SET_BACK:
-        forget(db, account, source)
+        _forget(db, account, source)
         before = None
     if before is None:
         _note(db, account, source, _Watch(at, value))
@@ -160,13 +160,10 @@ def rate_of_organization(db: sqlite3.Connection, account: int, window: float) ->
     return None if row is None else rate(db, account, row[0], window)
 
 
-def forget(db: sqlite3.Connection, account: int, source: str | None = None) -> None:
-    """From now on it is watched anew, all of it or one source."""
+def _forget(db: sqlite3.Connection, account: int, source: str) -> None:
+    """From now on the source is watched anew."""
     for table in ("spend", "spend_watch"):
-        db.execute(
-            f"DELETE FROM {table} WHERE account = ? AND source = COALESCE(?, source)",
-            (account, source),
-        )
+        db.execute(f"DELETE FROM {table} WHERE account = ? AND source = ?", (account, source))
 
 
 def _watched(db: sqlite3.Connection, account: int, source: str) -> _Watch | None:

@@ -26,7 +26,7 @@ from exporter.gateway.readings import (
     RollupReading,
 )
 from exporter.ledger.owners import identity_of
-from exporter.live import Live, LiveAccount
+from exporter.live import Live, LiveAccount, shared_wallets
 from exporter.metrics.catalogue import BUILD_INFO
 from exporter.metrics.snapshot import Snapshot, take
 from exporter.money import to_usd
@@ -35,8 +35,8 @@ from exporter.runtime import connect, in_turn, intervals, resource
 from exporter.secrets import Secret
 from exporter.web.formats import plural
 
-_Wallets = dict[tuple[str, str | Secret], list[tuple[str, str | None]]]
-"""By the identity of a wallet: the names of its accounts, and of which user each is."""
+_Wallets = list[tuple[str, tuple[str, str | Secret], str | None]]
+"""Accounts by name, which wallet each is, and of which user."""
 
 _HOUR = 3600.0
 _DAY = 86_400.0
@@ -70,7 +70,7 @@ async def check(config: Config, path: Path, environ: Mapping[str, str]) -> bool:
     if len(config.accounts) > DETAILED:
         print(f"Asking for {len(config.accounts):,} accounts; this takes its time.")
     print(flush=True)
-    wallets: _Wallets = {}
+    wallets: _Wallets = []
     ask = partial(_ask_all, config=config, http=http, clock=clock, environ=environ, wallets=wallets)
     try:
         tried = await in_turn(ask, config.accounts)
@@ -107,7 +107,7 @@ async def _ask_all(
                 key = client.key()
                 reading = await client.account(key)
                 whose = identity_of(reading, client.address, key)
-                wallets.setdefault(whose, []).append((account.name, reading.user_id))
+                wallets.append((account.name, whose, reading.user_id))
                 left = live.organization_left(clock.now())
                 said = _describe_account(reading, key.masked(), left)
                 said += _bad_numbers((*reading.unreadable, *unreadable))
@@ -139,12 +139,10 @@ def _shared(wallets: _Wallets) -> Iterator[Tried]:
     A warning where they are of one user: then all of it would show several times, and not what an
     organization has left alone.
     """
-    for (_, whose), accounts in wallets.items():
-        if len(accounts) < 2:
-            continue
-        names = _named([name for name, _ in accounts])
+    for shared in shared_wallets(wallets):
+        names, whose = _named(shared.names), shared.whose
         wallet = f"one wallet ({whose})" if isinstance(whose, str) else "one wallet"
-        if len({user for _, user in accounts}) < len(accounts):
+        if shared.doubles:
             said = f"{names} are {wallet}, which would show under each name: keep one of them"
             yield Tried("", "wallets", False, said, warns=True)
         else:

@@ -6,7 +6,7 @@ loop, read by the snapshot and the status page.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -174,14 +174,31 @@ class LiveAccount:
 
 
 class SharedWallet(msgspec.Struct, frozen=True):
-    """The names of accounts that one wallet pays for.
+    """The names of accounts that one wallet pays for; `whose` it is, or the key that reads it.
 
-    `doubles`: some are of one user, so that all of it shows under each of these names. Otherwise
-    they are members of an organization, whose spending differs.
+    `doubles`: they are of one user, so that all of it shows under each name. Otherwise they are
+    members of an organization, whose spending differs.
     """
 
+    whose: str | Secret
     names: tuple[str, ...]
     doubles: bool
+
+
+def shared_wallets(
+    accounts: Iterable[tuple[str, tuple[str, str | Secret], str | None]],
+) -> Iterator[SharedWallet]:
+    """Each wallet that several accounts have, by their names, wallets and user ids."""
+    wallets: dict[tuple[str, str | Secret], dict[str | None, list[str]]] = {}
+    for name, wallet, user in accounts:
+        wallets.setdefault(wallet, {}).setdefault(user, []).append(name)
+    for (_, whose), users in wallets.items():
+        for names in users.values():
+            if len(names) > 1:
+                yield SharedWallet(whose, tuple(names), doubles=True)
+        if len(users) > 1:
+            members = tuple(names[0] for names in users.values())
+            yield SharedWallet(whose, members, doubles=False)
 
 
 class Live:
@@ -193,17 +210,10 @@ class Live:
         self.state_writable = True
         self.state_error: str | None = None
 
-    def shared_wallets(self) -> list[SharedWallet]:
-        """Each wallet that several accounts have."""
-        wallets: dict[tuple[str, str | Secret], list[LiveAccount]] = {}
-        for account in self.accounts.values():
-            if account.wallet is not None:
-                wallets.setdefault(account.wallet, []).append(account)
-        return [
-            SharedWallet(
-                tuple(account.name for account in accounts),
-                len({account.user_id for account in accounts}) < len(accounts),
-            )
-            for accounts in wallets.values()
-            if len(accounts) > 1
-        ]
+    def shared_wallets(self) -> Iterator[SharedWallet]:
+        """See `shared_wallets`; of those whose wallet is known."""
+        return shared_wallets(
+            (name, account.wallet, account.user_id)
+            for name, account in self.accounts.items()
+            if account.wallet is not None
+        )

@@ -10,7 +10,7 @@ import pytest
 from exporter.errors import AuthError, GatewayError
 from exporter.gateway.readings import Endpoint, Envelope
 from exporter.ledger.owners import Owner
-from exporter.live import LiveAccount, SharedWallet
+from exporter.live import LiveAccount, SharedWallet, shared_wallets
 from exporter.secrets import Secret
 from tests.daemon.fakes import HOUR, INTERVALS, NAME, USD, FakeGateway, Scene
 from tests.daemon.test_poller import ACCOUNT, TRANSACTIONS, USAGE, lines, poller, polling
@@ -155,9 +155,25 @@ async def test_accounts_that_are_one_wallet_are_warned_of_once(
     for _ in range(3):
         await poller(made).poll_once()
         await poller(made, second).poll_once()
-    assert made.live.shared_wallets() == [SharedWallet((NAME, "second"), doubles=True)]
+    assert list(made.live.shared_wallets()) == [
+        SharedWallet("user 88", (NAME, "second"), doubles=True)
+    ]
     [line] = lines(caplog, "one wallet")
     assert "Accounts prod, second are one wallet" in line
+
+
+def test_of_an_organization_only_the_accounts_of_one_user_double() -> None:
+    wallet = "https://llm.example", "organization 5"
+    accounts = [
+        ("a", wallet, "1"),
+        ("b", wallet, "2"),
+        ("c", wallet, "1"),
+        ("d", ("https://llm.example", "user 1"), "1"),
+    ]
+    assert list(shared_wallets(accounts)) == [
+        SharedWallet("organization 5", ("a", "c"), doubles=True),
+        SharedWallet("organization 5", ("a", "b"), doubles=False),
+    ]
 
 
 async def test_what_was_counted_before_the_start_is_held_back_until_it_has_caught_up(

@@ -31,7 +31,7 @@ from exporter.otlp.receiver import ExportResult, Receiver, failure, partial, suc
 
 SCOPE = InstrumentationScope(name="bytespike-exporter", version=__version__)
 
-POINTS_PER_REQUEST = 250
+POINTS_PER_REQUEST = 1000
 """A request is encoded whole, so this bounds the memory that an export takes."""
 
 _CUMULATIVE = sdk.AggregationTemporality.CUMULATIVE

@@ -48,7 +48,7 @@ class Yard:
         self.sent: list[tuple[float, Snapshot]] = []
         self.live = Live(NOW)
         monkeypatch.setattr(fleet_module, "GatewayClient", self._client)
-        monkeypatch.setattr(fleet_module, "OtlpExporter", lambda *arguments: self)
+        monkeypatch.setattr("exporter.otlp.OtlpExporter", lambda *arguments: self)
 
     def _client(self, http: object, account: Account, *rest: object) -> FakeGateway:
         return self.gateways.setdefault(account.name, FakeGateway(self.clock))

@@ -169,7 +169,7 @@ async def staged(
 ) -> AsyncIterator[Stage]:
     """A stage that polls and exports while the block runs. Its log is at debug level."""
     stage = Stage(folder, settle, polls)
-    monkeypatch.setattr(fleet_module, "OtlpExporter", lambda *arguments: stage)
+    monkeypatch.setattr("exporter.otlp.OtlpExporter", lambda *arguments: stage)
     monkeypatch.setattr(fleet_module, "connect", lambda config: _connected(stage))
     monkeypatch.setattr(threads, "call", _at_once)
     log.configure("debug", "text", stage.log)

@@ -39,17 +39,16 @@ class _Trouble:
 
 
 class Throttle:
-    """Writes the first line about a trouble, then at most one every `every` seconds.
+    """Writes the first line about a trouble, then at most one in `EVERY` seconds.
 
     The later lines say how many were left out, and `over` says that it has ended. Troubles are
     told apart by a key, for instance `("prod", "usage", Outcome.TIMEOUT)`. The ten thousand most
     recent ones are remembered, so that keys made from row ids do not fill the memory.
     """
 
-    def __init__(self, logger: logging.Logger, clock: Clock, every: float = EVERY) -> None:
+    def __init__(self, logger: logging.Logger, clock: Clock) -> None:
         self._logger = logger
         self._clock = clock
-        self._every = every
         self._problems: OrderedDict[Hashable, _Trouble] = OrderedDict()
         self._crowds: OrderedDict[Hashable, tuple[float, int]] = OrderedDict()
 
@@ -69,7 +68,7 @@ class Throttle:
             return
         self._problems.move_to_end(key)
         trouble.times += 1
-        if now - trouble.said_at < self._every:
+        if now - trouble.said_at < EVERY:
             trouble.unsaid += 1
             return
         if trouble.unsaid:
@@ -121,7 +120,7 @@ class Throttle:
         """How loud one more line of the crowd is."""
         now = self._clock.monotonic()
         since, lines = self._crowds.pop(crowd.key, (now, 0))
-        if now - since >= self._every:
+        if now - since >= EVERY:
             since, lines = now, 0
         self._crowds[crowd.key] = (since, lines + 1)
         while len(self._crowds) > _REMEMBERED:

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import signal
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
 from exporter import __version__, threads
@@ -67,6 +68,7 @@ class Daemon:
                 "tap.listen": self._tap_listener,
             }
         )
+        self._last_export = False
         self._store: Store
         self._runtime: Runtime
 
@@ -97,30 +99,25 @@ class Daemon:
     async def run(self, ready: Callable[[], None] = lambda: None) -> None:
         """Work until `stop`. `ready` is called once all is started. Raises ExporterError."""
         _announce(self._config)
-        if await self._unless_stopped(self._open()) is None:
-            return
-        exports = False
-        try:
+        async with AsyncExitStack() as ends:
+            if await self._unless_stopped(self._open(ends)) is None:
+                return
             await self._listeners.open(self._config)
-            exports = True
+            self._last_export = True
             self._runtime.start()
             logger.info("Polling %d account(s); %s", len(self._config.accounts), self._where())
             ready()
             await self._work()
             logger.info("Stopping")
-        finally:
-            await self._close(exports)
 
     async def once(self) -> bool:
         """One round of polls and one export. Returns whether all that was begun worked."""
         _announce(self._config)
-        if await self._unless_stopped(self._open()) is None:
-            return True
-        worked: bool | None = None
-        try:
+        async with AsyncExitStack() as ends:
+            if await self._unless_stopped(self._open(ends)) is None:
+                return True
             worked = await self._unless_stopped(self._round())
-        finally:
-            await self._close(exports=worked is None and self._stop.is_set())
+            self._last_export = worked is None
         return worked is not False
 
     async def _round(self) -> bool:
@@ -130,9 +127,13 @@ class Daemon:
         result = await self._runtime.exports.export()
         return not errors and result.error is None
 
-    async def _open(self) -> bool:
-        """Open the state and make all parts. Raises StateError, ConfigError."""
+    async def _open(self, ends: AsyncExitStack) -> bool:
+        """Open the state and make all parts. Raises StateError, ConfigError.
+
+        What is pushed on `ends` closes them, in less than ten seconds whatever hangs.
+        """
         store = self._store = await self._open_state()
+        ends.push_async_callback(self._close_state)
         if store.recovered_from is not None:
             logger.error(
                 "The state file could not be read and was moved to %s. Counting starts anew from "
@@ -143,12 +144,14 @@ class Daemon:
             logger.info("No state before: counting starts in the new file %s", store.path)
         self._runtime = self._runtime_of(self._config)
         await self._runtime.open()
+        ends.push_async_callback(self._close_parts)
         self._runtime.take_over()
         return True
 
-    async def _close(self, exports: bool) -> None:
-        """End everything, in less than ten seconds whatever hangs."""
-        await asyncio.gather(self._listeners.close(), self._say_last(exports))
+    async def _close_parts(self) -> None:
+        await asyncio.gather(self._listeners.close(), self._say_last(), self._end_retiring())
+
+    async def _close_state(self) -> None:
         try:
             async with asyncio.timeout(CLOSE_STATE):
                 await self._worker.do(self._store.close)
@@ -158,15 +161,25 @@ class Daemon:
         self._worker.close()
         logger.info("Stopped")
 
-    async def _say_last(self, exports: bool) -> None:
+    async def _say_last(self) -> None:
         await self._runtime.stop()
         loop = self._runtime.exports
-        if loop is not None and exports:
+        if loop is not None and self._last_export:
             await loop.last(LAST_EXPORT)
         elif loop is not None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LAST_EXPORT):
                     await loop.retire()
+
+    async def _end_retiring(self) -> None:
+        """Wait for exports of earlier configurations, and give up those that take too long."""
+        if not self._retiring:
+            return
+        _, late = await asyncio.wait(self._retiring, timeout=LAST_EXPORT)
+        for retiring in late:
+            retiring.cancel()
+        if late:
+            await asyncio.wait(late, timeout=CANCEL)
 
     def _runtime_of(self, config: Config) -> Runtime:
         return Runtime(
@@ -236,11 +249,11 @@ class Daemon:
             logger.warning("state.path: another state file is opened by a restart only")
         self._config = config
         old, self._runtime = self._runtime, runtime
-        await old.stop()
-        if old.exports is not None:  # an export under way may take its time
-            retiring = asyncio.create_task(old.exports.retire())
-            self._retiring.add(retiring)
-            retiring.add_done_callback(self._retiring.discard)
+        # A task of its own: an export under way may take its time, and a stop may end this here.
+        retiring = asyncio.create_task(old.retire())
+        self._retiring.add(retiring)
+        retiring.add_done_callback(self._retiring.discard)
+        await old.idle.wait()
         runtime.take_over()
         runtime.start()
         self._intake.account = config.tap.account

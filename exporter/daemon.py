@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import signal
 from collections.abc import Callable, Coroutine, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Any, TypeVar
 
 from exporter import __version__, threads
@@ -149,6 +148,8 @@ class Daemon:
         return True
 
     async def _close_parts(self) -> None:
+        if not self._last_export:
+            self._retire(self._runtime)
         await asyncio.gather(self._listeners.close(), self._say_last(), self._end_retiring())
 
     async def _close_state(self) -> None:
@@ -162,24 +163,22 @@ class Daemon:
         logger.info("Stopped")
 
     async def _say_last(self) -> None:
-        await self._runtime.stop()
-        loop = self._runtime.exports
-        if loop is not None and self._last_export:
-            await loop.last(LAST_EXPORT)
-        elif loop is not None:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LAST_EXPORT):
-                    await loop.retire()
+        if self._last_export:
+            await self._runtime.stop()
+            if self._runtime.exports is not None:
+                await self._runtime.exports.last(LAST_EXPORT)
+
+    def _retire(self, runtime: Runtime) -> None:
+        """End it in a task of its own: an export under way may take its time."""
+        retiring = asyncio.create_task(runtime.retire())
+        self._retiring.add(retiring)
+        retiring.add_done_callback(self._retiring.discard)
 
     async def _end_retiring(self) -> None:
-        """Wait for exports of earlier configurations, and give up those that take too long."""
-        if not self._retiring:
-            return
-        _, late = await asyncio.wait(self._retiring, timeout=LAST_EXPORT)
-        for retiring in late:
-            retiring.cancel()
-        if late:
-            await asyncio.wait(late, timeout=CANCEL)
+        """Wait for exports of what was retired, and give up those that take too long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_EXPORT):
+                await asyncio.gather(*self._retiring, return_exceptions=True)
 
     def _runtime_of(self, config: Config) -> Runtime:
         return Runtime(
@@ -249,11 +248,8 @@ class Daemon:
             logger.warning("state.path: another state file is opened by a restart only")
         self._config = config
         old, self._runtime = self._runtime, runtime
-        # A task of its own: an export under way may take its time, and a stop may end this here.
-        retiring = asyncio.create_task(old.retire())
-        self._retiring.add(retiring)
-        retiring.add_done_callback(self._retiring.discard)
-        await old.idle.wait()
+        self._retire(old)
+        await old.idle.wait()  # a stop may end this here
         runtime.take_over()
         runtime.start()
         self._intake.account = config.tap.account

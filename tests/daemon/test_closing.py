@@ -15,12 +15,12 @@ from exporter import daemon as daemon_module
 from exporter import runtime as runtime_module
 from exporter.config.types import Otlp
 from exporter.daemon import Daemon
-from exporter.errors import ConfigError, ExporterError, StateError
+from exporter.errors import ConfigError, ExporterError, ListenError, StateError
 from exporter.gateway.client import HttpClient, open_http
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.store import Store
 from exporter.otlp import OtlpExporter
-from tests.daemon.live import Live, daemon, hanging_ledger, polled, said, until
+from tests.daemon.live import Live, daemon, hanging_ledger, polled, said, taken, until
 from tests.otlp.receivers import HttpReceiver, black_hole
 
 pytestmark = pytest.mark.anyio
@@ -142,6 +142,16 @@ async def test_a_start_that_fails_lets_go_of_the_state_file(
         with pytest.raises(ExporterError, match=r"the disk is full|cannot be used"):
             await start(made)
     Store(live.config.state.path).close()  # raises StateLockedError where it is still held
+    assert not opened.left_open()
+
+
+async def test_one_round_and_a_busy_port_leave_nothing_open(live: Live, opened: Opened) -> None:
+    with HttpReceiver() as receiver, taken("http") as busy:
+        live.change(otlp=Otlp(endpoint=receiver.url))
+        assert await Daemon(live.config, live.environ).once()
+        with pytest.raises(ListenError):
+            await Daemon(replace(live.config, **busy), live.environ).run()
+    assert len(opened.clients) == len(opened.exporters) == 2
     assert not opened.left_open()
 
 

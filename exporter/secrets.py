@@ -90,6 +90,13 @@ def redact(text: str) -> str:
     return _KEY.sub(f"sk-byts-{HIDDEN}", text)
 
 
+def printable(text: str) -> str:
+    """`text` without keys, and with what cannot be printed on one line written as an escape."""
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in redact(text)
+    )
+
+
 class SecretFile:
     """Gives the secret in a file, newest version."""
 

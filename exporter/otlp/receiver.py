@@ -69,6 +69,12 @@ class Receiver:
         said = " ".join("".join(c if c.isprintable() else " " for c in said).split())
         return said if len(said) <= MAX_SHOWN else said[: MAX_SHOWN - 1] + "…"
 
+    def told(self, what: str, advice: str, said: str) -> str:
+        """`what` happened, what to do about it, and what the receiver said of it."""
+        reason = self.clean(said)
+        more = "; ".join(filter(None, (advice, f"it says: {reason}" if reason else "")))
+        return f"{what}: {more}" if more else what
+
 
 def shown_url(url: str) -> str:
     """The URL without user, password, query and fragment."""
@@ -148,9 +154,7 @@ def judge_http(answer: HttpAnswer, receiver: Receiver) -> ExportResult:
         return failure(f"{said}: {_redirected(answer, receiver)}")
     refused = answer.status in _REFUSED
     advice = _ADVICE.get(answer.status) or (_SERVER_ADVICE if answer.status >= 500 else "")
-    reason = receiver.clean(_reason(answer))
-    told = "; ".join(filter(None, (advice, f"it says: {reason}" if reason else "")))
-    return failure(f"{said}: {told}" if told else said, data_refused=refused)
+    return failure(receiver.told(said, advice, _reason(answer)), data_refused=refused)
 
 
 def judge_response(response: ExportMetricsServiceResponse, receiver: Receiver) -> ExportResult:

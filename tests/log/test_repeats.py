@@ -1,4 +1,4 @@
-"""Trouble is said once, then now and then, and its end is said too."""
+"""A problem is said once, then now and then, and its end is said too."""
 
 import logging
 from collections.abc import Hashable
@@ -78,4 +78,4 @@ def test_what_is_remembered_is_bounded(
     caplog.set_level(logging.ERROR, logger=LOGGER.name)
     for row in range(_REMEMBERED + 100):
         throttle.once(row, "Row was rejected")
-    assert len(throttle._troubles) == _REMEMBERED
+    assert len(throttle._problems) == _REMEMBERED

@@ -33,7 +33,6 @@ class Secret:
         self._value = value
 
     def reveal(self) -> str:
-        """The value itself."""
         return self._value
 
     def masked(self) -> str:

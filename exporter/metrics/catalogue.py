@@ -162,8 +162,8 @@ BILLING_LAST = Origin.TRANSACTIONS.gauge(
 LEDGER_DRIFT = Origin.LEDGER.gauge(
     "ledger.drift",
     "USD",
-    "Growth of lifetime spend since the first account poll, less the usage billed since then; "
-    "what the time between two polls explains is left out.",
+    "Growth of lifetime spend since the first account poll with all usage read, less the usage "
+    "billed since then; what the time between two polls explains is left out.",
 )
 TAP_RESPONSES = Origin.TRAFFIC.counter(
     "tap.responses",

@@ -130,7 +130,6 @@ class HttpAnswer(msgspec.Struct, frozen=True):
 
 
 def judge_http(answer: HttpAnswer, receiver: Receiver) -> ExportResult:
-    """The result of one HTTP request."""
     said = f"the receiver answered {answer.status} at {receiver.shown}"
     if 200 <= answer.status < 300:
         return _accepted(answer, said, receiver)

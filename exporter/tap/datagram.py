@@ -37,8 +37,8 @@ class DatagramError(ExporterError):
     source: Source | None = None
 
 
-class Report(msgspec.Struct, frozen=True):
-    """The members that are read, as written. Numbers stay text: loggers quote them."""
+class _Report(msgspec.Struct, frozen=True):
+    """The members that are read, as they are written. Numbers stay text: loggers quote them."""
 
     key: str | None = None
     source: str | None = None
@@ -52,7 +52,7 @@ class Report(msgspec.Struct, frozen=True):
     org_quota: msgspec.Raw = msgspec.field(default=_NOTHING, name="x-org-quota-remaining-credits")
 
 
-_DECODER: Final = msgspec.json.Decoder(Report)
+_DECODER: Final = msgspec.json.Decoder(_Report)
 
 
 def decode(datagram: bytes, now: float) -> Observation:
@@ -69,7 +69,7 @@ def decode(datagram: bytes, now: float) -> Observation:
         raise
 
 
-def _report(datagram: bytes) -> Report:
+def _report(datagram: bytes) -> _Report:
     if len(datagram) > MAX_BYTES:
         raise DatagramError(f"it is longer than {MAX_BYTES} bytes")
     try:
@@ -96,7 +96,7 @@ def _source(said: str | None) -> Source | None:
         raise DatagramError("its source is none of hook, proxy and log") from None
 
 
-def _observation(report: Report, source: Source, now: float) -> Observation:
+def _observation(report: _Report, source: Source, now: float) -> Observation:
     key = report.key
     if key is None or not _MASKED.fullmatch(key):
         raise DatagramError("its key is missing or not in the masked form, like sk-byts-…9f3c")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from exporter import runtime as fleet_module
+from exporter import runtime as runtime_module
 from exporter.config.types import Account, Config, Otlp, Poll, Transactions, Usage, UsageStart
 from exporter.errors import ConfigError, Outcome, StateError
 from exporter.gateway.readings import Endpoint
@@ -47,7 +47,7 @@ class Yard:
         self.gateways: dict[str, FakeGateway] = {}
         self.sent: list[tuple[float, Snapshot]] = []
         self.live = Live(NOW)
-        monkeypatch.setattr(fleet_module, "GatewayClient", self._client)
+        monkeypatch.setattr(runtime_module, "GatewayClient", self._client)
         monkeypatch.setattr("exporter.otlp.OtlpExporter", lambda *arguments: self)
 
     def _client(self, http: object, account: Account, *rest: object) -> FakeGateway:

@@ -119,15 +119,24 @@ class Runtime:
         self.exports = self._export_loop()
         self._pollers: list[AccountPoller] = []
         self._tasks: list[asyncio.Task[None]] = []
+        self.idle = asyncio.Event()
+        """Set once `stop` has ended every poll."""
 
     async def open(self) -> None:
-        """Make the accounts known to the ledger. Raises StateError; nothing has changed then."""
+        """Make the accounts known to the ledger.
+
+        Raises StateError; nothing has changed then, and nothing is left open.
+        """
         now = self._clock.now()
         # After a state file was lost, history would be counted again under a new identity.
         lost = self._store.recovered_from is not None
         start = now if lost else self._config.usage.start.instant(now)
         names = [account.name for account in self._config.accounts]
-        await self._worker.do(self.ledger.open_accounts, names, start, now)
+        try:
+            await self._worker.do(self.ledger.open_accounts, names, start, now)
+        except BaseException:  # a stop too
+            await self.retire()
+            raise
 
     def take_over(self) -> None:
         """From now on `live` shows what this configuration has.
@@ -173,9 +182,16 @@ class Runtime:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
+        self.idle.set()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_HTTP):
                 await self._http.aclose()
+
+    async def retire(self) -> None:
+        """Stop, and close when the export under way has ended; another runtime takes over."""
+        await self.stop()
+        if self.exports is not None:
+            await self.exports.retire()
 
     async def poll_once(self) -> list[PollError]:
         """One round of polls of every account; gives what went wrong."""

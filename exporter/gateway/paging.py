@@ -5,7 +5,7 @@ the list, and so does a short one unless `total` says that more rows exist. `tot
 only when it says more: a full page is always followed by one more question. A page wholly older
 than the range ends it, for gateways that ignore `since`.
 
-Paging loops where a cursor comes again, or where a page throttle the one before although
+Paging loops where a cursor comes again, or where a page repeats the one before although
 something said that there is more. Where nothing said so (the count was exact, or the answer
 tells no sizes at all and was shorter than asked for), a repeated page is the end.
 """

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import time
-from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -13,13 +10,12 @@ import pytest
 from msgspec.structs import replace
 
 from bytespike_simulator.wallet import CREDITS
-from exporter import daemon as daemon_module
 from exporter.config.types import Http, Listen, Otlp, State, Tap
 from exporter.errors import ConfigError, StateError
 from exporter.gateway.readings import Endpoint
 from exporter.ledger.store import Store
 from exporter.live import ExportOutcome
-from tests.daemon.live import Live, daemon, hanging_ledger, polled, said, taken, until
+from tests.daemon.live import Live, daemon, polled, said, taken, until
 from tests.otlp.receivers import HttpReceiver, black_hole
 from tests.peers.process import free_port
 
@@ -159,20 +155,6 @@ async def test_a_reload_while_the_receiver_hangs_keeps_polling_and_its_word(live
             outcomes = live.daemon._live.exports.outcomes
             await until(lambda: outcomes[ExportOutcome.SUCCESS])
             await until(lambda: not live.daemon._retiring)
-
-
-async def test_it_ends_in_the_middle_of_a_reload(
-    live: Live, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(daemon_module, "CLOSE_STATE", 0.2)
-    with ExitStack() as stack:
-        async with daemon(live):
-            await until(lambda: polled(live))
-            stack.enter_context(hanging_ledger(live))
-            live.reload(replace(live.config, accounts=(live.account("other"),)))
-            await asyncio.sleep(0.2)
-            began = time.monotonic()
-        assert time.monotonic() - began < 6
 
 
 async def test_a_stop_during_a_reload_closes_what_was_replaced(live: Live) -> None:

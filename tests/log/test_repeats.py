@@ -1,4 +1,4 @@
-"""Trouble is said once, then now and then, and its end is said too."""
+"""A problem is said once, then now and then, and its end is said too."""
 
 import logging
 from collections.abc import Hashable

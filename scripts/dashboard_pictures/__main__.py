@@ -126,6 +126,7 @@ def main(arguments: list[str]) -> int:
     if chromium is None:
         print("dashboard_pictures: Chromium is not installed", file=sys.stderr)
         return 1
+    out.mkdir(parents=True, exist_ok=True)  # not only after minutes
     until = time.time() // MINUTE * MINUTE
     with tempfile.TemporaryDirectory(prefix="dashboards-") as name:
         folder = Path(name)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import threading
 from queue import Queue
@@ -37,32 +35,6 @@ def subscribe(made: Simulator, url: str, *types: str) -> dict[str, Any]:
     response = ask(made, "webhooks", method="POST", body=wish)
     assert response.status_code == 200
     return answer(response)  # type: ignore[no-any-return]
-
-
-def test_a_topup_is_delivered_signed() -> None:
-    made = simulator()
-    with Subscriber() as there:
-        subscription = subscribe(made, there.url)
-        made.world.topup(50)
-        path, headers, body, _ = there.deliveries.get(timeout=10)
-    digest = hmac.new(subscription["secret"].encode(), body, hashlib.sha256).hexdigest()
-    assert path == "/in"
-    assert headers["x-bytespike-signature"] == f"sha256={digest}"
-    told = json.loads(body)
-    assert (told["type"], told["data"]) == (PAYMENT, {"usd": 50})
-
-
-def test_a_wallet_that_gets_low_is_told_once() -> None:
-    made = simulator()
-    with Subscriber() as there:
-        subscribe(made, there.url)
-        for _ in range(3):
-            made.world.bill(credits=32 * CREDITS)
-        _, headers, body, _ = there.deliveries.get(timeout=10)
-        assert json.loads(body)["type"] == LOW_BALANCE
-        assert headers["x-bytespike-signature"].startswith("sha256=")
-        made.world.bill(credits=CREDITS)
-    assert [notice.type for notice in made.world.notices] == [LOW_BALANCE]
 
 
 def test_only_what_was_subscribed_to_is_delivered() -> None:

@@ -89,17 +89,6 @@ def test_a_history_has_exactly_the_rows_asked_for_all_before_now() -> None:
     assert len({row.request_id for row in rows}) == 12_345
 
 
-def test_a_call_in_flight_holds_money_and_shows_nowhere_else() -> None:
-    world = World(quiet(), NOW)
-    call = next(call for call in world.traffic.table if call.hold > 0)
-    world.begin(call)
-    assert world.wallet.available == 100 * CREDITS - call.hold
-    assert world.wallet.balance == 100 * CREDITS
-    assert len(world.rows) == 0
-    world.advance(NOW + 7 * 86_400)
-    assert world.wallet.held == 0
-
-
 def test_a_rebate_leaves_the_log_and_lifetime_spend_and_lowers_the_closed_bucket() -> None:
     world = World(quiet(), NOW)
     request = world.bill(credits=500, prompt_tokens=30, completion_tokens=4, at=HOUR - 3600.0)
@@ -130,21 +119,6 @@ def test_sums_of_any_range_are_the_sums_of_its_rows_less_their_rebates(
             expected += 1 + offset
     parts = [sums for _, sums in world.sums(float(HOUR + since), float(HOUR + until))]
     assert total(parts)[0] == expected
-
-
-def test_paused_traffic_ends_what_is_in_flight_and_begins_nothing() -> None:
-    world = World(Options(history=0.0, errands=False, rate=600.0, models=3), NOW)
-    world.advance(NOW + 30)
-    world.pause_traffic()
-    world.advance(NOW + 3600)
-    rows = len(world.rows)
-    assert rows > 0
-    assert world.in_flight == 0
-    world.advance(NOW + 7200)
-    assert len(world.rows) == rows
-    world.resume_traffic()
-    world.advance(NOW + 7300)
-    assert len(world.rows) > rows
 
 
 def test_traffic_stops_at_an_empty_wallet_and_returns_with_a_topup() -> None:

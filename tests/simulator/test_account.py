@@ -53,23 +53,6 @@ def test_the_flag_is_up_at_the_threshold_and_tells_once() -> None:
     assert [notice.type for notice in made.world.notices] == ["system.balance.notify.dispatched"]
 
 
-def test_a_topup_and_its_bonus_are_two_lines_newest_first() -> None:
-    made = simulator()
-    made.world.topup(50.0, bonus=5.0)
-    body = answer(ask(made, "billing/transactions"))
-    assert {name: body[name] for name in ("total", "page", "page_size")} == {
-        "total": 2,
-        "page": 1,
-        "page_size": 50,
-    }
-    bonus, paid = body["items"]
-    assert bonus["created_at"] == paid["created_at"] == "2026-05-21T14:08:11Z"
-    assert (paid["kind"], paid["amount_usd"], paid["balance_after_usd"]) == ("topup", 50, 150)
-    assert (bonus["amount_usd"], bonus["balance_after_usd"], bonus["note"]) == (5, 155, "bonus")
-    assert paid["source"]["provider"] == "stripe"
-    assert paid["id"] != bonus["id"]
-
-
 def test_transactions_are_filtered_by_kind_and_range() -> None:
     made = simulator()
     for back, kind in ((2, "admin_credit"), (1, "admin_debit"), (0, "voucher")):
@@ -119,13 +102,6 @@ def test_every_refusal_of_the_contract_can_be_had(
     assert (response.status_code, error["type"], error.get("code")) == (status, kind, code)
     assert error["message"]
     assert "type" not in answer(response)
-
-
-def test_other_routes_and_methods_are_not_found() -> None:
-    made = simulator()
-    assert ask(made, "nowhere").status_code == 404
-    assert ask(made, "account", method="POST").status_code == 404
-    assert ask(made, "/simulator/truth").status_code == 404
 
 
 def test_the_requests_of_a_minute_are_limited_for_each_key() -> None:

@@ -103,22 +103,6 @@ def test_control_routes_do_what_they_say() -> None:
     assert ask(made, "/simulator/options").json()["usage"] == "rollup"
 
 
-def test_control_routes_refuse_what_they_do_not_understand() -> None:
-    made = Simulator(quiet(), clock=still(), control=True)
-    for name, body in (
-        ("bill", {"key": 99}),
-        ("bill", {"colour": 1}),
-        ("options", {"usage": "x"}),
-        ("fault", {"kind": "x"}),
-        ("options", {"keys": "x"}),
-        ("rebate", {"request_id": "x"}),
-    ):
-        response = ask(made, f"/simulator/{name}", method="POST", body=body)
-        assert response.status_code == 400, name
-    assert ask(made, "/simulator/x", method="POST", body={}).status_code == 404
-    assert ask(made, "/simulator/truth", {"since": "x"}).status_code == 400
-
-
 async def test_an_address_that_is_taken_is_an_error() -> None:
     made = Simulator(quiet())
     async with running(made) as url:

@@ -68,27 +68,6 @@ def test_the_same_seed_and_instants_make_the_same_world() -> None:
     assert life(3) != life(4)
 
 
-def test_every_balance_after_follows_from_the_movements_and_the_calls_before() -> None:
-    world = World(lively(), NOW)
-    world.advance(NOW + 3000)
-    for _ in range(3):
-        before = world.wallet.balance
-        spent = world.wallet.spent
-        movement = world.transaction("admin_credit", 7)
-        assert movement.balance_after == before + 7
-        world.advance(world.now + 300)
-        assert world.wallet.spent >= spent
-    assert min(movement.balance_after for movement in world.wallet.movements) > 0
-
-
-def test_a_history_has_exactly_the_rows_asked_for_all_before_now() -> None:
-    world = World(Options(history_rows=12_345, traffic=False), NOW)
-    assert len(world.rows) == 12_345
-    rows = list(world.rows_between(NOW - 86_400, NOW))
-    assert len(rows) == 12_345
-    assert len({row.request_id for row in rows}) == 12_345
-
-
 def test_a_rebate_leaves_the_log_and_lifetime_spend_and_lowers_the_closed_bucket() -> None:
     world = World(quiet(), NOW)
     request = world.bill(credits=500, prompt_tokens=30, completion_tokens=4, at=HOUR - 3600.0)

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from bytespike_simulator.wallet import CREDITS
 from exporter import daemon as daemon_module
 from exporter.config.types import Http, Listen, Otlp, State, Tap
-from exporter.errors import ConfigError, StateError
+from exporter.errors import StateError
 from exporter.gateway.readings import Endpoint
 from exporter.ledger.store import Store
 from exporter.live import ExportOutcome
@@ -62,19 +62,6 @@ async def test_an_account_that_comes_back_goes_on_counting_where_it_was(live: Li
         text = (await live.get("/metrics")).text
         (line,) = [x for x in text.splitlines() if x.startswith("bytespike_usage_cost_USD_t")]
         assert line.endswith(" 2.0")
-
-
-async def test_an_invalid_configuration_changes_nothing_and_every_problem_is_told(
-    running: Live, caplog: pytest.LogCaptureFixture
-) -> None:
-    runtime = running.daemon._runtime
-    running.reload(ConfigError(("poll.usage: is too short", "accounts: is missing")))
-    await until(lambda: said(caplog, "accounts: is missing"))
-    assert said(caplog, "poll.usage: is too short")
-    assert said(caplog, "the old one stays in force")
-    assert running.daemon._runtime is runtime
-    polls = running.simulator.requests["account"]
-    await until(lambda: running.simulator.requests["account"] > polls + 2)
 
 
 async def test_a_reload_that_the_state_file_spoils_changes_nothing(

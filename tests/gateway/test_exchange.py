@@ -139,22 +139,13 @@ async def fine(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
 
 
-async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await head(reader)
-    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
-    while not writer.is_closing():
-        writer.write(b" ")
-        await asyncio.sleep(0.02)
-
-
 async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     await reader.read()
 
 
-@pytest.mark.parametrize("connection", [drip, silent])
-def test_a_gateway_that_is_slow_does_not_hold_the_poll(connection: Connection) -> None:
+def test_a_gateway_that_is_slow_does_not_hold_the_poll() -> None:
     with pytest.raises(GatewayTimeoutError, match=r"within 0\.3 s"):
-        served(connection, timeout=0.3)
+        served(silent, timeout=0.3)
 
 
 @pytest.mark.parametrize(

@@ -232,16 +232,6 @@ def test_a_full_buffer_loses_a_datagram_and_waits_for_nothing(
     assert patience == [0.0]
 
 
-def test_a_listener_that_does_not_read_holds_nothing_up() -> None:
-    with Ear(small=True) as ear:
-        tap = QuotaTap(ear.address)
-        for _ in range(200):
-            tap(response())
-        assert 0 < len(ear.raw()) < 200
-        tap(response())
-        assert len(ear.raw()) == 1
-
-
 @pytest.mark.parametrize(
     "address", ["", "127.0.0.1", "127.0.0.1:", ":8789", "host:port", "host:0", "host:65536", "h:٣"]
 )

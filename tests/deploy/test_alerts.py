@@ -65,19 +65,6 @@ def replicas(count: int) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
-def test_exporters_on_one_account_give_one_page_until_the_topup(
-    rules: Promtool, count: int
-) -> None:
-    shown = replicas(count)
-    rules.stays(FLOOR, shown, since=2, until=99)
-    rules.stays(CRITICAL, shown, since=5, until=99)
-    summary = "prod: 8.00 USD left, under the floor of 10 USD"
-    rules.fires(FLOOR, shown, at=2, summary=summary, until=106)
-    summary = "prod: the balance lasts 2h 0m 0s, less than 4 h"
-    rules.fires(CRITICAL, shown, at=5, summary=summary, until=106)
-
-
-@pytest.mark.parametrize("count", [1, 2, 5])
 @pytest.mark.parametrize("minute", [70, 90, 140])
 def test_exporters_on_one_account_give_the_numbers_of_one(
     rules: Promtool, count: int, minute: int

@@ -73,16 +73,3 @@ def test_weeks_of_transactions_leave_a_window_of_marks(make_exporter: MakeExport
         follow(exporter.ledger, known, now)
     assert rows_in(exporter, "transaction_mark") <= 2 * SETTLE / (2 * HOUR) + 1
     assert exporter.ledger.totals()[NAME].billing[0].count == 200
-
-
-def test_accounts_do_not_share_what_they_count(exporter: Exporter) -> None:
-    exporter.world.bill(5)
-    exporter.poll()
-    exporter.ledger.open_accounts(["second"], exporter.start, exporter.now)
-    rows = exporter.world.log(0, exporter.now + 1)
-    exporter.ledger.commit_log("second", rows, None, None, exporter.now)
-    costs = {
-        name: [total.cost for total in totals.usage]
-        for name, totals in exporter.ledger.totals().items()
-    }
-    assert costs == {NAME: [5], "second": [5]}

@@ -55,14 +55,6 @@ def test_a_balance_that_is_unknown_or_spent_has_its_runway(wallet: Wallet) -> No
     assert wallet.runway() is None
 
 
-def test_a_restart_keeps_the_runway(wallet: Wallet) -> None:
-    wallet.poll()
-    spend(wallet, 50, 60.0, 2)
-    before = wallet.runway()
-    wallet.exporter.restart()
-    assert wallet.runway() == before
-
-
 @pytest.mark.parametrize("jump", [-5 * HOUR, 5 * HOUR, 400 * HOUR])
 def test_a_clock_that_jumps_does_not_disturb_the_runway_for_long(
     wallet: Wallet, jump: float

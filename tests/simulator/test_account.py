@@ -6,14 +6,6 @@ from bytespike_simulator import Simulator, quiet
 from bytespike_simulator.wallet import CREDITS
 from tests.simulator.fakes import NOW, answer, ask, simulator, still
 
-ENVELOPE = (
-    "x-ratelimit-limit",
-    "x-ratelimit-remaining",
-    "x-ratelimit-reset",
-    "x-quota-remaining-credits",
-    "x-org-quota-remaining-credits",
-)
-
 
 def test_the_account_looks_like_the_one_in_the_contract() -> None:
     made = simulator(models=2, caps=True)

@@ -57,13 +57,6 @@ def test_rows_without_a_key_are_those_of_the_key_that_asks() -> None:
     assert body["total"] == 3
 
 
-def test_two_keys_can_share_a_masked_form() -> None:
-    keys = simulator(colliding_keys=True).world.keys
-    assert keys[1].masked == keys[2].masked
-    assert keys[1].secret != keys[2].secret
-    assert len({key.masked for key in simulator().world.keys}) == 4
-
-
 @settings(max_examples=30)
 @given(st.integers(0, 30), st.integers(1, 12), st.sampled_from(["newest", "oldest"]))
 def test_cursors_give_every_row_once(count: int, size: int, order: str) -> None:

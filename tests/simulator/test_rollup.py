@@ -33,25 +33,15 @@ def test_a_bucket_looks_like_the_one_in_the_contract() -> None:
 
 
 @pytest.mark.parametrize(
-    ("group_by", "names"),
-    [
-        (None, {"bucket": "2026-05-21"}),
-        ("day", {"bucket": "2026-05-21"}),
-        ("hour", {"bucket": "2026-05-21T14:00:00Z"}),
-        ("model", {"model": "gpt-5-4"}),
-        ("api_key", {"api_key": "…"}),
-        ("day,model", {"bucket": "2026-05-21", "model": "gpt-5-4"}),
-    ],
+    ("group_by", "bucket"),
+    [("", "2026-05-21"), ("hour,model", "2026-05-21T14:00:00Z"), ("model,api_key", None)],
 )
-def test_what_is_not_grouped_by_is_absent(group_by: str | None, names: dict[str, str]) -> None:
+def test_what_is_not_grouped_by_is_absent(group_by: str, bucket: str | None) -> None:
     made = simulator()
     made.world.bill(model="gpt-5-4")
-    params = {"group_by": group_by} if group_by else {}
-    (bucket,) = answer(ask(made, "usage", params))["buckets"]
-    wanted = {**names} | ({"api_key": made.world.keys[0].masked} if "api_key" in names else {})
-    assert {name: bucket[name] for name in ("bucket", "model", "api_key") if name in bucket} == (
-        wanted
-    )
+    (found,) = answer(ask(made, "usage", {"group_by": group_by}))["buckets"]
+    assert found.get("bucket") == bucket
+    assert ("model" in found, "api_key" in found) == ("model" in group_by, "api_key" in group_by)
 
 
 def test_keys_and_models_can_be_filtered_by_any_of_their_names() -> None:

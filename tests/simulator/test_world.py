@@ -78,26 +78,8 @@ def test_a_rebate_leaves_the_log_and_lifetime_spend_and_lowers_the_closed_bucket
     assert world.wallet.balance == 100 * CREDITS - 70
     assert len(world.rows) == 2
     assert total([sums for _, sums in world.sums(HOUR - 3600, HOUR)]) == (70, 1820, 244, 1)
-
-
-@given(
-    st.lists(st.tuples(st.integers(0, 20_000), st.booleans()), max_size=30),
-    st.integers(-1000, 21_000),
-    st.integers(-1000, 21_000),
-)
-def test_sums_of_any_range_are_the_sums_of_its_rows_less_their_rebates(
-    calls: list[tuple[int, bool]], since: int, until: int
-) -> None:
-    world = World(quiet(), NOW)
-    expected = 0
-    for offset, failed in calls:
-        request = world.bill(credits=1 + offset, at=float(HOUR + offset))
-        if failed:
-            world.rebate(request)
-        elif since <= offset < until:
-            expected += 1 + offset
-    parts = [sums for _, sums in world.sums(float(HOUR + since), float(HOUR + until))]
-    assert total(parts)[0] == expected
+    assert total([sums for _, sums in world.sums(HOUR - 3600, HOUR - 1)]) == (70, 1820, 244, 1)
+    assert total([sums for _, sums in world.sums(HOUR - 3599, HOUR)]) == (0, 0, 0, 0)
 
 
 def test_traffic_stops_at_an_empty_wallet_and_returns_with_a_topup() -> None:

@@ -38,7 +38,8 @@ test-others: $(READY) ## Run the fast tests on the newest other Python of this m
 soak: $(READY) peers ## Try to break it, for about an hour, and write its table
 	@mkdir -p $(dir $(SOAK_RUN)) && rm -f $(SOAK_RUN)
 	status=0; RELIABILITY_SOAK=1 RELIABILITY_RECORD=$(SOAK_RUN) $(BIN)/python -m pytest \
-		-o faulthandler_timeout=3600 -p tests.reliability.elsewhere $(or $(ARGS),$(SOAKED)) \
+		-o faulthandler_timeout=3600 -p tests.reliability.trials -p tests.reliability.elsewhere \
+		$(or $(ARGS),$(SOAKED)) \
 		|| status=$$?; \
 	$(BIN)/python -m scripts.reliability --take $(SOAK_RUN) && exit $$status
 

@@ -111,7 +111,7 @@ async def test_a_stop_does_not_leave_open_an_exporter_whose_receiver_hangs(
     assert not opened.left_open()
 
 
-async def test_a_reload_that_fails_leaves_none_of_its_parts_open(
+async def test_a_reload_that_fails_changes_nothing_and_leaves_none_of_its_parts_open(
     live: Live,
     opened: Opened,
     monkeypatch: pytest.MonkeyPatch,
@@ -125,7 +125,10 @@ async def test_a_reload_that_fails_leaves_none_of_its_parts_open(
                 patch.setattr(Ledger, "open_accounts", _full)
                 live.reload(replace(live.config, accounts=(live.account("other"),)))
                 await until(lambda: said(caplog, "send SIGHUP again"))
+            assert list(live.daemon._live.accounts) == ["prod"]
             assert opened.left_open() == [opened.clients[0], opened.exporters[0]]
+            live.daemon.reload()
+            await until(lambda: polled(live, "other"))
 
 
 @pytest.mark.parametrize("start", [Daemon.run, Daemon.once], ids=["run", "once"])

@@ -51,22 +51,6 @@ def test_every_instant_from_the_start_on_is_read(back: float, span: float, align
     assert cursor.caught_up
 
 
-@given(gaps=st.lists(st.floats(1, 20 * DAY), min_size=1, max_size=8), span=SPANS)
-def test_nothing_is_left_out_between_polls(gaps: list[float], span: float) -> None:
-    now = NOW
-    cursor = Cursor.begin(NOW, NOW)
-    read: list[Slice] = []
-    for gap in gaps:
-        cursor, some = follow(cursor, now, span, False)
-        read += some
-        now += gap
-    covered = NOW
-    for piece in read:
-        if piece.since <= covered:
-            covered = max(covered, min(piece.until, now))
-    assert covered >= now - gaps[-1]
-
-
 def test_a_long_outage_is_caught_up_in_one_pass_that_is_a_sweep() -> None:
     cursor = Cursor.begin(NOW - 60 * DAY, NOW - 60 * DAY)
     cursor, _ = follow(cursor, NOW - 60 * DAY, FIRST_SPAN, False)

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.report import Row
-from scripts.sizes import BUDGETS
+from scripts.sizes import BUDGETS, lines_of, sources
 
 CODE = ("exporter", "bytespike_simulator", "tests", "scripts", "benchmarks")
 PACKAGES = ("exporter", "bytespike_simulator")
@@ -36,7 +36,7 @@ print(json.dumps(sorted(circles)))
 
 
 class Size(msgspec.Struct, frozen=True):
-    """Lines and files of Python."""
+    """Lines and files; of `scripts` also those that are not Python, without locks."""
 
     lines: int
     files: int
@@ -53,7 +53,7 @@ def numbers(root: Path) -> Numbers:
     """Of the checkout at `root`."""
     sizes: dict[str, Size] = {}
     for folder in filter(Path.is_dir, (root / name for name in CODE)):
-        sizes[folder.name] = _size(folder.rglob("*.py"))
+        sizes[folder.name] = _size(sources(folder))
         if folder.name == "exporter":
             sizes["exporter/*.py"] = _size(folder.glob("*.py"))
             for inner in sorted(filter(Path.is_dir, folder.iterdir())):
@@ -111,5 +111,5 @@ def _at(root: Path, revision: str) -> Numbers:
 
 
 def _size(files: Iterable[Path]) -> Size:
-    lines = [len(file.read_text(encoding="utf-8").splitlines()) for file in files]
-    return Size(sum(lines), len(lines))
+    found = list(files)
+    return Size(lines_of(found), len(found))

@@ -13,7 +13,6 @@ from pathlib import Path
 import msgspec
 
 from exporter.clock import Clock, SystemClock
-from exporter.config.mistakes import printable
 from exporter.config.types import Account, Config
 from exporter.errors import GatewayError
 from exporter.gateway.client import GatewayClient, HttpClient
@@ -32,7 +31,7 @@ from exporter.metrics.snapshot import Snapshot, take
 from exporter.money import to_usd
 from exporter.otlp import OtlpExporter
 from exporter.runtime import connect, in_turn, intervals, resource
-from exporter.secrets import Secret
+from exporter.secrets import Secret, printable
 from exporter.web.formats import plural
 
 _Wallets = list[tuple[str, tuple[str, str | Secret], str | None]]

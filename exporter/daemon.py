@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import signal
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack, suppress
 from typing import Any, TypeVar
 
 from exporter import __version__, threads
 from exporter.clock import InterruptibleClock, SystemClock
 from exporter.config.load import describe
 from exporter.config.types import Config, Listen
-from exporter.errors import ConfigError, ExporterError, StateError
+from exporter.errors import ConfigError, StateError
 from exporter.ledger.store import Store
 from exporter.ledger.totals import AccountTotals
 from exporter.listeners import Listeners, Listening
@@ -67,6 +67,7 @@ class Daemon:
                 "tap.listen": self._tap_listener,
             }
         )
+        self._last_export = False
         self._store: Store
         self._runtime: Runtime
 
@@ -97,30 +98,25 @@ class Daemon:
     async def run(self, ready: Callable[[], None] = lambda: None) -> None:
         """Work until `stop`. `ready` is called once all is started. Raises ExporterError."""
         _announce(self._config)
-        if await self._unless_stopped(self._open()) is None:
-            return
-        exports = False
-        try:
+        async with AsyncExitStack() as ends:
+            if await self._unless_stopped(self._open(ends)) is None:
+                return
             await self._listeners.open(self._config)
-            exports = True
+            self._last_export = True
             self._runtime.start()
             logger.info("Polling %d account(s); %s", len(self._config.accounts), self._where())
             ready()
             await self._work()
             logger.info("Stopping")
-        finally:
-            await self._close(exports)
 
     async def once(self) -> bool:
         """One round of polls and one export. Returns whether all that was begun worked."""
         _announce(self._config)
-        if await self._unless_stopped(self._open()) is None:
-            return True
-        worked: bool | None = None
-        try:
+        async with AsyncExitStack() as ends:
+            if await self._unless_stopped(self._open(ends)) is None:
+                return True
             worked = await self._unless_stopped(self._round())
-        finally:
-            await self._close(exports=worked is None and self._stop.is_set())
+            self._last_export = worked is None
         return worked is not False
 
     async def _round(self) -> bool:
@@ -130,9 +126,13 @@ class Daemon:
         result = await self._runtime.exports.export()
         return not errors and result.error is None
 
-    async def _open(self) -> bool:
-        """Open the state and make all parts. Raises StateError, ConfigError."""
+    async def _open(self, ends: AsyncExitStack) -> bool:
+        """Open the state and make all parts. Raises StateError, ConfigError.
+
+        What is pushed on `ends` closes them, in less than ten seconds whatever hangs.
+        """
         store = self._store = await self._open_state()
+        ends.push_async_callback(self._close_state)
         if store.recovered_from is not None:
             logger.error(
                 "The state file could not be read and was moved to %s. Counting starts anew from "
@@ -143,18 +143,18 @@ class Daemon:
             logger.info("The state file has a new identity: counting starts from now")
         elif store.created:
             logger.info("No state before: counting starts in the new file %s", store.path)
-        try:
-            self._runtime = self._runtime_of(self._config)
-            await self._runtime.open()
-        except ExporterError:
-            await self._worker.do(store.close)
-            raise
+        self._runtime = self._runtime_of(self._config)
+        await self._runtime.open()
+        ends.push_async_callback(self._close_parts)
         self._runtime.take_over()
         return True
 
-    async def _close(self, exports: bool) -> None:
-        """End everything, in less than ten seconds whatever hangs."""
-        await asyncio.gather(self._listeners.close(), self._say_last(exports), self._retire())
+    async def _close_parts(self) -> None:
+        if not self._last_export:
+            self._retire(self._runtime)
+        await asyncio.gather(self._listeners.close(), self._say_last(), self._end_retiring())
+
+    async def _close_state(self) -> None:
         try:
             async with asyncio.timeout(CLOSE_STATE):
                 await self._worker.do(self._store.close)
@@ -164,21 +164,23 @@ class Daemon:
         self._worker.close()
         logger.info("Stopped")
 
-    async def _say_last(self, exports: bool) -> None:
-        await self._runtime.stop()
-        loop = self._runtime.exports
-        if loop is not None and exports:
-            await loop.last(LAST_EXPORT)
-        elif loop is not None:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LAST_EXPORT):
-                    await loop.retire()
+    async def _say_last(self) -> None:
+        if self._last_export:
+            await self._runtime.stop()
+            if self._runtime.exports is not None:
+                await self._runtime.exports.last(LAST_EXPORT)
 
-    async def _retire(self) -> None:
-        """Close what a reload has replaced, also where that hangs."""
-        late = self._retiring and (await asyncio.wait(self._retiring, timeout=LAST_EXPORT))[1]
-        for task in late:
-            task.cancel()
+    def _retire(self, runtime: Runtime) -> None:
+        """End it in a task of its own: an export under way may take its time."""
+        retiring = asyncio.create_task(runtime.retire())
+        self._retiring.add(retiring)
+        retiring.add_done_callback(self._retiring.discard)
+
+    async def _end_retiring(self) -> None:
+        """Wait for exports of what was retired, and give up those that take too long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_EXPORT):
+                await asyncio.gather(*self._retiring, return_exceptions=True)
 
     def _runtime_of(self, config: Config) -> Runtime:
         return Runtime(
@@ -248,13 +250,8 @@ class Daemon:
             logger.warning("state.path: another state file is opened by a restart only")
         self._config = config
         old, self._runtime = self._runtime, runtime
-        closing = [asyncio.create_task(old.stop())]  # to its end, should a stop come meanwhile
-        if old.exports is not None:  # an export under way may take its time
-            closing.append(asyncio.create_task(old.exports.retire()))
-        for task in closing:
-            self._retiring.add(task)
-            task.add_done_callback(self._retiring.discard)
-        await asyncio.shield(closing[0])
+        self._retire(old)
+        await old.idle.wait()  # a stop may end this here
         runtime.take_over()
         runtime.start()
         self._intake.account = config.tap.account

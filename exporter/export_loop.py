@@ -83,17 +83,24 @@ class ExportLoop:
                 "sends all that was counted",
                 patience,
             )
-            if self._under_way is not None:
-                self._under_way.cancel()
-                await asyncio.wait({self._under_way})
         finally:
-            await self._exporter.close()
+            await self._close()
 
     async def retire(self) -> None:
-        """Close once the export under way has ended; another loop has taken over."""
+        """Close once the export under way has ended, or at once where this is cancelled."""
         self._retired = True
-        async with self._exporting:
-            await self._exporter.close()
+        try:
+            async with self._exporting:
+                pass
+        finally:
+            await self._close()
+
+    async def _close(self) -> None:
+        """Close; an export that is still under way is given up."""
+        if self._under_way is not None:
+            self._under_way.cancel()
+            await asyncio.wait({self._under_way})
+        await self._exporter.close()
 
     async def _send(self, snapshot: Snapshot) -> ExportResult:
         """Send all; the values of series that no receiver knows follow their zero points.

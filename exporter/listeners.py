@@ -15,8 +15,6 @@ logger = logging.getLogger(__name__)
 
 
 class Listening(Protocol):
-    """A listener on one address."""
-
     @property
     def address(self) -> str:
         """`host:port` as bound."""
@@ -70,7 +68,6 @@ class Listeners:
                     logger.error("%s is closed, and SIGHUP opens it again: %s", path, failure)
 
     async def close(self) -> None:
-        """Close every listener."""
         listeners = [listener for _, listener in self._open.values()]
         self._open.clear()
         await asyncio.gather(*(listener.stop() for listener in listeners))

@@ -7,6 +7,7 @@ loop, read by the snapshot and the status page.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -52,20 +53,18 @@ class Sample(msgspec.Struct, frozen=True):
     observed_at: float
 
 
+@dataclass(slots=True)
 class KeyReadings:
     """The envelope of one key, number by number: a response that lacks a header leaves it be.
 
     Money in nano-USD, `reset_at` in Unix seconds.
     """
 
-    __slots__ = ("limit", "remaining", "reset_at", "key_quota_remaining", "org_quota_remaining")
-
-    def __init__(self) -> None:
-        self.limit: Sample | None = None
-        self.remaining: Sample | None = None
-        self.reset_at: Sample | None = None
-        self.key_quota_remaining: Sample | None = None
-        self.org_quota_remaining: Sample | None = None
+    limit: Sample | None = None
+    remaining: Sample | None = None
+    reset_at: Sample | None = None
+    key_quota_remaining: Sample | None = None
+    org_quota_remaining: Sample | None = None
 
     def observe(self, envelope: Envelope) -> None:
         """Take over what the envelope says, unless something newer is known.
@@ -201,14 +200,14 @@ def shared_wallets(
             yield SharedWallet(whose, members, doubles=False)
 
 
+@dataclass(slots=True, eq=False)
 class Live:
-    def __init__(self, started_at: float) -> None:
-        self.started_at = started_at
-        self.accounts: dict[str, LiveAccount] = {}
-        self.exports = ExportStatus()
-        self.tap = TapStatus()
-        self.state_writable = True
-        self.state_error: str | None = None
+    started_at: float
+    accounts: dict[str, LiveAccount] = field(default_factory=dict)
+    exports: ExportStatus = field(default_factory=ExportStatus)
+    tap: TapStatus = field(default_factory=TapStatus)
+    state_writable: bool = True
+    state_error: str | None = None
 
     def shared_wallets(self) -> Iterator[SharedWallet]:
         """See `shared_wallets`; of those whose wallet is known."""

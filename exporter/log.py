@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import TextIO
 
-from exporter.secrets import redact
+from exporter.secrets import printable, redact
 
 ROOT = "exporter"
 
@@ -90,11 +90,7 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         event = _event(record)
-        message = event["message"]
-        if not message.isprintable():  # what a gateway sends must not forge lines of the log
-            message = "".join(
-                c if c.isprintable() else c.encode("unicode_escape").decode() for c in message
-            )
+        message = printable(event["message"])  # what a gateway sends must not forge lines
         line = f"{event['time']} {event['level']:7} {message}"
         trace = event.get("exception", "").splitlines()
         return "\n".join([line, *(f"    {below}" for below in trace)])

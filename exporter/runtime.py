@@ -8,22 +8,23 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from exporter import __version__
 from exporter.clock import InterruptibleClock
 from exporter.config.types import Account, Config
 from exporter.errors import ConfigError
-from exporter.export_loop import ExportLoop
 from exporter.gateway.client import GatewayClient, HttpClient, open_http
 from exporter.gateway.readings import QUOTA_HEADERS, Endpoint, Envelope
 from exporter.ledger.ledger import Ledger, Rules
 from exporter.ledger.store import Store
 from exporter.live import Live, LiveAccount, warn_unreadable
-from exporter.otlp import OtlpExporter
 from exporter.polling.poller import AccountPoller, PollError
 from exporter.threads import Worker
 from exporter.throttle import Throttle
+
+if TYPE_CHECKING:
+    from exporter.export_loop import ExportLoop
 
 SPREAD = 0.02
 """Seconds between the first polls of one account and those of the next."""
@@ -124,12 +125,21 @@ class Runtime:
         self._pollers: list[AccountPoller] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._polled: Mapping[str, Mapping[str, int]] = {}
+        self.idle = asyncio.Event()
+        """Set once `stop` has ended every poll."""
 
     async def open(self) -> None:
-        """Make the accounts known to the ledger. Raises StateError; nothing has changed then."""
+        """Make the accounts known to the ledger.
+
+        Raises StateError; nothing has changed then, and nothing is left open.
+        """
         names = [account.name for account in self._config.accounts]
-        await self._worker.do(self.ledger.open_accounts, names)
-        self._polled = await self._worker.do(self.ledger.polled)
+        try:
+            await self._worker.do(self.ledger.open_accounts, names)
+            self._polled = await self._worker.do(self.ledger.polled)
+        except BaseException:  # a stop too
+            await self.retire()
+            raise
 
     def take_over(self) -> None:
         """From now on `live` shows what this configuration has.
@@ -185,9 +195,16 @@ class Runtime:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
+        self.idle.set()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_HTTP):
                 await self._http.aclose()
+
+    async def retire(self) -> None:
+        """Stop, and close when the export under way has ended; another runtime takes over."""
+        await self.stop()
+        if self.exports is not None:
+            await self.exports.retire()
 
     async def poll_once(self) -> list[PollError]:
         """One round of polls of every account; gives what went wrong."""
@@ -197,6 +214,10 @@ class Runtime:
         otlp = self._config.otlp
         if not otlp.endpoint:
             return None
+        # The SDK takes 6 MiB and a quarter of the start: only where something is sent.
+        from exporter.export_loop import ExportLoop  # noqa: PLC0415
+        from exporter.otlp import OtlpExporter  # noqa: PLC0415
+
         exporter = OtlpExporter(otlp, resource(self._config, self._store.instance_id))
         live, worker, clock = self._live, self._worker, self._clock
         return ExportLoop(exporter, live, self.ledger, worker, clock, self._throttle, otlp.interval)

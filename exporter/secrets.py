@@ -10,6 +10,7 @@ import os
 import re
 from pathlib import Path
 from typing import Final, NoReturn
+from urllib.parse import urlsplit
 
 HIDDEN = "…"
 _KEY = re.compile(r"sk-byts-[A-Za-z0-9_-]{8,}")
@@ -32,7 +33,6 @@ class Secret:
         self._value = value
 
     def reveal(self) -> str:
-        """The value itself."""
         return self._value
 
     def masked(self) -> str:
@@ -88,6 +88,28 @@ def redact(text: str) -> str:
     for value in sorted(_protected, key=len, reverse=True):
         text = text.replace(value, HIDDEN)
     return _KEY.sub(f"sk-byts-{HIDDEN}", text)
+
+
+def printable(text: str) -> str:
+    """`text` without keys, and with what cannot be printed on one line written as an escape."""
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in redact(text)
+    )
+
+
+def shown_url(url: str) -> str:
+    """The URL without user, password, query and fragment."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        port = f":{parts.port}" if parts.port is not None else ""
+    except ValueError:
+        return "an unreadable URL"
+    if not host:
+        return parts.path
+    if ":" in host:
+        host = f"[{host}]"
+    return f"{parts.scheme}://{host}{port}{parts.path}"
 
 
 class SecretFile:

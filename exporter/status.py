@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_left
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from exporter.errors import Outcome
@@ -40,16 +41,14 @@ class RowOutcome(StrEnum):
     REJECTED = "rejected"
 
 
+@dataclass(slots=True, eq=False)
 class Histogram:
     """Durations in `DURATION_BOUNDS` buckets; `counts` has one more, for what is above."""
 
-    __slots__ = ("counts", "sum", "min", "max")
-
-    def __init__(self) -> None:
-        self.counts = [0] * (len(DURATION_BOUNDS) + 1)
-        self.sum = 0.0
-        self.min = 0.0
-        self.max = 0.0
+    counts: list[int] = field(default_factory=lambda: [0] * (len(DURATION_BOUNDS) + 1))
+    sum: float = 0.0
+    min: float = 0.0
+    max: float = 0.0
 
     @property
     def count(self) -> int:
@@ -63,12 +62,10 @@ class Histogram:
 
     def copy(self) -> Histogram:
         """The same durations, apart from what is recorded from now on."""
-        other = Histogram()
-        other.counts = self.counts.copy()
-        other.sum, other.min, other.max = self.sum, self.min, self.max
-        return other
+        return replace(self, counts=self.counts.copy())
 
 
+@dataclass(slots=True, eq=False)
 class EndpointStatus:
     """One endpoint of one account, as its polls found it.
 
@@ -79,19 +76,18 @@ class EndpointStatus:
     the next poll worth having now.
     """
 
-    def __init__(self, interval: float) -> None:
-        self.interval = interval
-        self.up: bool | None = None
-        self.last_outcome: Outcome | None = None
-        self.last_success: float | None = None
-        self.last_error: str | None = None
-        self.last_error_at: float | None = None
-        self.next_poll: float | None = None
-        self.behind: float | None = None
-        self.position: float | None = None
-        self.polls: dict[Outcome, int] = {}
-        self.duration = Histogram()
-        self.asked = asyncio.Event()
+    interval: float
+    up: bool | None = None
+    last_outcome: Outcome | None = None
+    last_success: float | None = None
+    last_error: str | None = None
+    last_error_at: float | None = None
+    next_poll: float | None = None
+    behind: float | None = None
+    position: float | None = None
+    polls: dict[Outcome, int] = field(default_factory=dict)
+    duration: Histogram = field(default_factory=Histogram)
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
 
     def succeeded(self, now: float, seconds: float) -> None:
         """A poll at `now` that took `seconds` gave its reading."""
@@ -116,14 +112,16 @@ class EndpointStatus:
         return self.last_success is None or is_stale(self.last_success, self.interval, now)
 
 
+@dataclass(slots=True, eq=False)
 class ExportStatus:
     """How the OTLP exports went. Instants are Unix seconds."""
 
-    def __init__(self) -> None:
-        self.outcomes: dict[ExportOutcome, int] = dict.fromkeys(ExportOutcome, 0)
-        self.last_success: float | None = None
-        self.last_error: str | None = None
-        self.last_error_at: float | None = None
+    outcomes: dict[ExportOutcome, int] = field(
+        default_factory=lambda: dict.fromkeys(ExportOutcome, 0)
+    )
+    last_success: float | None = None
+    last_error: str | None = None
+    last_error_at: float | None = None
 
     def ended(self, now: float, outcome: ExportOutcome, error: str | None) -> None:
         self.outcomes[outcome] += 1

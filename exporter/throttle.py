@@ -1,4 +1,4 @@
-"""Repeated log lines: a trouble is told once, then now and then, and so is its end."""
+"""Repeated log lines: a problem is told once, then now and then, and so is its end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from exporter.clock import Clock
 
 EVERY = 600.0
-"""Seconds between two lines about the same trouble."""
+"""Seconds between two lines about the same problem."""
 
 _REMEMBERED = 10_000
 
@@ -29,7 +29,7 @@ class Crowd:
 
 
 @dataclass(slots=True)
-class _Trouble:
+class _Problem:
     """When a line was last written about it, how loud, and how often it happened."""
 
     said_at: float
@@ -39,18 +39,17 @@ class _Trouble:
 
 
 class Throttle:
-    """Writes the first line about a trouble, then at most one every `every` seconds.
+    """Writes the first line about a problem, then at most one in `EVERY` seconds.
 
-    The later lines say how many were left out, and `over` says that it has ended. Troubles are
+    The later lines say how many were left out, and `over` says that it has ended. Problems are
     told apart by a key, for instance `("prod", "usage", Outcome.TIMEOUT)`. The ten thousand most
     recent ones are remembered, so that keys made from row ids do not fill the memory.
     """
 
-    def __init__(self, logger: logging.Logger, clock: Clock, every: float = EVERY) -> None:
+    def __init__(self, logger: logging.Logger, clock: Clock) -> None:
         self._logger = logger
         self._clock = clock
-        self._every = every
-        self._problems: OrderedDict[Hashable, _Trouble] = OrderedDict()
+        self._problems: OrderedDict[Hashable, _Problem] = OrderedDict()
         self._crowds: OrderedDict[Hashable, tuple[float, int]] = OrderedDict()
 
     def say(
@@ -61,23 +60,23 @@ class Throttle:
         level: int = logging.WARNING,
         crowd: Crowd | None = None,
     ) -> None:
-        """The trouble `key` happened (again). As one of a `crowd` it is told as that allows."""
+        """The problem `key` happened (again). As one of a `crowd` it is told as that allows."""
         now = self._clock.monotonic()
-        trouble = self._problems.get(key)
-        if trouble is None:
+        problem = self._problems.get(key)
+        if problem is None:
             self._first(key, self._level_in(crowd) if crowd is not None else level, message, *args)
             return
         self._problems.move_to_end(key)
-        trouble.times += 1
-        if now - trouble.said_at < self._every:
-            trouble.unsaid += 1
+        problem.times += 1
+        if now - problem.said_at < EVERY:
+            problem.unsaid += 1
             return
-        if trouble.unsaid:
+        if problem.unsaid:
             message = f"{message} (and %d times since the last such line)"
-            args = (*args, trouble.unsaid)
-        trouble.unsaid = 0
-        trouble.said_at = now
-        self._logger.log(trouble.level, message, *args)
+            args = (*args, problem.unsaid)
+        problem.unsaid = 0
+        problem.said_at = now
+        self._logger.log(problem.level, message, *args)
 
     def once(
         self,
@@ -98,26 +97,26 @@ class Throttle:
         self._logger.log(self._level_in(crowd), message, *args)
 
     def over(self, key: Hashable, message: str, *args: object, level: int = logging.INFO) -> bool:
-        """The trouble has ended; writes a line if there was any. Returns whether there was."""
-        trouble = self._problems.pop(key, None)
-        if trouble is None:
+        """The problem has ended; writes a line if there was any. Returns whether there was."""
+        problem = self._problems.pop(key, None)
+        if problem is None:
             return False
-        if trouble.times > 1:
+        if problem.times > 1:
             message = f"{message} (after %d times)"
-            args = (*args, trouble.times)
+            args = (*args, problem.times)
         self._logger.log(level, message, *args)
         return True
 
     def all_over(self, keys: Iterable[Hashable], message: str, *args: object) -> None:
-        """These troubles have ended: one line, for debugging where none of them was a warning."""
+        """These problems have ended: one line, for debugging where none of them was a warning."""
         ended = [self._problems.pop(key, None) for key in keys]
-        levels = [trouble.level for trouble in ended if trouble is not None]
+        levels = [problem.level for problem in ended if problem is not None]
         if levels:
             told = max(levels) > logging.DEBUG
             self._logger.log(logging.INFO if told else logging.DEBUG, message, *args)
 
     def _first(self, key: Hashable, level: int, message: str, *args: object) -> None:
-        self._problems[key] = _Trouble(self._clock.monotonic(), level)
+        self._problems[key] = _Problem(self._clock.monotonic(), level)
         while len(self._problems) > _REMEMBERED:
             self._problems.popitem(last=False)
         self._logger.log(level, message, *args)
@@ -126,7 +125,7 @@ class Throttle:
         """How loud one more line of the crowd is."""
         now = self._clock.monotonic()
         since, lines = self._crowds.pop(crowd.key, (now, 0))
-        if now - since >= self._every:
+        if now - since >= EVERY:
             since, lines = now, 0
         self._crowds[crowd.key] = (since, lines + 1)
         while len(self._crowds) > _REMEMBERED:

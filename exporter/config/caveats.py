@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from exporter.config.mistakes import printable
 from exporter.config.types import Config, Protocol
 from exporter.config.values import is_loopback
+from exporter.secrets import printable
 
 
 def caveats(config: Config) -> tuple[str, ...]:

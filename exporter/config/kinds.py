@@ -76,8 +76,6 @@ class Kind(Struct, frozen=True):
 
 
 class ListOf(Struct, frozen=True):
-    """A list of values."""
-
     name: str
     item: Kind
 
@@ -87,8 +85,6 @@ class ListOf(Struct, frozen=True):
 
 
 class MappingOf(Struct, frozen=True):
-    """A mapping from names to values."""
-
     name: str
     key: Kind
     item: Kind

@@ -17,13 +17,13 @@ from msgspec.structs import replace
 from exporter.config import nodes
 from exporter.config.caveats import caveats
 from exporter.config.kinds import AnyKind, Kind, ListOf, MappingOf
-from exporter.config.mistakes import Mistake, Problems, printable, quoted
+from exporter.config.mistakes import Mistake, Problems, quoted
 from exporter.config.nodes import KEY_IN_FILE, Node, join
 from exporter.config.otel_env import complete
 from exporter.config.settings import ACCOUNT, REMOVED, SECTIONS, SETTINGS, Given, Setting, build
 from exporter.config.types import Account, Config, Gateway
 from exporter.errors import ConfigError
-from exporter.secrets import protect, redact
+from exporter.secrets import printable, protect, redact
 
 _ENTRY = "{name: prod, api_key_env: BYTESPIKE_API_KEY}"
 _SHOWN_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from exporter.errors import ConfigError
-from exporter.secrets import redact
+from exporter.secrets import printable
 
 _LIMIT = 100
 _LONGEST_QUOTE = 40
@@ -15,13 +15,6 @@ _OPAQUE = re.compile(r"(?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{20,}")
 
 class Mistake(ValueError):
     """A text that cannot be used. Its message is what follows the key path."""
-
-
-def printable(text: str) -> str:
-    """`text` without keys, and with what cannot be printed on one line written as an escape."""
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in redact(text)
-    )
 
 
 def quoted(text: str) -> str:

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 import yaml
 from msgspec import Struct
 
-from exporter.config.mistakes import Problems, printable
-from exporter.secrets import holds_key, looks_like_key
+from exporter.config.mistakes import Problems
+from exporter.secrets import holds_key, looks_like_key, printable
 
 MAX_BYTES = 1 << 20
 _MAX_DEPTH = 8
@@ -76,9 +76,9 @@ def read(text: str, problems: Problems) -> Node | None:
     text = text.removeprefix("\ufeff")
     if text.lstrip().startswith("{"):  # JSON writes a character beyond U+FFFF as two escapes
         text = _JSON_PAIR.sub(lambda pair: str(json.loads(f'"{pair[0]}"')), text)
-    reader = _Reader(text, problems)
+    tree = _Tree(text, problems)
     try:
-        root = reader.document()
+        root = tree.document()
     except yaml.YAMLError as error:
         _explain(error, text, problems)
         return None
@@ -89,12 +89,12 @@ def read(text: str, problems: Problems) -> Node | None:
         problems.add("", "holds something that is not a character")
         return None
     for number, line in enumerate(text.splitlines(), 1):
-        if number not in reader.key_lines and holds_key(line):
+        if number not in tree.key_lines and holds_key(line):
             problems.add("", f"a comment {KEY_IN_FILE}", number)
     return root
 
 
-class _Reader:
+class _Tree:
     """Makes nodes of YAML's events. `key_lines` are lines whose API key is already reported."""
 
     def __init__(self, text: str, problems: Problems) -> None:

@@ -36,7 +36,7 @@ def markdown() -> str:
         ["<br>".join(f"`{name}`" for name in v.names), f"`{v.setting}`", v.about] for v in VARIABLES
     )
     parts.append("## `OTEL_*` variables\n\n")
-    parts[-1] += _table(("variable", "stands in for", "meaning"), variables)
+    parts[-1] += table(("variable", "stands in for", "meaning"), variables)
     return "\n".join(parts)
 
 
@@ -47,7 +47,7 @@ def _section(name: str, struct: type[msgspec.Struct], settings: dict[str, Settin
 
 def _settings(settings: dict[str, Setting]) -> str:
     rows = ([f"`{key}`", one.kind.name, _default(one), one.about] for key, one in settings.items())
-    return _table(("key", "value", "default", "meaning"), rows)
+    return table(("key", "value", "default", "meaning"), rows)
 
 
 def _default(setting: Setting) -> str:
@@ -59,7 +59,8 @@ def _default(setting: Setting) -> str:
     return f"`{shown}`" if isinstance(shown, str) and shown else f"`{json.dumps(shown)}`"
 
 
-def _table(titles: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+def table(titles: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A table in Markdown."""
     titles = list(titles)
     lines = [titles, ["---"] * len(titles), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)

@@ -1,4 +1,4 @@
-"""One HTTP exchange, bounded in time and size. The only importer of httpx.
+"""One HTTP exchange with the gateway, bounded in time and size. Only this module of it knows httpx.
 
 httpx's own errors, loggers and response texts may quote what the gateway sent, and a gateway may
 echo the key. So none of them leaves this module: errors are worded here, and are raised outside

@@ -182,9 +182,9 @@ BILLING_LAST = Origin.TRANSACTIONS.gauge(
 LEDGER_DRIFT = Origin.LEDGER.gauge(
     "ledger.drift",
     "USD",
-    "Growth of lifetime spend since the first account poll, less the usage billed since then; "
-    "what the time between two polls explains is left out. Absent where the organization pays: "
-    "lifetime spend is not of its wallet.",
+    "Growth of lifetime spend since the first account poll with all usage read, less the usage "
+    "billed since then; what the time between two polls explains is left out. Absent where the "
+    "organization pays: lifetime spend is not of its wallet.",
 )
 TAP_RESPONSES = Origin.TRAFFIC.counter(
     "tap.responses",

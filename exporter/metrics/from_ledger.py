@@ -97,7 +97,7 @@ def _billing(draft: Draft, name: str, totals: tuple[BillingTotal, ...]) -> None:
 
 
 def _grouped(totals: Iterable[_Total], key: Callable[[_Total], _Key]) -> dict[_Key, list[_Total]]:
-    """The totals by what identifies their series, so that no two points can be told apart badly."""
+    """The totals by what identifies their series, so that each series has one point."""
     groups: dict[_Key, list[_Total]] = {}
     for total in totals:
         groups.setdefault(key(total), []).append(total)

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
+from exporter.config.reference import table
 from exporter.errors import Outcome
 from exporter.gateway.readings import Endpoint, Source
 from exporter.metrics import attributes as a
@@ -151,13 +152,13 @@ def _markdown() -> str:
             if metric.origin is origin
         ]
         titles = ["name", "in Prometheus", "kind", "unit", "attributes", "meaning"]
-        sections.append(f"## {heading}\n\n{_table(titles, rows)}")
+        sections.append(f"## {heading}\n\n{table(titles, rows)}")
     titles = ["attribute", "label", "meaning", "values"]
     rows = [
         [f"`{name}`", f"`{label_name(name)}`", meaning, _values(name)]
         for name, meaning in a.ATTRIBUTES.items()
     ]
-    sections.append(f"## Attributes\n\n{_table(titles, rows)}")
+    sections.append(f"## Attributes\n\n{table(titles, rows)}")
     return "\n".join(sections)
 
 
@@ -171,8 +172,3 @@ def _values(attribute: str) -> str:
     if len(listed) == 1:
         return next(iter(listed))
     return "; ".join(f"on `{'`, `'.join(names)}`: {values}" for values, names in listed.items())
-
-
-def _table(titles: list[str], rows: list[list[str]]) -> str:
-    lines = [titles, ["---"] * len(titles), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)

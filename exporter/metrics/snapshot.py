@@ -34,7 +34,7 @@ def take(
 
     None where the state cannot be read: then what was counted is missing.
 
-    To be called where the live is written: it must not change meanwhile. The snapshot shares
+    To be called where `live` is written: it must not change meanwhile. The snapshot shares
     nothing with it that changes later.
     """
     draft = Draft(now)

@@ -31,7 +31,7 @@ from exporter.status import DURATION_BOUNDS, ExportOutcome, Histogram
 
 SCOPE = InstrumentationScope(name="bytespike-exporter", version=__version__)
 
-POINTS_PER_REQUEST = 250
+POINTS_PER_REQUEST = 1000
 """A request is encoded whole, so this bounds the memory that an export takes."""
 
 _CUMULATIVE = sdk.AggregationTemporality.CUMULATIVE

@@ -81,12 +81,9 @@ class GrpcSender:
         return grpc.aio.secure_channel(target, credentials, options, compression)
 
     def _failed(self, code: str, details: str) -> ExportResult:
-        said = self._receiver.clean(details)
-        told = "; ".join(filter(None, (_ADVICE.get(code), f"it says: {said}" if said else "")))
-        message = f"gRPC {code} from {self._receiver.shown}"
-        return failure(
-            f"{message}: {told}" if told else message, data_refused=code == "INVALID_ARGUMENT"
-        )
+        what = f"gRPC {code} from {self._receiver.shown}"
+        told = self._receiver.told(what, _ADVICE.get(code, ""), details)
+        return failure(told, data_refused=code == "INVALID_ARGUMENT")
 
 
 def _credentials(otlp: config.Otlp) -> grpc.ChannelCredentials:

@@ -106,7 +106,7 @@ def _headers(compressed: bool) -> dict[str, str]:
 
 
 def _trust(otlp: config.Otlp, secure: bool) -> ssl.SSLContext:
-    """Whom TLS trusts. Where nothing asks for TLS, no authorities are loaded: they take 1 MiB."""
+    """The TLS context. Without https no authorities are loaded, because they take 1 MiB."""
     if not secure:
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if otlp.certificate is not None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterable
-from urllib.parse import urlsplit
 
 import msgspec
 from google.protobuf import json_format
@@ -17,7 +16,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceResponse,
 )
 
-from exporter.secrets import HIDDEN, redact
+from exporter.secrets import HIDDEN, redact, shown_url
 from exporter.status import ExportOutcome
 
 MAX_SHOWN = 200
@@ -69,20 +68,11 @@ class Receiver:
         said = " ".join("".join(c if c.isprintable() else " " for c in said).split())
         return said if len(said) <= MAX_SHOWN else said[: MAX_SHOWN - 1] + "…"
 
-
-def shown_url(url: str) -> str:
-    """The URL without user, password, query and fragment."""
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        port = f":{parts.port}" if parts.port is not None else ""
-    except ValueError:
-        return "an unreadable URL"
-    if not host:
-        return parts.path
-    if ":" in host:
-        host = f"[{host}]"
-    return f"{parts.scheme}://{host}{port}{parts.path}"
+    def told(self, what: str, advice: str, said: str) -> str:
+        """`what` happened, what to do about it, and what the receiver said of it."""
+        reason = self.clean(said)
+        more = "; ".join(filter(None, (advice, f"it says: {reason}" if reason else "")))
+        return f"{what}: {more}" if more else what
 
 
 def _forms(value: str) -> Iterable[str]:
@@ -140,7 +130,6 @@ class HttpAnswer(msgspec.Struct, frozen=True):
 
 
 def judge_http(answer: HttpAnswer, receiver: Receiver) -> ExportResult:
-    """The result of one HTTP request."""
     said = f"the receiver answered {answer.status} at {receiver.shown}"
     if 200 <= answer.status < 300:
         return _accepted(answer, said, receiver)
@@ -148,9 +137,7 @@ def judge_http(answer: HttpAnswer, receiver: Receiver) -> ExportResult:
         return failure(f"{said}: {_redirected(answer, receiver)}")
     refused = answer.status in _REFUSED
     advice = _ADVICE.get(answer.status) or (_SERVER_ADVICE if answer.status >= 500 else "")
-    reason = receiver.clean(_reason(answer))
-    told = "; ".join(filter(None, (advice, f"it says: {reason}" if reason else "")))
-    return failure(f"{said}: {told}" if told else said, data_refused=refused)
+    return failure(receiver.told(said, advice, _reason(answer)), data_refused=refused)
 
 
 def judge_response(response: ExportMetricsServiceResponse, receiver: Receiver) -> ExportResult:

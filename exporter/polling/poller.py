@@ -110,7 +110,6 @@ class AccountPoller:
 
     @property
     def endpoints(self) -> Sequence[Endpoint]:
-        """What is polled."""
         return tuple(self._rounds)
 
     async def run(self, endpoint: Endpoint, delay: float) -> None:

@@ -38,7 +38,7 @@ class DatagramError(ExporterError):
 
 
 class _Report(msgspec.Struct, frozen=True):
-    """The members as they are written. Numbers stay text: loggers quote them."""
+    """The members that are read, as they are written. Numbers stay text: loggers quote them."""
 
     key: str | None = None
     source: str | None = None
@@ -51,9 +51,6 @@ class _Report(msgspec.Struct, frozen=True):
     quota: msgspec.Raw = msgspec.field(default=_NOTHING, name="x-quota-remaining-credits")
     org_quota: msgspec.Raw = msgspec.field(default=_NOTHING, name="x-org-quota-remaining-credits")
 
-
-MEMBERS: Final = frozenset(_Report.__struct_encode_fields__)
-"""The members that are read; all others are ignored."""
 
 _DECODER: Final = msgspec.json.Decoder(_Report)
 

@@ -104,7 +104,6 @@ class QuotaTap(_Reporter):
     """A response hook for `httpx.Client`: of a response it reads status, headers and request."""
 
     def __call__(self, response: Any) -> None:
-        """Report one response."""
         self._report(response)
 
 
@@ -112,7 +111,6 @@ class AsyncQuotaTap(_Reporter):
     """A response hook for `httpx.AsyncClient`, which gives way to no other task."""
 
     async def __call__(self, response: Any) -> None:
-        """Report one response."""
         self._report(response)
 
 

@@ -1,4 +1,4 @@
-"""Takes observations to the live: whose they are, and whether they can be believed."""
+"""Takes observations over: whose they are, and whether they can be believed."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Intake:
         self.account = account
 
     def take(self, observation: Observation) -> TapOutcome:
-        """Take an observation over to its account's live. What became of it is counted."""
+        """Take an observation over into its account. What became of it is counted."""
         outcome = self._take(observation)
         self._live.tap.observed(observation.source, outcome)
         if outcome in _ADVICE:

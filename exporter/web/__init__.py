@@ -1,1 +1,1 @@
-"""The status page, `/livez`, `/readyz` and `/metrics`. Read only; nothing can be changed here."""
+"""The status page, `/metrics`, `/livez` and `/readyz`, which only read, and the webhook."""

@@ -1,4 +1,4 @@
-"""The site. Everything is read only, but that a webhook takes deliveries if it is configured."""
+"""The routes of the HTTP server. All of them only read, but for the webhook."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _HEADERS = {
 
 
 class App:
-    """The whole site. What it holds outlives a reload: that all was ready once, the webhook."""
+    """The whole site. It outlives a reload, with what readiness and webhook remember."""
 
     def __init__(self, views: Views, totals: Totals, clock: Clock) -> None:
         """`views` gives the objects in force, `totals` what the ledger has committed."""

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from msgspec.structs import replace
 
 from exporter import __version__
-from exporter.config.types import Otlp
 from exporter.ledger.totals import AccountTotals
 from exporter.live import Live
 from exporter.metrics import catalogue, snapshot
 from exporter.metrics.payer import payer
+from exporter.secrets import shown_url
 from exporter.web import formats
 from exporter.web.diagnosis import (
     Problem,
@@ -88,17 +88,6 @@ def _subjects(
     return tuple(subjects)
 
 
-def _address(otlp: Otlp) -> str:
-    """The receiver's address without what could be a secret: user, password and query."""
-    if not otlp.endpoint:
-        return 'none: otlp.endpoint is ""'
-    try:
-        parts = urlsplit(otlp.endpoint)
-    except ValueError:
-        return "the configured endpoint"
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-
-
 def _write(
     template: str,
     view: View,
@@ -109,6 +98,7 @@ def _write(
 ) -> str:
     """The document: what every page has, around its content."""
     tone, state = exports_state(view, now)
+    endpoint = view.config.otlp.endpoint
     refresh = query.get("refresh") != "off"
     kept = {name: query[name] for name in ("account", "page") if name in query}
     kept |= {"refresh": "off"} if refresh else {}
@@ -119,7 +109,7 @@ def _write(
         tone=worst_of_all,
         exports_tone=tone,
         exports_state=state,
-        receiver=_address(view.config.otlp),
+        receiver=shown_url(endpoint) if endpoint else 'none: otlp.endpoint is ""',
         query=query,
         refresh=refresh,
         switch="/?" + urlencode(kept, errors="replace"),

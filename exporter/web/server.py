@@ -100,7 +100,7 @@ class WebServer:
 
 
 def _configure(app: ASGIApp) -> Config:
-    """Without logging of its own: what a client does wrong is no business of this process's log."""
+    """Without uvicorn's logging: the mistakes of clients do not belong into this process's log."""
     return Config(
         app,
         interface="asgi3",

@@ -1,6 +1,6 @@
 """The webhook: takes the gateway's events, and asks for an early poll after those about money.
 
-Nobody without the secret can have an effect here, nor stand in the way of who has it: what bounds
+Whoever lacks the secret has no effect here, and cannot keep out those who have it: the bound on
 the rate counts signed deliveries only, and a replayed one is known before it is counted. A forged
 one costs a digest of at most `MAX_BODY` bytes, less than a scrape.
 

@@ -78,6 +78,11 @@ async def fill(folder: Path, url: str, until: float) -> None:
     accounts = _accounts()
     watchers = {"one": tuple(accounts)}
     async with replay(folder, began, accounts, watchers, Receivers(url)) as world:
+        for source in world.gateways.values():  # caps for the half day before would not last
+            for key in source.world.keys:
+                key.quota = key.quota and key.quota * 8
+            for model in source.world.models:
+                model.cap = model.cap and model.cap * 8
         # Steps that are longer than a query's window leave the first column of a range a guess.
         await world.run(until - 26 * HOUR, HOUR)
         await world.run(until, 4 * MINUTE, lambda now: _happen(world, now, until - now))
@@ -126,6 +131,7 @@ def main(arguments: list[str]) -> int:
     if chromium is None:
         print("dashboard_pictures: Chromium is not installed", file=sys.stderr)
         return 1
+    out.mkdir(parents=True, exist_ok=True)  # not only after minutes
     until = time.time() // MINUTE * MINUTE
     with tempfile.TemporaryDirectory(prefix="dashboards-") as name:
         folder = Path(name)

@@ -20,7 +20,7 @@ DATASOURCE = model.DataSourceRef("prometheus", "${datasource}")
 STEP = "1m"
 """The least step: the exporter polls once a minute."""
 
-GREEN, ORANGE, RED, BLUE, GREY = "green", "orange", "red", "blue", "text"
+GREEN, ORANGE, RED, BLUE = "green", "orange", "red", "blue"
 
 Steps = Sequence[tuple[float | None, str]]
 """Colours from a value on, ascending; the first from None, which stands for minus infinity."""

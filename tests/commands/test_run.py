@@ -35,9 +35,10 @@ def test_one_round_counts_the_truth_exports_it_and_ends(tmp_path: Path, gateway:
             ended = finished("run", "--once", "--config", config, folder=tmp_path)
             assert ended.returncode == 0, ended.stderr
             assert counted(tmp_path) == truth(gateway)
-        for one in receiver.received:
-            watch.take(one.request)
-    assert watch.total("bytespike.usage.cost") == pytest.approx(truth(gateway)[0] / 1e9, abs=1e-9)
+            while receiver.received:
+                watch.take(receiver.received.pop(0).request)
+            cost = watch.total("bytespike.usage.cost")
+            assert cost == pytest.approx(truth(gateway)[0] / 1e9, abs=1e-9)
     assert watch.wrong == []
     assert "Traceback" not in ended.stderr
     assert gateway.key not in ended.stderr + (tmp_path / "state.db").read_bytes().decode("latin-1")

@@ -195,7 +195,7 @@ def _pages(found: list[Any], size: int) -> Iterator[list[Any]]:
 
 
 class Scene:
-    """One account's live, ledger and gateway, in simulated time."""
+    """One account's live readings, ledger and gateway, in simulated time."""
 
     def __init__(self, store: Store, rules: Rules, back: float = 0.0) -> None:
         self.clock = VirtualClock()

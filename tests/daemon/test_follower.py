@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import tempfile
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from exporter.errors import GatewayError, ResponseTooLargeError, StateError
+from exporter.errors import ResponseTooLargeError
 from exporter.gateway.readings import Endpoint
 from exporter.ledger.cursor import FIRST_SPAN, LONGEST_SPAN, OVERLAP
 from exporter.ledger.ledger import Rules
 from exporter.polling.follower import Follower
 from exporter.polling.reader import UsageReader
 from exporter.polling.sweep_plan import FEW_ROWS, MANY_ROWS, DriftAlarm
-from exporter.polling.transactions_reader import TransactionsReader
 from tests.clock import NOW
 from tests.daemon.fakes import DAY, HOUR, NAME, USD, Scene, back, reader_of, scene
 
@@ -51,26 +47,6 @@ async def in_time(made: Scene, follower: Follower, seconds: float = 7200) -> boo
 
 async def account_poll(made: Scene) -> None:
     made.ledger.commit_account(NAME, await made.gateway.account())
-
-
-async def test_a_first_start_reads_nothing_but_what_is_new(made: Scene) -> None:
-    made.gateway.bill(NOW - DAY)
-    assert await usage(made).round() is False
-    ((since, until),) = ranges(made)
-    assert NOW - HOUR <= since <= NOW < until
-    assert made.cost == 0
-
-
-@back(HOUR)
-async def test_a_poll_overlaps_the_last_one_only_briefly(made: Scene) -> None:
-    follower = usage(made)
-    made.gateway.bill(NOW - 1, number=500)
-    await follower.round()
-    await made.clock.advance(60)
-    made.gateway.asked.clear()
-    await follower.round()
-    ((since, _),) = ranges(made)
-    assert since == NOW - 1 - OVERLAP
 
 
 @back(60 * DAY)
@@ -256,55 +232,6 @@ def test_what_came_while_a_sweep_was_reading_is_looked_for_by_the_next_one() -> 
     assert alarm.due(5, 10_000)
 
 
-@settings(max_examples=25)
-@given(
-    days=st.lists(st.floats(0.01, 20), min_size=1, max_size=30),
-    faults=st.lists(st.integers(0, 9), max_size=6),
-    size=st.integers(1, 5),
-    shapes=st.lists(st.booleans(), min_size=1, max_size=4),
-    broken=st.sets(st.integers(0, 40), max_size=5),
-)
-def test_whatever_fails_on_the_way_every_call_counts_once(
-    days: list[float], faults: list[int], size: int, shapes: list[bool], broken: set[int]
-) -> None:
-    async def work(made: Scene) -> None:
-        made.gateway.page_size = size
-        for number, day in enumerate(days):
-            made.gateway.bill(NOW - day * DAY, cost=number + 1)
-        calls = 0
-        do = made.worker.do
-
-        async def failing(*arguments: object) -> object:
-            nonlocal calls
-            calls += 1
-            if calls in broken:
-                raise StateError("the disk is full")
-            return await do(*arguments)  # type: ignore[arg-type]
-
-        made.worker.do = failing  # type: ignore[method-assign, assignment]
-        for fault in [*faults, None]:
-            made.gateway.rolls_up = shapes[calls % len(shapes)]
-            made.gateway.fail_after = fault
-            follower = usage(made)  # a restart each time
-            for _ in range(60):
-                try:
-                    await follower.round()
-                except (GatewayError, StateError):
-                    break
-        made.worker.do = do  # type: ignore[method-assign]
-        made.gateway.fail_after = None
-        for _ in range(3):
-            await usage(made).round()
-        assert made.cost == sum(range(1, len(days) + 1))
-        assert made.requests == len(days)
-
-    with (
-        tempfile.TemporaryDirectory() as directory,
-        scene(Path(directory), back=20 * DAY + HOUR) as made,
-    ):
-        asyncio.run(work(made))
-
-
 @back(60 * DAY)
 async def test_history_is_told_once_and_so_is_its_end(
     made: Scene, caplog: pytest.LogCaptureFixture
@@ -340,15 +267,3 @@ async def test_an_account_without_any_calls_is_never_behind(
         await made.clock.advance(HOUR / 2)
         await follower.round()
     assert caplog.records == []
-
-
-@back(30 * DAY)
-async def test_transactions_are_followed_in_the_same_way(made: Scene) -> None:
-    for day in range(30):
-        made.gateway.topup(NOW - day * DAY - 60)
-    reader = reader_of(TransactionsReader, made)
-    status = made.account.endpoints[Endpoint.TRANSACTIONS]
-    follower = Follower(reader, made.clock, status, made.throttle)
-    assert await follower.round() is False
-    (total,) = made.ledger.totals_of(NAME).billing
-    assert (total.count, total.amount) == (30, 1500 * USD)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import time
-from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -13,13 +10,10 @@ import pytest
 from msgspec.structs import replace
 
 from bytespike_simulator.wallet import CREDITS
-from exporter import daemon as daemon_module
 from exporter.config.types import Http, Listen, Otlp, State, Tap
-from exporter.errors import ConfigError, StateError
 from exporter.gateway.readings import Endpoint
-from exporter.ledger.store import Store
 from exporter.status import ExportOutcome
-from tests.daemon.live import Live, daemon, hanging_ledger, polled, said, taken, until
+from tests.daemon.live import Live, daemon, polled, said, taken, until
 from tests.otlp.receivers import HttpReceiver, black_hole
 from tests.peers.process import free_port
 
@@ -62,35 +56,6 @@ async def test_an_account_that_comes_back_goes_on_counting_where_it_was(live: Li
         text = (await live.get("/metrics")).text
         (line,) = [x for x in text.splitlines() if x.startswith("bytespike_usage_cost_USD_t")]
         assert line.endswith(" 2.0")
-
-
-async def test_an_invalid_configuration_changes_nothing_and_every_problem_is_told(
-    running: Live, caplog: pytest.LogCaptureFixture
-) -> None:
-    runtime = running.daemon._runtime
-    running.reload(ConfigError(("poll.usage: is too short", "accounts: is missing")))
-    await until(lambda: said(caplog, "accounts: is missing"))
-    assert said(caplog, "poll.usage: is too short")
-    assert said(caplog, "the old one stays in force")
-    assert running.daemon._runtime is runtime
-    polls = running.simulator.requests["account"]
-    await until(lambda: running.simulator.requests["account"] > polls + 2)
-
-
-async def test_a_reload_that_the_state_file_spoils_changes_nothing(
-    running: Live, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(Store, "transaction", _full)
-        running.reload(replace(running.config, accounts=(running.account("other"),)))
-        await until(lambda: said(caplog, "send SIGHUP again"))
-    assert list(running.daemon._live.accounts) == ["prod"]
-    running.daemon.reload()
-    await until(lambda: polled(running, "other"))
-
-
-def _full(self: Store) -> None:
-    raise StateError("the disk is full")
 
 
 async def test_a_changed_listen_address_is_moved_to(live: Live) -> None:
@@ -159,32 +124,3 @@ async def test_a_reload_while_the_receiver_hangs_keeps_polling_and_its_word(live
             outcomes = live.daemon._live.exports.outcomes
             await until(lambda: outcomes[ExportOutcome.SUCCESS])
             await until(lambda: not live.daemon._retiring)
-
-
-async def test_it_ends_in_the_middle_of_a_reload(
-    live: Live, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(daemon_module, "CLOSE_STATE", 0.2)
-    with ExitStack() as stack:
-        async with daemon(live):
-            await until(lambda: polled(live))
-            stack.enter_context(hanging_ledger(live))
-            live.reload(replace(live.config, accounts=(live.account("other"),)))
-            await asyncio.sleep(0.2)
-            began = time.monotonic()
-        assert time.monotonic() - began < 6
-
-
-async def test_a_stop_during_a_reload_closes_what_was_replaced(live: Live) -> None:
-    with black_hole() as port, HttpReceiver() as receiver:
-        hanging = Otlp(endpoint=f"http://127.0.0.1:{port}/", interval=0.2, timeout=1.0)
-        live.change(otlp=hanging)
-        async with daemon(live):
-            await until(lambda: polled(live))
-            old = live.daemon._runtime
-            assert old.exports is not None
-            await until(old.exports._exporting.locked)
-            live.reload(replace(live.config, otlp=replace(hanging, endpoint=receiver.url)))
-            await until(lambda: live.daemon._runtime is not old)
-        assert old._http.is_closed
-        assert not live.daemon._retiring

@@ -13,7 +13,6 @@ import pytest
 from msgspec.structs import replace
 
 from exporter.config.types import Listen, Tap
-from exporter.gateway.readings import Endpoint
 from exporter.secrets import Secret
 from exporter.tap.hook import AsyncQuotaTap
 from tests.daemon.live import Live, daemon, polled, said, until
@@ -66,14 +65,6 @@ async def test_a_call_that_the_hook_reports_is_shown(tapped: Live) -> None:
     assert len(await metric(tapped, "bytespike_tap_last_observation_timestamp_seconds{")) == 2
     assert tapped.simulator.api_key not in (await tapped.get("/metrics")).text
     assert "Traffic of applications" in (await tapped.get("/")).text
-
-
-async def test_a_refusal_on_the_traffic_makes_for_a_poll_at_once(tapped: Live) -> None:
-    status = tapped.daemon._live.accounts["prod"].endpoints[Endpoint.ACCOUNT]
-    before = status.next_poll
-    assert before is not None
-    report(tapped, 402)
-    await until(lambda: status.next_poll is not None and status.next_poll < before - 30)
 
 
 async def test_a_reload_turns_the_tap_off_and_on(

@@ -8,7 +8,6 @@ import threading
 import pytest
 
 from exporter import threads
-from exporter.errors import StateError
 from exporter.threads import Worker
 
 pytestmark = pytest.mark.anyio
@@ -32,15 +31,6 @@ async def test_a_call_that_is_given_up_leaves_its_thread_to_itself() -> None:
         await asyncio.wait_for(threads.call(hang.wait), 0.05)
     hang.set()
     assert await threads.call(lambda: "others go on") == "others go on"
-
-
-async def test_a_worker_that_makes_no_progress_is_a_state_that_hangs() -> None:
-    hang = threading.Event()
-    worker = Worker(0.1)
-    with pytest.raises(StateError, match=r"not answered for 0\.1 s: check the disk"):
-        await worker.do(hang.wait)
-    hang.set()
-    assert await worker.do(max, 1, 2) == 2
 
 
 async def test_a_worker_that_is_only_busy_is_waited_for() -> None:

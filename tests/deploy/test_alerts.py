@@ -1,4 +1,4 @@
-"""The stories of stories.yaml, and several exporters on one account, through promtool."""
+"""The stories of stories.yaml, through promtool."""
 
 from __future__ import annotations
 
@@ -38,50 +38,3 @@ def test_every_alert_has_a_story_in_which_it_fires_and_one_in_which_it_does_not(
     expected = [one for story in STORIES for one in story["expect"]]
     for kind in ("fires", "silent"):
         assert {one[kind] for one in expected if kind in one} == set(shipped.alerts())
-
-
-# -- several exporters on one account: the same numbers, one page, whoever restarts ---------------
-
-FLOOR, CRITICAL = "BytespikeBalanceBelowFloor", "BytespikeRunwayCritical"
-
-
-def replicas(count: int) -> dict[str, str]:
-    """A wallet that is topped up after an hour and a half, as `count` exporters show it.
-
-    The first of them restarts after an hour; each has read a bit earlier than the one before.
-    """
-    shown: dict[str, str] = {}
-    for number in range(count):
-        restarts, lag = number == 0, 0.01 * number
-        balance, runway = ("stale _x4", "stale _x4") if restarts else ("8x4", "7200x4")
-        total = f"stale _x4 {106.5 - lag}+0.1x80" if restarts else f"{106 - lag}+0.1x85"
-        labels = f'{{bytespike_account_name="prod",instance="10.0.0.{number}:9464"}}'
-        shown |= {
-            f"bytespike_wallet_balance_USD{labels}": f"8x59 {balance} 8x25 600x60",
-            f"bytespike_wallet_runway_seconds{labels}": f"7200x59 {runway} 7200x25 540000x60",
-            f"bytespike_wallet_spend_USD_total{labels}": f"{100 - lag}+0.1x59 {total}",
-        }
-    return shown
-
-
-@pytest.mark.parametrize("count", [1, 2, 5])
-def test_exporters_on_one_account_give_one_page_until_the_topup(
-    rules: Promtool, count: int
-) -> None:
-    shown = replicas(count)
-    rules.stays(FLOOR, shown, since=2, until=99)
-    rules.stays(CRITICAL, shown, since=5, until=99)
-    summary = "prod: 8.00 USD left, under the floor of 10 USD"
-    rules.fires(FLOOR, shown, at=2, summary=summary, until=106)
-    summary = "prod: the balance lasts 2h 0m 0s, less than 4 h"
-    rules.fires(CRITICAL, shown, at=5, summary=summary, until=106)
-
-
-@pytest.mark.parametrize("count", [1, 2, 5])
-@pytest.mark.parametrize("minute", [70, 90, 140])
-def test_exporters_on_one_account_give_the_numbers_of_one(
-    rules: Promtool, count: int, minute: int
-) -> None:
-    shown = replicas(count)
-    rules.records("bytespike_account:wallet_balance_USD:min", shown, at=70, value=8)
-    rules.records("bytespike_account:spend_USD_per_hour:rate1h", shown, at=minute, value=6)

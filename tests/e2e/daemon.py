@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -78,11 +77,6 @@ class Daemon(Peer):
         pattern = rf"(?s){self._heading()}.*status page at (http://[^/\s]+)/"
         self.url = self.logged(pattern)
 
-    def once(self) -> int:
-        """One round of polls and one export, of a daemon that does not run. Gives its exit code."""
-        command = [*self.command(), "--once"]
-        return subprocess.run(command, cwd=self.folder, check=False, timeout=60).returncode
-
     def kill(self) -> None:
         """SIGKILL: it ends in the middle of whatever it does."""
         self._process.kill()
@@ -107,14 +101,12 @@ class Daemon(Peer):
         """Wait until every endpoint of the gateway has answered it once."""
         until(lambda: self._get("/readyz").is_success, "readiness")
 
-    def metrics(self, openmetrics: bool = False) -> str:
-        """`/metrics`, as Prometheus text or as OpenMetrics."""
-        accept = "application/openmetrics-text; version=1.0.0" if openmetrics else "text/plain"
-        return self._get("/metrics", accept).raise_for_status().text
+    def metrics(self) -> str:
+        """`/metrics`, as Prometheus text."""
+        return self._get("/metrics").raise_for_status().text
 
-    def _get(self, path: str, accept: str = "*/*") -> httpx.Response:
-        headers = {"accept": accept}
-        return httpx.get(self.url + path, headers=headers, timeout=30, trust_env=False)
+    def _get(self, path: str) -> httpx.Response:
+        return httpx.get(self.url + path, timeout=30, trust_env=False)
 
     def state(self, query: str) -> list[tuple[object, ...]]:
         """What the state file says, while the daemon does not run."""

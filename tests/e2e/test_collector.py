@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import time
 from itertools import pairwise
-from pathlib import Path
 from uuid import UUID
 
 import pytest
 
 from exporter import __version__
 from exporter.metrics.catalogue import CATALOGUE, MetricKind
-from tests.e2e import expected, streams
-from tests.e2e.expected import assert_shows
-from tests.e2e.receivers import ChoosyCollector
+from tests.e2e import streams
 from tests.e2e.scene import Scene
 from tests.e2e.waiting import eventually
-from tests.otlp.certificates import OPENSSL, make
 from tests.peers.collector import Collector
-from tests.peers.process import until
 
 KINDS = {MetricKind.GAUGE: "gauge", MetricKind.COUNTER: "sum", MetricKind.HISTOGRAM: "histogram"}
 
@@ -64,31 +59,3 @@ def test_a_collector_receives_every_stream_whole(
         assert before_ns < first.time_ns, name
         assert {point.start_ns for point in stream} == {zero.start_ns}, name
         assert all(a.value <= b.value and a.time_ns < b.time_ns for a, b in pairwise(stream)), name
-
-
-@pytest.mark.skipif(OPENSSL is None, reason="openssl makes the certificates")
-@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
-def test_a_collector_behind_tls_gets_points_from_those_it_knows_only(
-    scene: Scene, tmp_path: Path, protocol: str
-) -> None:
-    certificates = make(tmp_path)
-    collector = scene.start_peer(ChoosyCollector(tmp_path / "collector", certificates))
-    gateway = scene.gateway()
-    endpoint = collector.grpc if protocol == "grpc" else collector.http
-    otlp = {"protocol": protocol, "endpoint": endpoint, "certificate": str(certificates.ca)}
-    daemon = scene.daemon(gateway, endpoint, otlp=otlp)
-    gateway.bill(credits=2_345_678)
-    until(lambda: "OTLP export failed" in daemon.output(), "a refusal")
-    daemon.stop()
-    assert collector.points() == []
-    known = {
-        "client_certificate": str(certificates.client),
-        "client_key": str(certificates.client_key),
-    }
-    daemon.settle(otlp={**otlp, **known})
-    daemon.start()
-
-    def arrived() -> None:
-        assert_shows(streams.growth(collector.deltas()), expected.usage(gateway.truth()))
-
-    eventually(arrived)

@@ -64,21 +64,3 @@ def began_of(daemon: Daemon) -> float:
     daemon.start()
     assert isinstance(began, float)
     return began
-
-
-def test_runs_of_one_round_each_add_up(scene: Scene, victoria_metrics: VictoriaMetrics) -> None:
-    gateway = scene.gateway(models=3, history="3h", history_rows=500)
-    otlp = {"endpoint": victoria_metrics.endpoint}
-    daemon = Daemon(scene.folder / "daemon", gateway, {"otlp": otlp, "usage": {"start": "-4h"}})
-    for _ in range(3):
-        assert daemon.once() == 0
-        truth = gateway.truth()
-        shown = by_name(victoria_metrics.query(f"last_over_time({COUNTERS}[1h])"))
-        assert_shows(shown, expected.usage(truth), expected.billing(truth))
-        for name, values in expected.usage(truth).items():
-            query = f'label_set(increase_prometheus({name}[1h]), "__name__", "{name}")'
-            grown = by_name(victoria_metrics.query(query))[name]
-            assert {labels: round(value, 6) for labels, value in grown.items()} == values
-        gateway.bill(7, credits=1_234_567)
-        gateway.bill(model="another")
-        gateway.post("topup", usd=20)

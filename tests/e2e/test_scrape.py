@@ -3,31 +3,20 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
-from prometheus_client import Metric as Family
-from prometheus_client.openmetrics.parser import (
-    text_string_to_metric_families as parse_openmetrics,
-)
-from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from tests.e2e.daemon import Daemon
 from tests.e2e.expected import Shown, by_name
 from tests.e2e.scene import Scene
 from tests.e2e.waiting import eventually
 from tests.peers.prometheus import Prometheus
-from tests.peers.promql import Sample
 from tests.peers.victoria_metrics import VictoriaMetrics
 
 OURS = '{__name__=~"bytespike_.*"}'
 MOVING = "bytespike_exporter_exports_total"
 """Grows with every export, and so between two looks."""
-
-# Their functions carry no types.
-_read_openmetrics: Callable[[str], Iterable[Family]] = parse_openmetrics
-_read_text: Callable[[str], Iterable[Family]] = parse_text
 
 
 def quiet_daemon(scene: Scene, endpoint: str) -> Daemon:
@@ -45,16 +34,6 @@ def quiet_daemon(scene: Scene, endpoint: str) -> Daemon:
 
 def _assert_in(name: str, text: str) -> None:
     assert name in text
-
-
-def samples(families: Iterable[Family]) -> list[Sample]:
-    """What a scrape holds of ours, as a query would give it."""
-    return [
-        ({"__name__": sample.name, **sample.labels}, float(sample.value))
-        for family in families
-        for sample in family.samples
-        if sample.name.startswith("bytespike_")
-    ]
 
 
 def without_starts(shown: Shown) -> Shown:
@@ -79,23 +58,6 @@ def assert_same(by_otlp: Shown, scraped: Shown) -> None:
         assert (name, by_otlp[name].keys()) == (name, values.keys())
         for labels, value in values.items():
             assert by_otlp[name][labels] == pytest.approx(value, rel=1e-12, abs=0), name
-
-
-def test_both_formats_say_what_victoria_metrics_got_by_otlp(
-    scene: Scene, victoria_metrics: VictoriaMetrics
-) -> None:
-    daemon = quiet_daemon(scene, victoria_metrics.endpoint)
-
-    def same() -> None:
-        by_otlp = by_name(victoria_metrics.query(OURS))
-        text = by_name(samples(_read_text(daemon.metrics())))
-        assert by_otlp.keys() == text.keys()
-        assert by_otlp.pop(MOVING).keys() == text.pop(MOVING).keys()
-        assert_same(by_otlp, text)
-        openmetrics = by_name(samples(_read_openmetrics(daemon.metrics(openmetrics=True))))
-        assert_same(by_otlp, without_starts(openmetrics))
-
-    eventually(same)
 
 
 def test_prometheus_scrapes_what_victoria_metrics_got_by_otlp(

@@ -19,7 +19,7 @@ from exporter.gateway.readings import KeyRef
 from exporter.gateway.transactions import read_transactions
 from exporter.gateway.usage_answer import read_usage
 from exporter.money import MAX_CHARGE_USD, MAX_USD, to_nanos
-from tests.gateway.fakes import NOW, Bench, bucket, raw, row, transaction
+from tests.gateway.fakes import NOW, bucket, row, transaction
 
 OWN = KeyRef(masked="sk-byts-…9f3c")
 NAMES = sorted({*row(0), *bucket(), *transaction(0), "user", "balance", "allowed_models", "org"})
@@ -81,16 +81,6 @@ def test_any_body_gives_readings_or_a_gateway_error(body: bytes) -> None:
     # What was read can be written: every text is UTF-8, every number finite.
     for reading in read_all(body):
         msgspec.json.encode(reading)
-
-
-@given(bodies)
-@settings(max_examples=50)
-def test_any_answer_ends_every_poll(body: bytes) -> None:
-    bench = Bench(raw(body))
-    for poll in (bench.account, bench.usage, bench.transactions):
-        with suppress(GatewayError):
-            poll()
-    assert len(bench.requests) < 60
 
 
 @given(st.lists(spoilt(row(1)), max_size=5))

@@ -139,36 +139,13 @@ async def fine(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
 
 
-async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await head(reader)
-    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
-    while not writer.is_closing():
-        writer.write(b" ")
-        await asyncio.sleep(0.02)
-
-
 async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     await reader.read()
 
 
-@pytest.mark.parametrize("connection", [drip, silent])
-def test_a_gateway_that_is_slow_does_not_hold_the_poll(connection: Connection) -> None:
+def test_a_gateway_that_is_slow_does_not_hold_the_poll() -> None:
     with pytest.raises(GatewayTimeoutError, match=r"within 0\.3 s"):
-        served(connection, timeout=0.3)
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [b"", b"garbage\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort", b"HTTP/1.1 2"],
-)
-def test_an_answer_that_breaks_off_is_a_network_error(answer: bytes) -> None:
-    async def breaking(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await head(reader)
-        writer.write(answer)
-
-    with pytest.raises(NetworkError) as caught:
-        served(breaking)
-    assert "garbage" not in str(caught.value)
+        served(silent, timeout=0.3)
 
 
 def test_connections_are_kept_and_headers_are_as_documented() -> None:
@@ -188,17 +165,6 @@ def test_connections_are_kept_and_headers_are_as_documented() -> None:
     assert len(peers) == 1
     assert b"Authorization: Bearer sk-byts-key\r\n" in heads[0]
     assert heads[0].startswith(b"GET /api/v1/me/account HTTP/1.1\r\n")
-
-
-def test_a_refused_connection_says_what_to_check() -> None:
-    async def main() -> None:
-        async with Server(fine) as address:
-            pass
-        async with open_http(1.0) as http:
-            await exchange(http, f"http://{address}/", Secret("sk-byts-key"), 5.0)
-
-    with pytest.raises(NetworkError, match="refused the connection: check base_url"):
-        run(main())
 
 
 def test_the_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,17 +69,6 @@ def test_a_missing_key_names_the_variable_or_the_file(tmp_path: Path) -> None:
         Bench(FINE, key_file=tmp_path).account()
 
 
-def test_a_key_that_is_put_right_is_noticed(file: Path) -> None:
-    bench = Bench(FINE, key_file=file)
-    with pytest.raises(AuthError):
-        bench.account()
-    file.write_text(KEY)
-    bench.account()
-    file.write_text(SECOND)
-    bench.account()
-    assert sent(bench) == [KEY, SECOND]
-
-
 def test_a_swapped_symlink_is_noticed(tmp_path: Path) -> None:
     for name, key in (("..old", KEY), ("..new", KEY[:-1] + "x")):
         (tmp_path / name).write_text(key)

@@ -50,18 +50,6 @@ def test_every_instant_from_the_start_on_is_read(back: float, span: float, step:
     assert cursor.caught_up
 
 
-@given(gaps=st.lists(st.floats(1, 20 * DAY), min_size=1, max_size=8), span=SPANS)
-def test_nothing_is_left_out_between_polls(gaps: list[float], span: float) -> None:
-    now = NOW
-    cursor = Cursor.begin(NOW, NOW)
-    read: list[Slice] = []
-    for gap in gaps:
-        cursor, some = follow(cursor, now, span, 0.0)
-        read += [msgspec.structs.replace(piece, until=min(piece.until, now)) for piece in some]
-        now += gap
-    assert covered(read, NOW) >= now - gaps[-1]
-
-
 def covered(read: list[Slice], since: float) -> float:
     """Up to when everything from `since` on was read."""
     for piece in sorted(read, key=lambda piece: piece.since):

@@ -100,18 +100,3 @@ def test_a_commit_that_is_cut_off_anywhere_happens_once(
         exporter.store.close()
         after += 1
     assert after > 3
-
-
-@pytest.mark.parametrize("shape", list(UsageShape))
-def test_what_was_shown_is_what_is_on_the_disk(
-    make_exporter: MakeExporter, shape: UsageShape
-) -> None:
-    exporter = prepared(make_exporter, shape)
-    for after in range(200):
-        exporter.world.now += 60
-        exporter.world.bill(1 << (after % 40))
-        if not exporter.poll_and_fail(after % 40):
-            exporter.poll()
-        shown = exporter.totals
-        exporter.restart()
-        assert exporter.totals == shown

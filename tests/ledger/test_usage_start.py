@@ -33,19 +33,6 @@ def test_nothing_before_a_start_at_a_whole_hour_counts(exporter: Exporter) -> No
     assert shown(exporter) == {"m": 1}
 
 
-@pytest.mark.parametrize("shape", list(UsageShape))
-def test_a_start_in_the_past_is_caught_up(make_exporter: MakeExporter, shape: UsageShape) -> None:
-    exporter = make_exporter(back=30 * 24 * HOUR)
-    exporter.shape = shape
-    for day in range(40):
-        exporter.world.bill(1 << day, back=day * 24 * HOUR)
-    while not exporter.poll():
-        pass  # what grows out of proportion is read twice
-    assert shown(exporter) == {"m": (1 << 31) - 1}
-    (total,) = exporter.totals.usage
-    assert total.start_ns == int(FIRST * 1e9)  # known to be zero then, by what we had counted
-
-
 def test_the_rollup_takes_what_the_first_hour_held_for_a_baseline(late: Exporter) -> None:
     late.poll()
     assert shown(late) == {"m": 0}

@@ -134,7 +134,7 @@ def test_spending_between_the_polls_is_no_drift(wallet: Wallet, account_first: b
 
 
 def test_drift_does_not_hide_while_the_account_is_polled_rarely(settled: Wallet) -> None:
-    """Every ten minutes, as while the tap is fresh; a dollar a minute is what cannot be told."""
+    """Every ten minutes; a dollar a minute is what cannot be told."""
     settled.unlogged += 5 * USD
     settled.round()
     for minute in range(1, 60):

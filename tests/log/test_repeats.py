@@ -1,4 +1,4 @@
-"""Trouble is said once, then now and then, and its end is said too."""
+"""A problem is said once, then now and then, and its end is said too."""
 
 import logging
 from collections.abc import Hashable
@@ -19,7 +19,7 @@ def clock() -> VirtualClock:
 @pytest.fixture
 def throttle(clock: VirtualClock, caplog: pytest.LogCaptureFixture) -> Throttle:
     caplog.set_level(logging.DEBUG, logger=LOGGER.name)
-    return Throttle(LOGGER, clock, every=600.0)
+    return Throttle(LOGGER, clock)
 
 
 COUNTED = "Poll failed (and 9 times since the last such line)"

@@ -102,7 +102,7 @@ def account_boards(draw: st.DrawFn, name: str) -> LiveAccount:
 
 @st.composite
 def worlds(draw: st.DrawFn) -> tuple[Live, dict[str, AccountTotals]]:
-    """A live of up to two accounts, one of them oddly named, and the ledger's totals."""
+    """Live readings of up to two accounts, one of them oddly named, and the ledger's totals."""
     live = Live(draw(_at))
     for name in draw(st.lists(names, max_size=2, unique=True)):
         live.accounts[name] = draw(account_boards(name))

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.otlp.receiver import MAX_SHOWN, Receiver, shown_url
+from exporter.otlp.receiver import MAX_SHOWN, Receiver
+from exporter.secrets import shown_url
 
 URL = "http://receiver.test/"
 

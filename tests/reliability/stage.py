@@ -25,7 +25,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from bytespike_simulator import Simulator, quiet
 from bytespike_simulator.app import ENDPOINTS
 from exporter import log, threads
-from exporter import runtime as fleet_module
+from exporter import runtime as runtime_module
 from exporter.config.types import Account, Config, Otlp, Poll, State, Usage, UsageStart
 from exporter.gateway.client import open_http
 from exporter.gateway.readings import Endpoint
@@ -169,8 +169,8 @@ async def staged(
 ) -> AsyncIterator[Stage]:
     """A stage that polls and exports while the block runs. Its log is at debug level."""
     stage = Stage(folder, settle, polls)
-    monkeypatch.setattr(fleet_module, "OtlpExporter", lambda *arguments: stage)
-    monkeypatch.setattr(fleet_module, "connect", lambda config: _connected(stage))
+    monkeypatch.setattr("exporter.otlp.OtlpExporter", lambda *arguments: stage)
+    monkeypatch.setattr(runtime_module, "connect", lambda config: _connected(stage))
     monkeypatch.setattr(threads, "call", _at_once)
     log.configure("debug", "text", stage.log)
     throttle = Throttle(logging.getLogger("exporter"), stage.clock)

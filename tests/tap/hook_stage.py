@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any, Self
 
 import httpx
+import pytest
+
+from exporter.tap.hook import QuotaTap
 
 NOW = 1_779_372_491.25
 """2026-05-21T14:08:11.250Z."""
@@ -28,16 +31,11 @@ QUOTA = {
 
 
 class Ear:
-    """A UDP socket on loopback. What was sent is there to be heard when `send` has returned.
+    """A UDP socket on loopback. What was sent is there to be heard when `send` has returned."""
 
-    `small`: it has room for a few datagrams only.
-    """
-
-    def __init__(self, host: str = "127.0.0.1", port: int = 0, small: bool = False) -> None:
+    def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._socket = socket.socket(family, socket.SOCK_DGRAM)
-        if small:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         self._socket.bind((host, port))
         self._socket.setblocking(False)
         self.port: int = self._socket.getsockname()[1]
@@ -61,6 +59,17 @@ class Ear:
     def heard(self) -> list[dict[str, Any]]:
         """The same, read."""
         return [json.loads(datagram) for datagram in self.raw()]
+
+
+@pytest.fixture
+def ear() -> Iterator[Ear]:
+    with Ear() as opened:
+        yield opened
+
+
+@pytest.fixture
+def tap(ear: Ear) -> QuotaTap:
+    return QuotaTap(ear.address, clock=lambda: NOW)
 
 
 def response(

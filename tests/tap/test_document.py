@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from exporter.gateway.readings import Source
-from exporter.tap.datagram import MAX_BYTES, MAX_MODEL, MEMBERS, decode
+from exporter.tap.datagram import MAX_BYTES, MAX_MODEL, decode
 from exporter.tap.listener import BURST, RATE
 from exporter.traffic import TapOutcome
 from tests.clock import NOW
+from tests.tap.reports import DOCUMENTED
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -28,12 +29,12 @@ def section(page: str) -> str:
 
 def test_the_datagram_that_is_shown_has_every_member_and_is_read(section: str) -> None:
     [shown] = re.findall(r"```json\n(.*?)```", section, re.DOTALL)
-    assert set(re.findall(r'"([a-z-]+)":', shown)) == MEMBERS
+    assert set(re.findall(r'"([a-z-]+)":', shown)) == DOCUMENTED.keys()
     assert decode(shown.encode(), NOW).model == "claude-sonnet-4-6"
 
 
 def test_members_sources_outcomes_and_bounds_are_those_of_the_code(section: str) -> None:
-    for word in (*MEMBERS, *Source, *TapOutcome):
+    for word in (*DOCUMENTED, *Source, *TapOutcome):
         assert f"`{word}`" in section
     assert f"at most {MAX_BYTES:,} bytes" in section
     assert f"at most {MAX_MODEL} printable characters" in section

@@ -181,19 +181,6 @@ def test_a_streamed_call_is_reported_before_its_answer_ends(
     assert ear.raw() == []
 
 
-@every_sdk
-def test_an_application_does_not_notice_that_nobody_listens(
-    sdk: str, library: ModuleType, gateway: Simulator, url: str
-) -> None:
-    with Ear() as gone:
-        tap = QuotaTap(gone.address)
-    with library.Client(event_hooks={"response": [tap]}) as client:
-        app = Application(sdk, gateway.api_key, url, client)
-        for stream in (False, True, False):
-            assert "".join(app.pieces(stream)) == ANSWER
-    assert tap.failed > 0
-
-
 # -- asynchronous -------------------------------------------------------------------------
 
 

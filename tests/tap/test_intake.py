@@ -186,15 +186,6 @@ def test_a_flood_of_models_folds_into_other_and_ends_with_its_key() -> None:
     assert traffic.responses[OTHERS, "2xx", "model"] == 1
 
 
-@pytest.mark.parametrize(
-    ("status", "wanted"), [(200, False), (402, True), (429, True), (500, False)]
-)
-def test_a_refusal_asks_for_the_account_at_once(status: int, wanted: bool) -> None:
-    made = live()
-    intake(made).take(seen(status=status))
-    assert asked(made) is wanted
-
-
 @pytest.mark.parametrize("key", [OWN, OTHERS])
 @pytest.mark.parametrize("status", [401, 403])
 def test_the_accounts_own_key_that_is_refused_is_tried_at_once(status: int, key: str) -> None:

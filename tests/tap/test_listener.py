@@ -175,18 +175,6 @@ async def test_a_socket_that_fails_is_tried_again(
     assert caplog.messages == ["Reading tap.listen fails: Cannot allocate memory"]
 
 
-async def test_a_busy_port_is_a_clear_error() -> None:
-    async with running() as bench:
-        host, port = bench.listener.address.rsplit(":", 1)
-        second = Listener(Listen(host, int(port)), print, TapStatus(), VirtualClock())
-        address = bench.listener.address
-        with pytest.raises(ListenError, match=rf"cannot listen on {address} .*set tap\.listen"):
-            await second.start()
-        await second.stop()
-        bench.send(report())
-        await until(lambda: bench.taken)
-
-
 async def test_an_address_of_another_machine_is_a_clear_error() -> None:
     listener = Listener(Listen("192.0.2.1", 0), print, TapStatus(), VirtualClock())
     with pytest.raises(ListenError, match=r"192\.0\.2\.1"):

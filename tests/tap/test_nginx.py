@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import time
-from pathlib import Path
 from urllib.parse import quote
 
 import httpx
@@ -18,13 +16,10 @@ from hypothesis import strategies as st
 from bytespike_simulator.app import Simulator
 from bytespike_simulator.options import Options
 from bytespike_simulator.server import running as simulating
-from exporter.config.types import Listen, Tap
 from exporter.gateway.envelope import read_envelope
 from exporter.gateway.readings import Envelope, Observation, Source
 from exporter.secrets import Secret
 from exporter.tap.datagram import decode
-from tests.daemon.live import daemon, until
-from tests.daemon.live import gateway as serving
 from tests.peers.process import free_port
 from tests.peers.process import until as wait
 from tests.tap.hook_stage import Ear
@@ -191,19 +186,3 @@ async def test_odd_and_repeated_quota_headers_do_not_break_a_report(
     assert observation.envelope.unreadable == (("limit",) if said else ())
     assert bench.status.observations == {}
     assert b"0123456789" not in datagrams[0]
-
-
-async def test_a_call_through_nginx_reaches_the_metrics(behind: Behind, tmp_path: Path) -> None:
-    async with serving(tmp_path) as live:
-        live.change(tap=Tap(Listen("127.0.0.1", 0)))
-        async with daemon(live):
-            assert live.daemon.tap is not None
-            nginx = behind(live.daemon.tap, live.url)
-            async with httpx.AsyncClient(base_url=nginx.url, trust_env=False) as client:
-                key = {"x-api-key": live.simulator.api_key}
-                assert (await client.get("/v1/models", headers=key)).status_code == 200
-            traffic = live.daemon._live.accounts["prod"].traffic
-            await until(lambda: traffic.responses)
-            metrics = (await live.get("/metrics")).text
-    assert re.search(r'^bytespike_tap_responses_total\{.*class="2xx".*\} 1(\.0)?$', metrics, re.M)
-    assert 'bytespike_source="log"' in metrics

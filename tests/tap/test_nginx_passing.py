@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import re
 import resource
 import time
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import httpx
 import pytest
@@ -16,7 +14,6 @@ import pytest
 from exporter.clock import SystemClock
 from exporter.config.types import Listen
 from tests.daemon.live import until
-from tests.otlp.certificates import OPENSSL, make
 from tests.tap.bench import running
 from tests.tap.nginx_stage import Behind, behind, empty, reporting, scripted, seen
 
@@ -235,62 +232,6 @@ async def test_a_reload_lets_streams_end(behind: Behind) -> None:
             go_on.set()
             assert [part async for part in parts] == [b"two"]
         await seen(bench, 2)
-
-
-@pytest.mark.skipif(OPENSSL is None, reason="openssl makes the certificates")
-@pytest.mark.parametrize(
-    ("name", "trusted", "status"),
-    [
-        ("llm.bytespike.ai", True, 200),
-        ("evil.example", True, 502),
-        ("llm.bytespike.ai", False, 502),
-    ],
-)
-async def test_the_gateway_is_asked_by_name_and_only_if_its_certificate_is_right(
-    name: str, trusted: bool, status: int, behind: Behind, tmp_path: Path
-) -> None:
-    certificates = make(tmp_path, f"DNS:{name}")
-    context = certificates.context()
-    names: list[str | None] = []
-    context.sni_callback = lambda _, server_name, __: names.append(server_name)
-    shipped = "/etc/ssl/certs/ca-certificates.crt"
-    changes = {shipped: str(certificates.ca)} if trusted else {shipped: shipped}
-    async with (
-        scripted(empty, tls=context) as gateway,
-        reporting(behind, gateway.url, **changes) as (bench, client),
-    ):
-        assert (await client.get("/v1/models", headers=KEY)).status_code == status
-        if status == 200:
-            assert (await seen(bench, 1)).status == 200
-    assert names == ["llm.bytespike.ai"]
-    assert len(gateway.heads) == (status == 200)
-    assert all(b"\r\nHost: llm.bytespike.ai\r\n" in head for head in gateway.heads)
-
-
-async def test_what_nginx_answers_itself_stands_in_its_log_without_the_request(
-    behind: Behind,
-) -> None:
-    async def answer(head: bytes, __: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if b"/drop" in head:
-            writer.close()
-        else:
-            writer.write(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")
-
-    async with scripted(answer) as gateway, running(clock=SystemClock()) as bench:
-        nginx = behind(bench.listener.address, gateway.url)
-        async with httpx.AsyncClient(base_url=nginx.url, trust_env=False) as client:
-            assert (await client.get("/busy?key=x", headers=KEY)).status_code == 503
-            assert (await client.get("/drop?key=x", headers=KEY)).status_code == 502
-            assert (await client.get("/" + "x" * 40_000, headers=KEY)).status_code == 414
-        await asyncio.to_thread(nginx.logged, "(bytespike: 414)")
-    told = [line for line in nginx.output().splitlines() if "bytespike: " in line]
-    address = gateway.url.removeprefix("http://")
-    assert re.fullmatch(
-        rf"\S+ bytespike: 502 from nginx itself after [\d.]+ s; "
-        rf"gateway {address}, connected in [\d.]+ s\n"
-        r"\S+ bytespike: 414 from nginx itself after [\d.]+ s; gateway -, connected in - s",
-        "\n".join(told),
-    )
 
 
 async def test_a_thousand_uploads_that_trickle_leave_room_for_others(

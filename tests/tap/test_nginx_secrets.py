@@ -1,21 +1,27 @@
-"""No log of nginx, and no report, holds a key or a query, whatever is asked and however it ends."""
+"""No log of nginx, no report and no stranger gets a key or a query, whatever is asked."""
 
 from __future__ import annotations
 
+import asyncio
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import product
 from pathlib import Path
 
+import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exporter.clock import SystemClock
+from tests.otlp.certificates import OPENSSL, make
 from tests.peers.nginx import Nginx
 from tests.peers.process import free_port
+from tests.tap.bench import running
 from tests.tap.hook_stage import Ear
-from tests.tap.nginx_stage import Behind, behind, repeating
+from tests.tap.nginx_stage import Behind, behind, empty, repeating, reporting, scripted, seen
 
 __all__ = ["behind"]
 
@@ -144,3 +150,63 @@ def test_nor_where_gateway_or_exporter_are_away_or_speak_no_tls(
         for request in requests():
             ask(server, request)
         assert MARK.encode() not in searched(server)
+
+
+@pytest.mark.anyio
+@pytest.mark.skipif(OPENSSL is None, reason="openssl makes the certificates")
+@pytest.mark.parametrize(
+    ("name", "trusted", "status"),
+    [
+        ("llm.bytespike.ai", True, 200),
+        ("evil.example", True, 502),
+        ("llm.bytespike.ai", False, 502),
+    ],
+)
+async def test_the_gateway_is_asked_by_name_and_only_if_its_certificate_is_right(
+    name: str, trusted: bool, status: int, behind: Behind, tmp_path: Path
+) -> None:
+    certificates = make(tmp_path, f"DNS:{name}")
+    context = certificates.context()
+    names: list[str | None] = []
+    context.sni_callback = lambda _, server_name, __: names.append(server_name)
+    shipped = "/etc/ssl/certs/ca-certificates.crt"
+    changes = {shipped: str(certificates.ca)} if trusted else {shipped: shipped}
+    async with (
+        scripted(empty, tls=context) as gateway,
+        reporting(behind, gateway.url, **changes) as (bench, client),
+    ):
+        assert (await client.get("/v1/models", headers={"x-api-key": KEY})).status_code == status
+        if status == 200:
+            assert (await seen(bench, 1)).status == 200
+    assert names == ["llm.bytespike.ai"]
+    assert len(gateway.heads) == (status == 200)
+    assert all(b"\r\nHost: llm.bytespike.ai\r\n" in head for head in gateway.heads)
+
+
+@pytest.mark.anyio
+async def test_what_nginx_answers_itself_stands_in_its_log_without_the_request(
+    behind: Behind,
+) -> None:
+    async def answer(head: bytes, __: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if b"/drop" in head:
+            writer.close()
+        else:
+            writer.write(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")
+
+    async with scripted(answer) as gateway, running(clock=SystemClock()) as bench:
+        nginx = behind(bench.listener.address, gateway.url)
+        async with httpx.AsyncClient(base_url=nginx.url, trust_env=False) as client:
+            assert (await client.get("/busy?key=x", headers={"x-api-key": KEY})).status_code == 503
+            assert (await client.get("/drop?key=x", headers={"x-api-key": KEY})).status_code == 502
+            assert (
+                await client.get("/" + "x" * 40_000, headers={"x-api-key": KEY})
+            ).status_code == 414
+        await asyncio.to_thread(nginx.logged, "(bytespike: 414)")
+    told = [line for line in nginx.output().splitlines() if "bytespike: " in line]
+    address = gateway.url.removeprefix("http://")
+    assert re.fullmatch(
+        rf"\S+ bytespike: 502 from nginx itself after [\d.]+ s; "
+        rf"gateway {address}, connected in [\d.]+ s\n"
+        r"\S+ bytespike: 414 from nginx itself after [\d.]+ s; gateway -, connected in - s",
+        "\n".join(told),
+    )

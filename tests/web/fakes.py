@@ -1,4 +1,4 @@
-"""Boards and totals for the tests of the web layer, as real as they need to be."""
+"""Live readings and totals for the tests of the web layer, as real as they need to be."""
 
 from __future__ import annotations
 

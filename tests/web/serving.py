@@ -33,6 +33,12 @@ def known(totals: Mapping[str, AccountTotals]) -> Totals:
     return read
 
 
+async def hanging() -> Mapping[str, AccountTotals]:
+    """Totals that never come."""
+    await asyncio.Event().wait()
+    return {}
+
+
 @asynccontextmanager
 async def running(app: App | None = None, bounds: Bounds | None = None) -> AsyncIterator[WebServer]:
     if app is None:

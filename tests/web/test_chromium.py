@@ -174,22 +174,6 @@ def test_every_text_can_be_read_in_light_and_dark(
         assert browser.evaluate(CONTRAST) == []
 
 
-def test_the_style_sheet_is_the_one_that_the_policy_allows(browser: Browser) -> None:
-    with served(well()) as url:
-        browser.open(url, 1120, 800)
-        assert browser.evaluate("document.styleSheets[0].cssRules.length") > 50
-        fill = "document.querySelector('.bar .fill').getBoundingClientRect()"
-        assert browser.evaluate(f"{fill}.width") > 100
-
-
-def test_hostile_names_do_not_become_elements(browser: Browser) -> None:
-    with served(hostile()) as url:
-        browser.open(url, 1120, 800)
-        assert browser.evaluate("document.scripts.length") == 0
-        assert "taken over" not in browser.evaluate("document.title").split("'")[0]
-        assert browser.evaluate("document.querySelectorAll('h1').length") == 1
-
-
 def test_a_screen_reader_finds_headings_meters_and_named_columns(browser: Browser) -> None:
     with served(well()) as url:
         browser.open(url, 1120, 800)
@@ -198,13 +182,3 @@ def test_a_screen_reader_finds_headings_meters_and_named_columns(browser: Browse
         assert browser.evaluate(unnamed) == 0
         rows = "document.querySelectorAll('tbody tr').length"
         assert browser.evaluate(f"document.querySelectorAll('th[scope=row]').length === {rows}")
-
-
-def test_the_page_renews_itself_without_a_script(browser: Browser) -> None:
-    with served(well()) as url:
-        browser.open(url, 1120, 800)
-        assert (
-            browser.evaluate("document.querySelector('meta[http-equiv=refresh]').content") == "10"
-        )
-        browser.open(url + "?refresh=off", 1120, 800)
-        assert browser.evaluate("document.querySelector('meta[http-equiv=refresh]')") is None

@@ -254,7 +254,7 @@ def test_an_account_among_many_has_a_page_of_its_own_with_a_way_back() -> None:
 
 def test_the_page_can_stand_still() -> None:
     view, known = healthy("prod")
-    assert 'http-equiv="refresh"' in page(view, known)
+    assert 'http-equiv="refresh" content="10"' in page(view, known)
     still = page(view, known, refresh="off")
     assert 'http-equiv="refresh"' not in still
     assert "resume" in still

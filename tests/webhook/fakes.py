@@ -71,7 +71,6 @@ class Bench:
         method: str = "POST",
         path: str = PATH,
         pieces: int = 1,
-        leaves: bool = False,
     ) -> httpx.Response:
         """Deliver a body, signed well unless `signed` says otherwise ("": not at all)."""
         signed = signature(body) if signed is None else signed
@@ -85,8 +84,6 @@ class Bench:
 
         async def receive() -> MutableMapping[str, Any]:
             part = next(parts, None)
-            if part is None and leaves:
-                return {"type": "http.disconnect"}
             self.read += len(part or b"")
             return {"type": "http.request", "body": part or b"", "more_body": part is not None}
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from exporter.web.webhook import Bucket, Seen, read_event
+from exporter.web.webhook import Seen, read_event
 from tests.clock import VirtualClock
 from tests.webhook.fakes import PAYMENT, SECRET, Bench, event, signature
 
@@ -98,16 +98,6 @@ def test_whatever_stands_in_its_members_an_event_is_the_same_each_time(
     assert read_event(body) == read_event(body)
     named = isinstance(members.get("type", "x"), str) or isinstance(members.get("event"), str)
     assert (read_event(body) is not None) == named
-
-
-@given(steps=st.lists(st.floats(0, 5), max_size=200))
-def test_a_bucket_never_gives_more_than_its_burst_and_what_flowed_in(steps: list[float]) -> None:
-    clock = VirtualClock(0.0)
-    bucket, taken = Bucket(60, 20, clock), 0
-    for step in steps:
-        clock.time += step
-        taken += bucket.take()
-        assert taken <= 20 + clock.time + 1e-6
 
 
 @given(names=st.lists(st.sampled_from([bytes([code]) for code in range(8)]), max_size=60))

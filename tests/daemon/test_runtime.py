@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from exporter import runtime as fleet_module
+from exporter import runtime as runtime_module
 from exporter.config.types import Account, Config, Otlp, Poll, Transactions, Usage, UsageStart
-from exporter.errors import ConfigError, Outcome, StateError
+from exporter.errors import ConfigError, Outcome
 from exporter.gateway.readings import Endpoint
 from exporter.ledger.store import Store
 from exporter.live import Live
@@ -48,8 +48,8 @@ class Yard:
         self.gateways: dict[str, FakeGateway] = {}
         self.sent: list[tuple[float, Snapshot]] = []
         self.live = Live(NOW)
-        monkeypatch.setattr(fleet_module, "GatewayClient", self._client)
-        monkeypatch.setattr(fleet_module, "OtlpExporter", lambda *arguments: self)
+        monkeypatch.setattr(runtime_module, "GatewayClient", self._client)
+        monkeypatch.setattr("exporter.otlp.OtlpExporter", lambda *arguments: self)
 
     def _client(self, http: object, account: Account, *rest: object) -> FakeGateway:
         return self.gateways.setdefault(account.name, FakeGateway(self.clock))
@@ -162,38 +162,6 @@ async def test_an_account_that_stays_keeps_what_was_read_through_a_reload(yard: 
         asked = len(yard.gateways["old"].asked)
         await yard.clock.advance(100)
         assert len(yard.gateways["old"].asked) == asked
-
-
-async def test_a_fleet_that_cannot_open_the_ledger_has_changed_nothing(yard: Yard) -> None:
-    async with started(yard, config("prod")):
-        yard.worker.broken = StateError("the disk is full")
-        runtime = yard.runtime(config("other"))
-        with pytest.raises(StateError):
-            await runtime.open()
-        await runtime.stop()
-        yard.worker.broken = None
-        assert list(yard.live.accounts) == ["prod"]
-
-
-async def test_one_round_gives_every_error(yard: Yard) -> None:
-    runtime = yard.runtime(config(*(f"a{number}" for number in range(30))))
-    await runtime.open()
-    runtime.take_over()
-    yard.gateways["a7"].failing[USAGE] = StateError("one")
-    yard.gateways["a8"].failing[ACCOUNT] = StateError("two")
-    errors = await runtime.poll_once()
-    assert sorted(map(str, errors)) == ["one", "two"]
-    assert all(len(gateway.asked) >= 3 for gateway in yard.gateways.values())
-    await runtime.stop()
-
-
-async def test_after_a_lost_state_history_is_not_counted_again(yard: Yard) -> None:
-    yard.store.recovered_from = Path("state.db.damaged-1")
-    runtime = yard.runtime(config("prod", usage=Usage(start=UsageStart(back=DAY))))
-    await runtime.open()
-    runtime.ledger.begin("prod", NOW, NOW)
-    assert runtime.ledger.cursor("prod", "usage").start == NOW
-    await runtime.stop()
 
 
 def test_what_is_turned_off_is_not_polled() -> None:

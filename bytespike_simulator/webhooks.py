@@ -83,7 +83,7 @@ class Webhooks:
         signature = hmac.new(to.secret.encode(), body, hashlib.sha256).hexdigest()
         headers = {
             "content-type": "application/json",
-            "X-ByteSpike-Signature": f"sha256={signature}",
+            "X-ByteSpike-Signature": signature,
         }
         try:
             with httpx.Client(timeout=TIMEOUT, trust_env=False) as client:

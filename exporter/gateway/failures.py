@@ -37,6 +37,10 @@ class Cause(Enum):
     WALLET = "the wallet is empty: top it up"
     ORGANIZATION = "the organization's wallet is empty: top it up"
     CAP = "the key's lifetime cap is reached: raise the cap, or use another key"
+    KEY_LEFT = (
+        "nothing is left of the key's lifetime cap, or of the wallet if the key has no cap: raise "
+        "the cap or top up"
+    )
     WINDOW = "{window} is used up{until}: wait, or raise the window"
     IN_FLIGHT = (
         "too many calls of the account are in flight, whichever of its keys made them; "
@@ -66,6 +70,7 @@ _KINDS: Final[dict[Cause, type[GatewayError]]] = {
     Cause.WALLET: QuotaSpentError,
     Cause.ORGANIZATION: QuotaSpentError,
     Cause.CAP: QuotaSpentError,
+    Cause.KEY_LEFT: QuotaSpentError,
     Cause.IN_FLIGHT: RateLimitedError,
     Cause.REQUESTS: RateLimitedError,
     Cause.ADDRESS: AuthError,
@@ -189,7 +194,7 @@ def _used_up(organization: int | None, key: int | None, window: int | None) -> C
     if organization is not None and organization <= 0:
         return Cause.ORGANIZATION
     if key is not None and key <= 0:
-        return Cause.CAP
+        return Cause.KEY_LEFT  # of an uncapped key the header may tell what the wallet holds
     return Cause.WINDOW if window is not None and window <= 0 else None
 
 

@@ -72,7 +72,10 @@ def test_an_empty_wallet_and_a_reached_cap_are_told_apart_in_every_shape(
     ("headers", "advice"),
     [
         ({"X-Org-Quota-Remaining-Credits": "-0.20"}, "the organization's wallet is empty"),
-        ({"X-Quota-Remaining-Credits": "0.00", LEFT: "3"}, CAP),
+        (
+            {"X-Quota-Remaining-Credits": "0.00", LEFT: "3"},
+            "of the key's lifetime cap, or of the wallet",
+        ),
         ({LEFT: "0.00", **RESET}, "a rolling spend window is used up until 2026-"),
         ({LEFT: "3.00"}, "the wallet is empty or the key's cap is reached"),
         ({}, "the wallet is empty or the key's cap is reached"),

@@ -55,9 +55,8 @@ def count_rollup(
         if any(not cell.rolled for cell in here):
             changed += _take_over(cells, here, holds, judged, begins)
         elif begins:
-            later = sum(_cost(said[other]) for other in said if other > hour)
-            ours_is_told = not baselined or not _counted_by_hours(hour, known)
-            known_ours = max(0, spent - later) if ours_is_told else 0
+            told = not baselined or not _counted_by_hours(hour, known)
+            known_ours = _known_ours(said, hour, spent) if told else 0
             if now - cursor.start > FIRST_READING and hour < cursor.start:
                 unknown = _unknown(here, holds, known_ours)
             changed += _begin_hour(cells, holds, known_ours)
@@ -66,6 +65,11 @@ def count_rollup(
     refused = tuple(f"the bucket of {bucket.model} at {bucket.hour}" for bucket in absurd)
     newest = max([bucket.hour for bucket in reading.buckets], default=None)
     return Counted(changed, max(0, len(buckets) - changed), newest, refused, unknown=unknown)
+
+
+def _known_ours(said: Mapping[int, dict[int, Amounts]], hour: int, spent: int) -> int:
+    """What of `spent` the buckets of later hours do not hold, in nano-USD."""
+    return max(0, spent - sum(_cost(said[other]) for other in said if other > hour))
 
 
 def _unknown(here: list[Cell], holds: dict[int, Amounts], ours: int) -> int:

@@ -126,6 +126,31 @@ class KeyRef(msgspec.Struct, frozen=True):
     name: str | None = None
 
 
+class KeyWindow(StrEnum):
+    """What the spend of a key is limited in: the values of `bytespike.window`."""
+
+    FIVE_HOURS = "5h"
+    DAY = "1d"
+    WEEK = "7d"
+    LIFETIME = "lifetime"
+
+
+class WindowReading(msgspec.Struct, frozen=True):
+    """One window of a key. `limit` 0 = unlimited; `reset_at` in Unix seconds."""
+
+    window: KeyWindow
+    limit: int | None = None
+    used: int | None = None
+    reset_at: float | None = None
+
+
+class KeyLimits(msgspec.Struct, frozen=True):
+    """What a key may spend and has spent, window by window, and when it expires (Unix s)."""
+
+    windows: tuple[WindowReading, ...] = ()
+    expires_at: float | None = None
+
+
 class UsageRow(msgspec.Struct, frozen=True, gc=False):
     """One billed call, from the log."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from email.utils import formatdate
 from functools import partial
 
 from starlette.applications import Starlette
@@ -134,11 +135,13 @@ class Simulator:
             right = await self._right(answer, request, key, fails)
         except Refusal as no:
             right = Response(no.body(), no.status, no.headers, JSON)
-        envelope = {} if key is None else account_answer.envelope(self.world, key)
-        right.headers.update(envelope)
+        told = {"date": formatdate(self.clock.now(), usegmt=True)}
+        if key is not None:
+            told |= account_answer.envelope(self.world, key)
+        right.headers.update(told)
         if fault is not None:
             if fails:
-                return broken(fault, right, envelope)
+                return broken(fault, right, told)
             await self._wait(fault.seconds, request)
         if self.options.gzip:
             return GZipMiddleware(

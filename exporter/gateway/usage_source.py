@@ -17,11 +17,11 @@ from exporter.errors import (
     ResponseTooLargeError,
 )
 from exporter.gateway.attempts import Requester
-from exporter.gateway.dialects import DIALECTS, Dialect, with_sizes
 from exporter.gateway.gateway_clock import GatewayClock
 from exporter.gateway.list_reader import ListQuery, ListReader
 from exporter.gateway.listing import ListAnswer
 from exporter.gateway.paging import PAGE_SIZE, PageFacts, Pager
+from exporter.gateway.questions import QUESTIONS, Question, with_sizes
 from exporter.gateway.readings import (
     AHEAD,
     KeyRef,
@@ -57,7 +57,7 @@ class UsageSource:
         self._mode = usage.mode
         self._credits_per_usd = usage.credits_per_usd
         self._own_key = own_key
-        self._dialect: Dialect | None = None
+        self._dialect: Question | None = None
         self._tried_larger_pages = False
         self._days: bool | None = None
         self._log = ListReader(self._ask_log, clock)
@@ -94,7 +94,7 @@ class UsageSource:
     async def read_log_beside(self, since: float, until: float) -> AsyncIterator[LogPage]:
         """Rows of the log that some gateways have beside a rollup. Raises GatewayError."""
         reader = ListReader(self._ask_beside, self._clock)
-        for dialect in DIALECTS[UsageMode.LOG]:
+        for dialect in QUESTIONS[UsageMode.LOG]:
             with suppress(RefusedParameterError):
                 answer = await self._ask_beside(dialect.params(since, until))
                 query_of = ListQuery(dialect.params, dialect.size)
@@ -112,15 +112,15 @@ class UsageSource:
         own = KeyRef(masked=self._own_key())
         return partial(read_usage, own=own, credits_per_usd=self._credits_per_usd, model=model)
 
-    async def _first_answer(self, since: float, until: float) -> tuple[Dialect, UsageAnswer]:
+    async def _first_answer(self, since: float, until: float) -> tuple[Question, UsageAnswer]:
         """The first page, and the dialect that got it: the one that worked, or the first to work.
 
         A log is asked for as a log, with a page size, and larger pages are tried once.
         """
-        candidates = list(DIALECTS[self._mode])
+        candidates = list(QUESTIONS[self._mode])
         if self._dialect is not None:
             candidates = [self._dialect, *(d for d in candidates if d != self._dialect)]
-        found: tuple[Dialect, UsageAnswer] | None = None
+        found: tuple[Question, UsageAnswer] | None = None
         refusal: RefusedParameterError | None = None
         for dialect in candidates:
             try:
@@ -142,8 +142,8 @@ class UsageSource:
         return await self._with_larger_pages(*found, since, until)
 
     async def _with_larger_pages(
-        self, dialect: Dialect, answer: UsageAnswer, since: float, until: float
-    ) -> tuple[Dialect, UsageAnswer]:
+        self, dialect: Question, answer: UsageAnswer, since: float, until: float
+    ) -> tuple[Question, UsageAnswer]:
         """The same, where each page is small and more follow, in larger pages if possible."""
         facts = answer.facts
         size = facts.size or facts.count
@@ -216,7 +216,7 @@ class UsageSource:
 
     async def _parts(self, since: float, until: float) -> AsyncIterator[RollupReading]:
         """The rollup model by model, where all of it is too much for one answer."""
-        params = Dialect(group_by=True).params(since, until)
+        params = Question(group_by=True).params(since, until)
         models = await self._requester.ask(
             USAGE_PATH, params | {"group_by": "model"}, read_model_sums
         )
@@ -257,7 +257,7 @@ class UsageSource:
         elif buckets and self._days is None:
             midnight = max(bucket.hour for bucket in buckets)
             if midnight + HOUR < until:
-                params = Dialect(group_by=True).params(midnight + HOUR, until)
+                params = Question(group_by=True).params(midnight + HOUR, until)
                 answer = await self._ask_rollup(params)
                 self._days = any(bucket.hour == midnight for bucket in answer.buckets)
         return bool(self._days)

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from exporter.gateway.dialects import read_answer, unknown
 from exporter.gateway.fields import identifier, instant, money, text
 from exporter.gateway.jsontext import Json
+from exporter.gateway.key_account import is_key_account, read_key_account
 from exporter.gateway.readings import AccountReading, ModelQuota, Organization
 
 T = TypeVar("T")
@@ -30,6 +31,8 @@ def read_account(body: bytes, now: float) -> AccountReading:
     answer = read_answer(body)
     if not isinstance(answer, dict):
         raise unknown(answer, _EXPECTED)
+    if is_key_account(answer):
+        return read_key_account(answer, now)
     user = _object(answer.get("user"))
     unreadable: list[str] = []
     balance = answer.get("balance")

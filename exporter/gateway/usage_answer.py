@@ -68,6 +68,8 @@ def _row(row: dict[str, Json], own: KeyRef, credits_per_usd: int) -> UsageRow:
         _cost(row, credits_per_usd),
         _tokens(row, d.INPUT_TOKENS),
         _tokens(row, d.OUTPUT_TOKENS),
+        _cached(row, d.CACHE_READ_TOKENS),
+        _cached(row, d.CACHE_CREATION_TOKENS),
     )
 
 
@@ -86,6 +88,11 @@ def _cost(row: dict[str, Json], credits_per_usd: int) -> int:
     if cost is None:
         raise ValueError("the cost is not an amount, negative or absurd")
     return cost
+
+
+def _cached(row: dict[str, Json], names: d.Names) -> int | None:
+    """Tokens of a cache; None where the row does not tell."""
+    return None if d.first(row, names) is None else _tokens(row, names)
 
 
 def _tokens(row: dict[str, Json], names: d.Names) -> int:

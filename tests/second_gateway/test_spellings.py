@@ -54,8 +54,8 @@ async def test_the_same_is_counted_in_every_dialect(scene: Scene, switches: dict
     await scene.wait(2 * MINUTE)
     await spent_in(scene, 250)
     assert scene.counted() == 3.075
-    assert scene.increase("usage.tokens", **{"gen_ai.token.type": "input"}) == 25_000
-    assert scene.increase("usage.tokens", **{"gen_ai.token.type": "output"}) == 2_500
+    assert scene.increase("usage.tokens", token_type="input") == 25_000
+    assert scene.increase("usage.tokens", token_type="output") == 2_500
     assert scene.rejected() == 0
     assert scene.up() == scene.up("account") == 1
 
@@ -66,13 +66,13 @@ async def test_tokens_of_caches_count_where_rows_tell_them_and_are_absent_elsewh
     await scene.start()
     await scene.wait(2 * MINUTE)
     await spent_in(scene, 3)
-    assert scene.newest("usage.tokens", **{"gen_ai.token.type": "cache_read"}) == {}
+    assert scene.newest("usage.tokens", token_type="cache_read") == {}
     scene.gateway.turn(tokens="stock")
     scene.spend("1", "another-model", cache_read_tokens=7, cache_creation_tokens=3)
     await scene.wait(5 * MINUTE)
-    here = {"gen_ai.request.model": "another-model"}
-    assert scene.increase("usage.tokens", **here, **{"gen_ai.token.type": "cache_read"}) == 7
-    assert scene.increase("usage.tokens", **here, **{"gen_ai.token.type": "cache_creation"}) == 3
+    here = {"request_model": "another-model"}
+    assert scene.increase("usage.tokens", **here, token_type="cache_read") == 7
+    assert scene.increase("usage.tokens", **here, token_type="cache_creation") == 3
 
 
 async def test_a_wallet_is_read_from_the_keys_own_account_and_its_lifetime_spend_is_unknown(

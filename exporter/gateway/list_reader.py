@@ -126,9 +126,7 @@ class ListReader(Generic[Row]):
     ) -> AsyncIterator[ListPage[Row]]:
         """One reading; `ids` are those that came, in earlier ones too."""
         params = query.params(since, until)
-        if query.days:  # a range of whole days tells nothing of the part that is wanted
-            self._heeds_range = self._total_is_of_range = False
-        pager = Pager(since, query.size, self._total_is_of_range, self._first_number)
+        pager = self._pager(since, query)
         if answer is None:
             answer = await self._ask(params)
         first = answer.facts
@@ -158,6 +156,11 @@ class ListReader(Generic[Row]):
                 "they are asked for again",
                 missing=missing,
             )
+
+    def _pager(self, since: float, query: ListQuery) -> Pager:
+        if query.days:  # a range of whole days tells nothing of the part that is wanted
+            self._heeds_range = self._total_is_of_range = False
+        return Pager(since, query.size, self._total_is_of_range, self._first_number)
 
     async def _learn(self, before: Mapping[str, str], first: PageFacts) -> None:
         """Learn whether rows and totals are of the asked range, by the second before this one.

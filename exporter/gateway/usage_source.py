@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -12,7 +11,6 @@ import msgspec
 from exporter.config.types import Usage, UsageMode
 from exporter.errors import (
     BadResponseError,
-    GatewayError,
     IncompleteError,
     NotFoundError,
     RefusedParameterError,
@@ -23,11 +21,10 @@ from exporter.gateway.attempts import Requester
 from exporter.gateway.gateway_clock import GatewayClock
 from exporter.gateway.list_reader import ListQuery, ListReader
 from exporter.gateway.listing import ListAnswer
-from exporter.gateway.paging import PAGE_SIZE, USUAL_SIZES, PageFacts, Pager
-from exporter.gateway.questions import ADDRESSES, Question, questions, with_sizes
+from exporter.gateway.paging import PageFacts, Pager
+from exporter.gateway.questions import ADDRESSES, Question, questions
 from exporter.gateway.readings import (
     AHEAD,
-    KeyRef,
     LogPage,
     Rejected,
     RollupReading,
@@ -35,18 +32,15 @@ from exporter.gateway.readings import (
     UsageRow,
 )
 from exporter.gateway.rollup_answer import DAY, HOUR, RollupAnswer, sums_of
-from exporter.gateway.usage_answer import UsageAnswer, read_model_sums, read_usage
+from exporter.gateway.usage_answer import read_model_sums
+from exporter.gateway.usage_asker import OtherShapeError, UsageAsker
 
 MOST_BUCKETS: Final = 50_000
 """Buckets that are held at once: about as many as the largest answer has."""
 
 
-class OtherShapeError(BadResponseError):
-    """An answer in the shape that is not wanted; another address may have the other one."""
-
-
 class UsageSource:
-    """Asks for usage, and learns how the gateway understands the question."""
+    """Reads usage of ranges, in whichever shape the gateway answers."""
 
     def __init__(
         self,
@@ -58,12 +52,7 @@ class UsageSource:
         """`own_key` gives the masked form of the account's key, to which nameless rows belong."""
         self._requester = requester
         self._clock = clock
-        self._mode = usage.mode
-        self._credits_per_usd = usage.credits_per_usd
-        self._own_key = own_key
-        self._question: Question | None = None
-        self._tried_larger_pages = False
-        self._tried_dates = False
+        self._asker = UsageAsker(requester, usage, own_key)
         self._days: bool | None = None
         self._log = ListReader(self._ask_log, clock)
 
@@ -71,7 +60,7 @@ class UsageSource:
         self, since: float, until: float, in_parts: bool = False
     ) -> AsyncIterator[LogPage | RollupReading]:
         """Usage of a range, as `GatewayClient.usage` gives it."""
-        known = self._question
+        known = self._asker.question
         if in_parts and known is not None and known.group_by:
             async for part in self._parts(since, until):
                 yield part
@@ -81,7 +70,7 @@ class UsageSource:
             async for page in self._log.read_in_parts(since, until, query_of):
                 yield LogPage(page.rows, page.rejected, page.last)
             return
-        question, answer = await self._first_answer(since, until)
+        question, answer = await self._asker.first_answer(since, until)
         if isinstance(answer, RollupAnswer):
             query = question.params(since, until)
             whole = await self._whole(query, since, answer)
@@ -98,7 +87,7 @@ class UsageSource:
 
     async def read_log_beside(self, since: float, until: float) -> AsyncIterator[LogPage]:
         """Rows of the log that some gateways have beside a rollup. Raises GatewayError."""
-        for path in (one for one in ADDRESSES if one != self._path):
+        for path in (one for one in ADDRESSES if one != self._asker.path):
             ask = partial(self._ask_beside, path)
             reader = ListReader(ask, self._clock)
             for question in questions(UsageMode.LOG, path):
@@ -114,128 +103,13 @@ class UsageSource:
                 return
 
     async def _ask_beside(self, path: str, params: Mapping[str, str]) -> ListAnswer[UsageRow]:
-        answer = await self._requester.ask(path, params, self._reads())
+        answer = await self._requester.ask(path, params, self._asker.reads())
         if isinstance(answer, RollupAnswer):
             raise OtherShapeError("there is no log beside the rollup")
         return answer
 
-    def _reads(self, model: str | None = None) -> Callable[[bytes], UsageAnswer]:
-        own = KeyRef(masked=self._own_key())
-        return partial(read_usage, own=own, credits_per_usd=self._credits_per_usd, model=model)
-
-    async def _first_answer(self, since: float, until: float) -> tuple[Question, UsageAnswer]:
-        """The first page, and the question that got it: the one that worked, or the first to work.
-
-        What an account was asked with stays for its life. Where its address is gone, or answers
-        something else, that ends this poll, and the next one looks at all addresses anew.
-        """
-        known = self._question
-        if known is not None:
-            try:
-                return await self._first_at(known.path, since, until)
-            except (NotFoundError, UnknownAnswerError, OtherShapeError):
-                self._question = None
-                raise
-        problem: GatewayError | None = None
-        for path in ADDRESSES:
-            try:
-                return await self._first_at(path, since, until)
-            except (NotFoundError, UnknownAnswerError, OtherShapeError) as error:
-                if problem is None or isinstance(problem, NotFoundError):
-                    problem = error
-        assert problem is not None
-        raise problem
-
-    async def _first_at(
-        self, path: str, since: float, until: float
-    ) -> tuple[Question, UsageAnswer]:
-        """The same at one address.
-
-        A log is asked for as a log, with a page size; larger pages, and whole days where it does
-        not heed the range, are tried once.
-        """
-        candidates = questions(self._mode, path)
-        if self._question is not None:
-            candidates = [self._question, *(d for d in candidates if d != self._question)]
-        found: tuple[Question, UsageAnswer] | None = None
-        refusal: RefusedParameterError | None = None
-        for question in candidates:
-            try:
-                answer = await self._ask(path, question.params(since, until))
-            except RefusedParameterError as error:
-                refusal = error
-                continue
-            by_hours = self._question is not None and self._question.group_by
-            if by_hours and isinstance(answer, RollupAnswer) and not question.group_by:
-                continue  # what was refused is the range: days are no answer to that
-            found = question, answer
-            if question.group_by == isinstance(answer, RollupAnswer):
-                break
-        if found is None:
-            assert refusal is not None
-            raise refusal
-        if found[0] != self._question:
-            self._question, self._tried_larger_pages = found[0], False
-        found = await self._by_dates(*found, since, until)
-        return await self._with_larger_pages(*found, since, until)
-
-    async def _by_dates(
-        self, question: Question, answer: UsageAnswer, since: float, until: float
-    ) -> tuple[Question, UsageAnswer]:
-        """The same in whole days, where rows are far outside of the range and days are heeded."""
-        if isinstance(answer, RollupAnswer) or question.dates or self._tried_dates:
-            return question, answer
-        if not _strays(answer, since - AHEAD, until + AHEAD):
-            return question, answer
-        self._tried_dates = True
-        dated = msgspec.structs.replace(question, dates=True)
-        with suppress(RefusedParameterError):
-            other = await self._ask(dated.path, dated.params(since, until))
-            heeded = not isinstance(other, RollupAnswer) and not _strays(
-                other, since - 2 * DAY, until + 3 * DAY
-            )
-            if heeded and _within(other, since, until) >= _within(answer, since, until):
-                self._question = dated
-                return dated, other
-        return question, answer
-
-    async def _with_larger_pages(
-        self, question: Question, answer: UsageAnswer, since: float, until: float
-    ) -> tuple[Question, UsageAnswer]:
-        """The same, where each page is small and more follow, in larger pages if possible."""
-        facts = answer.facts
-        size = facts.size or facts.count
-        more = facts.more or facts.cursor or facts.count < (facts.total or 0)
-        full = more or (
-            facts.count in (facts.size, *USUAL_SIZES) and not isinstance(answer, RollupAnswer)
-        )
-        if self._tried_larger_pages or not full or not 0 < size < (question.size or PAGE_SIZE):
-            return question, answer
-        self._tried_larger_pages = bool(more)
-        for larger in with_sizes(question):
-            with suppress(RefusedParameterError):
-                fuller = await self._ask(larger.path, larger.params(since, until))
-                if type(fuller) is type(answer) and fuller.facts.count > facts.count:
-                    self._question = larger
-                    return larger, fuller
-        return question, answer
-
-    @property
-    def _path(self) -> str:
-        return ADDRESSES[0] if self._question is None else self._question.path
-
-    async def _ask(
-        self, path: str, params: Mapping[str, str], model: str | None = None
-    ) -> UsageAnswer:
-        answer = await self._requester.ask(path, params, self._reads(model))
-        if self._mode is UsageMode.LOG and isinstance(answer, RollupAnswer):
-            raise _other_shape("log", "rollup")
-        if self._mode is UsageMode.ROLLUP and not isinstance(answer, RollupAnswer):
-            raise _other_shape("rollup", "log")
-        return answer
-
     async def _ask_log(self, params: Mapping[str, str]) -> ListAnswer[UsageRow]:
-        answer = await self._ask(self._path, params)
+        answer = await self._asker.ask(self._asker.path, params)
         if isinstance(answer, RollupAnswer):
             raise _changed("log", "rollup")
         return answer
@@ -243,7 +117,7 @@ class UsageSource:
     async def _ask_rollup(
         self, params: Mapping[str, str], model: str | None = None
     ) -> RollupAnswer:
-        answer = await self._ask(self._path, params, model)
+        answer = await self._asker.ask(self._asker.path, params, model)
         if not isinstance(answer, RollupAnswer):
             raise _changed("rollup", "log")
         return answer
@@ -282,9 +156,9 @@ class UsageSource:
 
     async def _parts(self, since: float, until: float) -> AsyncIterator[RollupReading]:
         """The rollup model by model, where all of it is too much for one answer."""
-        params = Question(self._path, group_by=True).params(since, until)
+        params = Question(self._asker.path, group_by=True).params(since, until)
         models = await self._requester.ask(
-            self._path, params | {"group_by": "model"}, read_model_sums
+            self._asker.path, params | {"group_by": "model"}, read_model_sums
         )
         is_cut = models.is_cut
         for model, (sums, room) in models.by_model.items():
@@ -323,29 +197,14 @@ class UsageSource:
         elif buckets and self._days is None:
             midnight = max(bucket.hour for bucket in buckets)
             if midnight + HOUR < until:
-                params = Question(self._path, group_by=True).params(midnight + HOUR, until)
+                params = Question(self._asker.path, group_by=True).params(midnight + HOUR, until)
                 answer = await self._ask_rollup(params)
                 self._days = any(bucket.hour == midnight for bucket in answer.buckets)
         return bool(self._days)
-
-
-def _strays(answer: UsageAnswer, earliest: float, latest: float) -> bool:
-    return any(not earliest <= at <= latest for at in answer.facts.times)
-
-
-def _within(answer: UsageAnswer, since: float, until: float) -> int:
-    return sum(since <= at < until for at in answer.facts.times)
 
 
 def _changed(before: str, after: str) -> BadResponseError:
     return BadResponseError(
         f"the gateway changed from the {before} to the {after} between two pages; "
         "the next poll follows it"
-    )
-
-
-def _other_shape(mode: str, shape: str) -> OtherShapeError:
-    return OtherShapeError(
-        f"the gateway answered with the {shape}, but usage.mode is {mode}: "
-        f"set usage.mode to {shape} or auto"
     )

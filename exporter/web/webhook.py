@@ -41,9 +41,9 @@ REMEMBERED_SECONDS: Final = 86_400.0
 """How many events are remembered, and how long, so that a second delivery asks for nothing."""
 
 RETRIED_SECONDS: Final = 360.0
-"""How long an event without an id is: its last delivery comes 5 min 30 s after the first.
+"""How long an event without an id is remembered. Its last delivery comes after 5 min 30 s.
 
-After that an equal body is another event. Bodies hold no time: two equal events look the same.
+Then an equal body is another event: bodies hold no time by which to tell two apart.
 """
 
 ABOUT_MONEY = ("system.balance.", "system.payment.", "admin.balance.")
@@ -132,6 +132,8 @@ class WebhookReceiver:
         """The body, and whose secrets have signed it. Without a signature it is not even read."""
         config = self._views().config
         name = config.webhook.signature_header
+        if not self._signers.read(config):
+            raise self._unconfigured()
         signature = _SIGNATURE.fullmatch(request.headers.get(name, "").strip())
         if signature is None:
             raise _RefusedError(
@@ -139,8 +141,6 @@ class WebhookReceiver:
                 f"its header {name} is missing or no SHA-256 in hex; if the "
                 "gateway sent it, set webhook.signature_header to the header that it signs with",
             )
-        if not self._signers.read(config):
-            raise self._unconfigured()
         body = await _read(request)
         owners = self._signers.of(body, bytes.fromhex(signature[1]))
         if owners:

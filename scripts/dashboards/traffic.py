@@ -41,6 +41,7 @@ _OBSERVED = {
     "accepted": GREEN,
     "malformed": RED,
     "outdated": ORANGE,
+    "impossible": RED,
     "unknown_key": ORANGE,
     "too_many_keys": ORANGE,
     "dropped": RED,

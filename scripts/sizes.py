@@ -19,13 +19,8 @@ CLOSELY = ("exporter", "bytespike_simulator")
 """Where the two above hold, and no name of a file stands twice."""
 
 BUDGETS = {
-<<<<<<< HEAD
-    "exporter": 16_455,
-    "bytespike_simulator": 2_663,
-=======
     "exporter": 16_455,
     "bytespike_simulator": 2_756,
->>>>>>> dialects
     "tests": 32_000,
     "scripts": 3_700,
 }

@@ -42,7 +42,9 @@ def shown(
     made: Live, name: str, totals: dict[str, AccountTotals] | None = None
 ) -> dict[object, object]:
     points = take(made, totals or {}, NOW).points
-    found = {p.attributes[1:]: p.value for p in points if p.metric.name == f"bytespike.{name}"}
+    found: dict[object, object] = {
+        p.attributes[1:]: p.value for p in points if p.metric.name == f"bytespike.{name}"
+    }
     assert len(found) == sum(p.metric.name == f"bytespike.{name}" for p in points)
     return found
 

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bytespike_simulator import (
     account_answer,
+    key_answer,
     log_answer,
     model_calls,
     rollup_answer,
@@ -34,6 +35,7 @@ from bytespike_simulator.webhooks import Webhooks
 from bytespike_simulator.world import World
 
 ROOT = "/api/v1/me"
+KEYS = "/api/v1/keys"
 ENDPOINTS = {
     f"{ROOT}/account": "account",
     f"{ROOT}/usage": "usage",
@@ -41,6 +43,7 @@ ENDPOINTS = {
     stock_answer.LOG: "usage",
     stock_answer.KEY_ACCOUNT: "account",
     f"{ROOT}/webhooks": "webhooks",
+    KEYS: "keys",
     MODELS: "models",
     CHAT: "calls",
     MESSAGES: "calls",
@@ -69,6 +72,7 @@ _READS: dict[str, Read] = {
     f"{ROOT}/account": account_answer.overview,
     f"{ROOT}/usage": _usage,
     f"{ROOT}/billing/transactions": account_answer.transactions,
+    KEYS: key_answer.keys,
     stock_answer.LOG: stock_answer.log,
     stock_answer.KEY_ACCOUNT: stock_answer.key_account,
     MODELS: model_calls.models,

@@ -21,6 +21,7 @@ from exporter.gateway.readings import (
     AccountReading,
     Endpoint,
     Envelope,
+    KeysReading,
     LogPage,
     RollupReading,
 )
@@ -113,6 +114,9 @@ async def _ask_all(
             else:
                 said = await _ask(endpoint, client, clock.now())
         except GatewayError as error:
+            if endpoint is Endpoint.KEYS:  # it may be refused
+                said = f"no list of keys ({error.outcome}); names, caps and expiry are missing"
+                return Tried(account.name, endpoint, True, said)
             return Tried(account.name, endpoint, False, f"{error.outcome}: {error}")
         return Tried(account.name, endpoint, True, said)
 
@@ -124,6 +128,8 @@ async def _ask(endpoint: Endpoint, client: GatewayClient, now: float) -> str:
     if endpoint is Endpoint.USAGE:
         async for page in client.usage(now - _HOUR, now + _HOUR):
             return _describe_usage(page)
+    if endpoint is Endpoint.KEYS:
+        return _describe_keys(await client.keys())
     async for items in client.transactions(now - 90 * _DAY, now + _HOUR):
         if items.items:
             newest = max(items.items, key=lambda item: item.created_at)
@@ -187,6 +193,15 @@ def _describe_usage(page: LogPage | RollupReading) -> str:
     if page.rejected:
         first = page.rejected[0]
         said += f"; {len(page.rejected)} not understood, first {first.row_id}: {first.reason}"
+    return said
+
+
+def _describe_keys(reading: KeysReading) -> str:
+    said = f"{plural(len(reading.keys), 'key')} listed{'' if reading.complete else ', and more'}"
+    dates = [key.limits.expires_at for key in reading.keys if key.limits.expires_at is not None]
+    if dates:
+        first = datetime.fromtimestamp(min(dates), UTC).strftime("%Y-%m-%d %H:%M UTC")
+        said += f", the first to expire does so {first}"
     return said
 
 

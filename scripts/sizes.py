@@ -19,8 +19,8 @@ CLOSELY = ("exporter", "bytespike_simulator")
 """Where the two above hold, and no name of a file stands twice."""
 
 BUDGETS = {
-    "exporter": 16_455,
-    "bytespike_simulator": 2_756,
+    "exporter": 17_330,
+    "bytespike_simulator": 2_827,
     "tests": 32_000,
     "scripts": 3_700,
 }

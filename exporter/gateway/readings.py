@@ -20,6 +20,7 @@ class Endpoint(StrEnum):
     ACCOUNT = "account"
     USAGE = "usage"
     TRANSACTIONS = "transactions"
+    KEYS = "keys"
 
 
 class UsageShape(StrEnum):
@@ -151,6 +152,26 @@ class KeyLimits(msgspec.Struct, frozen=True):
 
     windows: tuple[WindowReading, ...] = ()
     expires_at: float | None = None
+
+
+class ListedKey(msgspec.Struct, frozen=True):
+    """One key of the account, as the list of its keys has it."""
+
+    key: KeyRef
+    limits: KeyLimits = KeyLimits()
+    unreadable: tuple[str, ...] = ()
+
+    @property
+    def shown_id(self) -> str:
+        return self.key.masked or self.key.gateway_id or self.key.name or "unknown"
+
+
+class KeysReading(msgspec.Struct, frozen=True):
+    """The account's keys. `complete`: no key is known to be missing from it."""
+
+    observed_at: float
+    keys: tuple[ListedKey, ...] = ()
+    complete: bool = True
 
 
 class UsageRow(msgspec.Struct, frozen=True, gc=False):

@@ -11,7 +11,7 @@ from exporter.metrics import catalogue as c
 from exporter.metrics.points import Attributes
 from exporter.status import STALE_INTERVALS, EndpointStatus
 from exporter.web.figures import TONES, Subject, Tone, worst
-from exporter.web.formats import about, ago, money, span
+from exporter.web.formats import about, ago, ahead, money, span
 from exporter.web.view import View
 
 
@@ -110,6 +110,11 @@ _RULES = (
     _Rule(c.KEY_REMAINING, Tone.WARN,
           lambda usd, of, _: usd < of.thresholds.key_quota_remaining_usd,
           "A key's lifetime cap is nearly reached", "Raise the cap.", "{name}: {money} left"),
+    _Rule(c.KEY_USED, Tone.WARN,
+          lambda usd, of, key: key[1] == "lifetime" and of.cap_nearly_reached(key[0]),
+          "A key's lifetime cap is nearly reached", "Raise the cap.", "{name}: {money} spent"),
+    _Rule(c.KEY_EXPIRY, Tone.WARN, lambda at, of, _: of.expires_soon(at),
+          "A key expires soon", "Give it a later date, or replace it.", "{name} {ahead}"),
     _Rule(c.RATE_REMAINING, Tone.WARN, lambda usd, of, _: usd <= 0,
           "A key's spend window is used up", "Calls with it are refused until the window resets.",
           "{name}"),
@@ -180,6 +185,8 @@ def _merged(same: list[Problem]) -> Problem:
 def _endpoint_problems(subject: Subject) -> Iterator[Problem]:
     whose = (subject.live.name,)
     for endpoint, status in subject.live.endpoints.items():
+        if status.optional:
+            continue
         old = status.stale(subject.now)
         if status.last_error is not None:
             outcome = status.last_outcome or Outcome.BAD_RESPONSE
@@ -234,6 +241,7 @@ def _number_problems(subject: Subject) -> Iterator[Problem]:
                     name=names[0] if names else "",
                     money=money(number),
                     about=about(number),
+                    ahead=ahead(number, subject.now),
                     floor=money(subject.thresholds.balance_floor_usd),
                 )
             )
@@ -245,6 +253,8 @@ def _number_problems(subject: Subject) -> Iterator[Problem]:
 
 def endpoint_state(status: EndpointStatus, now: float) -> tuple[Tone, str]:
     """How an endpoint's polls go, in a word."""
+    if status.optional and status.last_error is not None:
+        return (Tone.OK, "not given")
     if status.behind is not None and status.last_error is None:
         return (Tone.WAIT, "catching up")
     if status.up is None:

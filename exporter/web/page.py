@@ -26,6 +26,7 @@ from exporter.web.diagnosis import (
     grouped,
 )
 from exporter.web.figures import Points, Subject, Tone, by_account, worst
+from exporter.web.key_table import SHOWN_KEYS, key_rows
 from exporter.web.overview import shortest_runway, summarize, total_balance
 from exporter.web.style import STYLE
 from exporter.web.tables import key_limits, model_limits, spend
@@ -143,6 +144,8 @@ def _environment() -> Environment:
         colours=_COLOURS,
         endpoint_state=endpoint_state,
         key_limits=key_limits,
+        key_rows=key_rows,
+        shown_keys=SHOWN_KEYS,
         metrics=catalogue,
         model_limits=model_limits,
         refresh_seconds=REFRESH_SECONDS,

@@ -27,6 +27,7 @@ from bytespike_simulator.webhooks import Webhooks
 from bytespike_simulator.world import World
 
 ROOT = "/api/v1/me"
+LOG = "/api/v1/usage"
 ENDPOINTS = {
     f"{ROOT}/account": "account",
     f"{ROOT}/usage": "usage",
@@ -56,10 +57,17 @@ def _usage(world: World, query: Query, asking: int) -> bytes:
     return log_answer.page(world, query, asking)
 
 
+def _log(world: World, query: Query, asking: int) -> bytes:
+    if not world.options.log_beside:
+        raise refusal("no_route")
+    return log_answer.page(world, query, asking)
+
+
 _READS: dict[str, Read] = {
     f"{ROOT}/account": account_answer.overview,
     f"{ROOT}/usage": _usage,
     f"{ROOT}/billing/transactions": account_answer.transactions,
+    LOG: _log,
     MODELS: model_calls.models,
 }
 

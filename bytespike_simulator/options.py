@@ -48,6 +48,7 @@ class Options:
     org_wallet_usd: float = _option(500.0, "wallet of the org before its keys spent from it")
 
     usage: str = _option("log", "what /me/usage speaks", "log", "rollup")
+    log_beside: bool = _option(False, "whether /api/v1/usage has the log beside a rollup")
     list_name: str = _option("items", "name of the log's list", "items", "data", "rows", "usage")
     paging: str = _option("page", "how the log's next page is asked for", "page", "cursor")
     max_page_size: int = _option(200, "largest page; larger wishes are cut to it")

@@ -107,6 +107,19 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     )
     check.set_defaults(command=_check)
 
+    reconcile = commands.add_parser(
+        "reconcile", parents=[config], help="hold what was counted against the gateway"
+    )
+    movements = commands.add_parser(
+        "transactions", parents=[config], help="print the wallet movements of a month"
+    )
+    if {"reconcile", "transactions"} & set(words):
+        from exporter.books.arguments import add_arguments as add_books
+
+        add_books(reconcile, movements)
+    reconcile.set_defaults(command=_books)
+    movements.set_defaults(command=_books)
+
     _add_state(commands.add_parser("state", help="change a state file by hand"), config)
     simulate = commands.add_parser("simulate", help="serve a simulated gateway")
     if "simulate" in words:  # other commands need not load its options
@@ -227,6 +240,14 @@ def _check(options: argparse.Namespace) -> int:
     config = load(options.config, os.environ)
     log.configure("critical", "text")
     return OK if _loop(check(config, options.config, os.environ)) else FAILED
+
+
+def _books(options: argparse.Namespace) -> int:
+    from exporter.config.load import load
+
+    config = load(options.config, os.environ)
+    log.configure("critical", "text")
+    return OK if _loop(options.read(config, os.environ, options)) else FAILED
 
 
 def _new_identity(options: argparse.Namespace) -> int:

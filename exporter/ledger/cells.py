@@ -14,6 +14,7 @@ from exporter.gateway.readings import KeyRef
 from exporter.ledger import spend
 from exporter.ledger.amounts import MOST, ZERO, Amounts
 from exporter.ledger.cursor import DAY, HOUR, Slice, aligned, hour_of
+from exporter.ledger.days import count_days
 from exporter.ledger.names import Names
 
 _COLUMNS = (
@@ -201,6 +202,8 @@ class Cells:
         for cell in changed:
             cell.changed = False
         self._moves.clear()
+        if self._spent:
+            count_days(self.db, self.account, self._spent, now)
         for hour, step in self._spent.items():
             length = DAY if is_day(hour) else HOUR
             spend.count(self.db, self.account, hour_of(hour), length, step, now)

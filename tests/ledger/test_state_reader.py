@@ -55,9 +55,9 @@ def test_a_state_at_rest_is_read_without_a_trace(tmp_path: Path) -> None:
 def test_a_reader_cannot_write(tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     filled(path)
-    with closing(Store(path)):
-        with pytest.raises(StateError, match="readonly"), reading_state(path) as db:
-            db.execute("UPDATE series SET cost = 0")
+    refused = pytest.raises(StateError, match="readonly")
+    with closing(Store(path)), refused, reading_state(path) as db:
+        db.execute("UPDATE series SET cost = 0")
     assert spent(path) == 500
 
 
@@ -73,6 +73,6 @@ def test_what_is_no_state_of_this_version_says_so(tmp_path: Path) -> None:
     filled(state)
     with closing(sqlite3.connect(state)) as db:
         db.execute("PRAGMA user_version = 1")
-    with pytest.raises(StateError, match="use the version of the exporter that runs"):
-        with reading_state(state):
-            pass
+    refused = pytest.raises(StateError, match="use the version of the exporter that runs")
+    with refused, reading_state(state):
+        pass

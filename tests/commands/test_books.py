@@ -73,7 +73,7 @@ def test_the_movements_of_a_month_come_with_their_sum(scene: Scene) -> None:
     code, said = scene.run("transactions", "--month", MONTH, "--kind", "topup")
     assert code == 0
     assert "25.00" in said
-    assert "USD by 1 good movements" in said
+    assert "USD by 1 good movement" in said
     _, said = scene.run("transactions", "--month", MONTH, "--format", "csv")
     *rows, last = csv.DictReader(io.StringIO(said))
     assert last["status"] == "sum"

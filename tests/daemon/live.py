@@ -117,6 +117,16 @@ async def until(look: Callable[[], object], seconds: float = PATIENCE) -> None:
             await asyncio.sleep(0.01)
 
 
+async def shows(live: Live, metric: str, value: str) -> None:
+    """Return once `/metrics` has one series of this name, with this value."""
+    async with asyncio.timeout(PATIENCE):
+        values: list[str] = []
+        while values != [value]:
+            lines = (await live.get("/metrics")).text.splitlines()
+            values = [line.rpartition(" ")[2] for line in lines if line.startswith(metric)]
+            await asyncio.sleep(0.05)
+
+
 def polled(live: Live, name: str = "prod") -> bool:
     """Whether every endpoint of the account has answered."""
     account = live.daemon._live.accounts.get(name)

@@ -20,7 +20,7 @@ from exporter.daemon import Daemon
 from exporter.errors import ListenError, StateError, StateLockedError
 from exporter.ledger.store import Store
 from exporter.runtime import Runtime
-from tests.daemon.live import Live, daemon, hanging_ledger, polled, said, taken, until
+from tests.daemon.live import Live, daemon, hanging_ledger, polled, said, shows, taken, until
 from tests.otlp.receivers import HttpReceiver, black_hole
 
 pytestmark = pytest.mark.anyio
@@ -39,7 +39,7 @@ async def test_it_polls_counts_serves_and_exports(live: Live, receiver: HttpRece
         await until(lambda: receiver.received)
         await until(lambda: polled(live))
         assert (await live.get("/readyz")).status_code == 200
-        assert "bytespike_usage_cost_USD_total" in (await live.get("/metrics")).text
+        await shows(live, "bytespike_usage_cost_USD_total", "3.0")
         assert "$97.00" in (await live.get("/")).text
         before = len(receiver.received)
     assert len(receiver.received) > before, "the last export comes at the end"

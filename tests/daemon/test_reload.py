@@ -13,7 +13,7 @@ from bytespike_simulator.wallet import CREDITS
 from exporter.config.types import Http, Listen, Otlp, State, Tap
 from exporter.gateway.readings import Endpoint
 from exporter.status import ExportOutcome
-from tests.daemon.live import Live, daemon, polled, said, taken, until
+from tests.daemon.live import Live, daemon, polled, said, shows, taken, until
 from tests.otlp.receivers import HttpReceiver, black_hole
 from tests.peers.process import free_port
 
@@ -53,9 +53,7 @@ async def test_an_account_that_comes_back_goes_on_counting_where_it_was(live: Li
         live.simulator.world.bill(credits=CREDITS)
         live.reload(live.config)
         await until(lambda: polled(live))
-        text = (await live.get("/metrics")).text
-        (line,) = [x for x in text.splitlines() if x.startswith("bytespike_usage_cost_USD_t")]
-        assert line.endswith(" 2.0")
+        await shows(live, "bytespike_usage_cost_USD_total", "2.0")
 
 
 async def test_a_changed_listen_address_is_moved_to(live: Live) -> None:

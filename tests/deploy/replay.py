@@ -15,6 +15,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 import httpx
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bytespike_simulator.app import Simulator
 from bytespike_simulator.options import Options
@@ -33,6 +34,8 @@ from exporter.throttle import Throttle
 from tests.clock import VirtualClock
 
 MINUTE, HOUR = 60.0, 3600.0
+ANSWER = 1.3
+"""Seconds that a gateway takes to answer."""
 
 _MODELS = ("gpt-5-4", "claude-sonnet-5")
 
@@ -101,6 +104,7 @@ class Replay:
 
     def __init__(self, clock: VirtualClock, scraped: str) -> None:
         self.clock = clock
+        self.ends = clock.now()
         self.gateways: dict[str, Simulator] = {}
         self.exporters: dict[str, Exporter] = {}
         self._scraped = scraped
@@ -112,7 +116,7 @@ class Replay:
 
         Attempts that fail take time, as they do; the next poll comes when it is due all the same.
         """
-        due = self.clock.now()
+        due, self.ends = self.clock.now(), until
         async with httpx.AsyncClient(trust_env=False, timeout=30) as http:
             while due <= until:
                 self.clock.time += max(0.0, due - self.clock.now())
@@ -124,6 +128,19 @@ class Replay:
                     if self._scraped:
                         await self._scrape(name, await exporter.metrics(), http)
                 due += step
+
+    def serving(self, gateway: Simulator) -> ASGIApp:
+        """The gateway as the exporters find it: an answer takes time, but for the last of them.
+
+        So what is spent while they are asked is not counted only where the next poll does.
+        """
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            if self.clock.now() < self.ends:
+                self.clock.time += ANSWER
+            await gateway(scope, receive, send)
+
+        return answer
 
     async def _scrape(self, exporter: str, metrics: bytes, http: httpx.AsyncClient) -> None:
         """Store `/metrics` as a scraper would at this instant, with its own labels."""
@@ -148,7 +165,9 @@ async def replay(
         urls = {}
         for name, options in accounts.items():
             world.gateways[name] = Simulator(options, clock=world.clock)
-            urls[name] = await stack.enter_async_context(running(world.gateways[name]))
+            urls[name] = await stack.enter_async_context(
+                running(world.serving(world.gateways[name]))
+            )
         environ = {f"KEY_{name}": gateway.api_key for name, gateway in world.gateways.items()}
         for name, watched in watchers.items():
             settings = {

@@ -44,12 +44,6 @@ LONG = 45 * MINUTE
 
 PICTURES = ROOT / "scripts" / "dashboard_pictures"
 
-RIGHTLY_EMPTY = {"bytespike-exporter / The gateway's clock / A"}
-"""Queries that have nothing to show of a world in which all happens that can.
-
-Its gateways do not tell their time.
-"""
-
 
 class Filled(NamedTuple):
     """What was stored, and what is true."""
@@ -137,9 +131,9 @@ ByPath = pytest.mark.parametrize("path", ["otlp", "scraped"])
 
 
 @ByPath
-def test_every_query_shows_something_or_is_rightly_empty(filled: Filled, path: str) -> None:
+def test_every_query_shows_something(filled: Filled, path: str) -> None:
     empty = {query.where for query in all_queries() if not ask(filled, path, query)}
-    assert empty == RIGHTLY_EMPTY
+    assert not empty
 
 
 @ByPath
@@ -206,7 +200,7 @@ def test_the_health_page_counts_exporters_and_sees_the_failures(filled: Filled) 
 @ByPath
 def test_what_several_taps_see_is_added_up(filled: Filled, path: str) -> None:
     found = shown(filled, path, "bytespike-account", "Responses per minute")
-    assert total(found) == pytest.approx(3 * CALLS, rel=0.01)
+    assert total(found) == pytest.approx(3 * CALLS, rel=0.05)
     refused = shown(filled, path, "bytespike-account", "Refused calls per minute")
     statuses = {s.labels["http_response_status_code"] for s in refused if s.points[-1][1] > 0}
     assert statuses == {"402", "429"}

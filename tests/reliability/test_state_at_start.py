@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sqlite3
+import time
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -42,7 +43,7 @@ async def test_a_state_that_is_lost_starts_anew_and_says_so(
     caplog.set_level("INFO", "exporter")
     async with gateway(tmp_path) as live:
         path = live.config.state.path
-        live.simulator.world.bill()
+        live.simulator.world.bill(at=time.time() - 5)
         await Daemon(live.config, live.environ).once()
         assert calls_in(path) == 1
         path.unlink()

@@ -68,18 +68,26 @@ def _usage(world: World, query: Query, asking: int) -> bytes:
     return log_answer.page(world, query, asking)
 
 
+def _log(world: World, query: Query, asking: int) -> bytes:
+    if world.options.dialect == "stock":
+        return stock_answer.log(world, query, asking)
+    if not world.options.log_beside:
+        raise refusal("no_route")
+    return log_answer.page(world, query, asking)
+
+
 _READS: dict[str, Read] = {
     f"{ROOT}/account": account_answer.overview,
     f"{ROOT}/usage": _usage,
     f"{ROOT}/billing/transactions": account_answer.transactions,
     KEYS: key_answer.keys,
-    stock_answer.LOG: stock_answer.log,
+    stock_answer.LOG: _log,
     stock_answer.KEY_ACCOUNT: stock_answer.key_account,
     MODELS: model_calls.models,
 }
 
 _NOT_STOCK = frozenset({f"{ROOT}/account", f"{ROOT}/usage"})
-_ONLY_STOCK = frozenset({stock_answer.LOG, stock_answer.KEY_ACCOUNT})
+_ONLY_STOCK = frozenset({stock_answer.KEY_ACCOUNT})
 
 
 class Simulator:

@@ -56,6 +56,7 @@ class Options:
         "stock",
     )
     usage: str = _option("log", "what /me/usage speaks", "log", "rollup")
+    log_beside: bool = _option(False, "whether /api/v1/usage has the log beside a rollup")
     list_name: str = _option("items", "name of the log's list", "items", "data", "rows", "usage")
     paging: str = _option("page", "how the log's next page is asked for", "page", "cursor")
     max_page_size: int = _option(200, "largest page; larger wishes are cut to it")

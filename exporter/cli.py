@@ -101,12 +101,12 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     )
     run.add_argument("--once", action="store_true", help="one round of polls, one export, exit")
     run.set_defaults(command=_run)
-
     check = commands.add_parser(
         "check", parents=[config], help="say whether a configuration works, and what to do"
     )
     check.set_defaults(command=_check)
 
+    _add_books(commands, config, words)
     _add_state(commands.add_parser("state", help="change a state file by hand"), config)
     simulate = commands.add_parser("simulate", help="serve a simulated gateway")
     if "simulate" in words:  # other commands need not load its options
@@ -120,6 +120,25 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     metrics.add_argument("--format", choices=("markdown", "json"), default="markdown")
     metrics.set_defaults(command=_metrics)
     return parser
+
+
+def _add_books(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    config: argparse.ArgumentParser,
+    words: Sequence[str],
+) -> None:
+    reconcile = commands.add_parser(
+        "reconcile", parents=[config], help="hold what was counted against the gateway"
+    )
+    movements = commands.add_parser(
+        "transactions", parents=[config], help="print the wallet movements of a month"
+    )
+    if {"reconcile", "transactions"} & set(words):
+        from exporter.books.arguments import add_arguments as add_books
+
+        add_books(reconcile, movements)
+    reconcile.set_defaults(command=_books)
+    movements.set_defaults(command=_books)
 
 
 def _add_state(state: argparse.ArgumentParser, config: argparse.ArgumentParser) -> None:
@@ -227,6 +246,14 @@ def _check(options: argparse.Namespace) -> int:
     config = load(options.config, os.environ)
     log.configure("critical", "text")
     return OK if _loop(check(config, options.config, os.environ)) else FAILED
+
+
+def _books(options: argparse.Namespace) -> int:
+    from exporter.config.load import load
+
+    config = load(options.config, os.environ)
+    log.configure("critical", "text")
+    return OK if _loop(options.read(config, os.environ, options)) else FAILED
 
 
 def _new_identity(options: argparse.Namespace) -> int:

@@ -11,7 +11,15 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from exporter.gateway.readings import AccountReading, Endpoint, Envelope, KeysReading, Rejected
+from exporter.gateway.readings import (
+    AccountReading,
+    Endpoint,
+    Envelope,
+    KeysReading,
+    Rejected,
+    Stage,
+    Transaction,
+)
 from exporter.secrets import Secret
 from exporter.status import EndpointStatus, ExportStatus, RowOutcome, is_stale
 from exporter.throttle import Crowd, Throttle
@@ -25,6 +33,9 @@ UNREADABLE = 10
 
 _REJECTED = 10_000
 """Rejected rows of one endpoint that are remembered."""
+
+_FAILED_KINDS = 100
+"""Kinds of movements of which a failure is remembered."""
 
 
 def warn_unreadable(throttle: Throttle, account: str, of: str, names: Iterable[str]) -> None:
@@ -97,6 +108,7 @@ class LiveAccount:
     began at another time (Unix ns) than this. After an older state file was put back, totals would
     be lower than what was sent before.
     `listed`: the newest list of the account's keys, None while it never answered.
+    `failures`: when (Unix s) the newest movement of each kind was made that failed.
     `clock_offset`: the gateway's clock less ours, in seconds; None while it is not known.
     """
 
@@ -116,6 +128,7 @@ class LiveAccount:
         self.listed: KeysReading | None = None
         self.account: AccountReading | None = None
         self.keys: dict[str, KeyReadings] = {}
+        self.failures: dict[str, float] = {}
         self.rows: dict[RowOutcome, int] = dict.fromkeys(RowOutcome, 0)
         self.rejected: dict[Endpoint, dict[str, None]] = {endpoint: {} for endpoint in Endpoint}
 
@@ -128,6 +141,7 @@ class LiveAccount:
         if before is not None:
             account.account, account.keys = before.account, before.keys
             account.rows, account.rejected = before.rows, before.rejected
+            account.failures = before.failures
             account.traffic, account.clock_offset = before.traffic, before.clock_offset
             account.wallet, account.held_back = before.wallet, before.held_back
             account.listed = before.listed if Endpoint.KEYS in endpoints else None
@@ -139,6 +153,7 @@ class LiveAccount:
     def begin_anew(self) -> None:
         """The name stands for another wallet now: forget what was read of the old one."""
         self.account, self.keys, self.held_back, self.listed = None, {}, {}, None
+        self.failures = {}
         self.rejected = {endpoint: {} for endpoint in Endpoint}
 
     def newly_rejected(self, endpoint: Endpoint, rows: Iterable[Rejected]) -> list[Rejected]:
@@ -149,6 +164,13 @@ class LiveAccount:
         while len(known) > _REJECTED:
             del known[next(iter(known))]
         return list(fresh.values())
+
+    def note_failures(self, items: Iterable[Transaction]) -> None:
+        """Remember the movements that failed."""
+        for item in items:
+            if item.stage is Stage.FAILED and len(self.failures) < _FAILED_KINDS:
+                newest = max(item.created_at, self.failures.get(item.kind, 0.0))
+                self.failures[item.kind] = newest
 
     @property
     def user_id(self) -> str | None:

@@ -31,6 +31,13 @@ def to_nanos(usd: Decimal) -> int:
     return int(_STICKY.multiply(usd, _SCALE).to_integral_value(ROUND_HALF_EVEN))
 
 
+def usd_text(nanos: int) -> str:
+    """An amount in USD, exactly, with two decimals or as many more as it has."""
+    whole, part = divmod(abs(nanos), NANOS_PER_USD)
+    decimals = f"{part:09}".rstrip("0").ljust(2, "0")
+    return f"{'-' if nanos < 0 else ''}{whole}.{decimals}"
+
+
 def to_usd(nanos: int) -> float:
     """The binary64 nearest to an amount in nano-USD."""
     return nanos / NANOS_PER_USD

@@ -31,6 +31,7 @@ class Thresholds(Struct, frozen=True, rename="camel"):
     ledger_drift_usd: Annotated[Amount, "Wallet and counted usage apart, either way."] = 1.0
     overcount_usd: Annotated[Amount, "Shown by counters, and taken back since."] = 1.0
     usage_lag_minutes: Annotated[Minutes, "How far the counting of usage is behind."] = 20
+    top_up_pending_minutes: Annotated[Minutes, "A top-up is announced for so long."] = 15
     stale_minutes: Annotated[Minutes, "Since an endpoint's last success."] = 20
     silent_minutes: Annotated[Minutes, "Nothing heard of an account, or of any exporter."] = 15
     export_failure_ratio: Annotated[Ratio, "Share of failed OTLP exports, 1 = all."] = 0.5

@@ -27,6 +27,7 @@ from exporter.gateway.readings import (
     LogPage,
     RollupReading,
     TransactionsPage,
+    UsageRow,
 )
 from exporter.gateway.transactions import read_transactions
 from exporter.gateway.usage_source import UsageSource
@@ -156,6 +157,10 @@ class GatewayClient:
         where an answer holds less than it says.
         """
         return self._usage.read(since, until, in_parts)
+
+    async def request(self, request_id: str) -> UsageRow | None:
+        """What was billed for one request, None where it is not known. Raises GatewayError."""
+        return await self._usage.find(request_id)
 
     def log_beside(self, since: float, until: float) -> AsyncIterator[LogPage]:
         """Rows of the log in the range, which may stand beside a rollup. Raises GatewayError."""

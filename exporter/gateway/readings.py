@@ -259,7 +259,7 @@ class Stage(StrEnum):
 class Transaction(msgspec.Struct, frozen=True):
     """One wallet movement that was not an API call. `amount` is signed nano-USD.
 
-    It is money only at `Stage.GOOD`.
+    It is money only at `Stage.GOOD`. `balance_after`: what the wallet held right after it.
     """
 
     id: str
@@ -267,6 +267,7 @@ class Transaction(msgspec.Struct, frozen=True):
     kind: str
     amount: int
     stage: Stage = Stage.GOOD
+    balance_after: int | None = None
 
     @property
     def ident(self) -> str:

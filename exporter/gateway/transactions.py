@@ -41,7 +41,9 @@ def _transaction(row: dict[str, Json]) -> Transaction:
     amount = money(row.get("amount_usd"), signed=True)
     if amount is None:
         raise ValueError("amount_usd is missing or not an amount")
-    return Transaction(ident, created_at, kind, amount, _stage(text(row.get("status"))))
+    stage = _stage(text(row.get("status")))
+    after = money(row.get("balance_after_usd"), signed=True)
+    return Transaction(ident, created_at, kind, amount, stage, after)
 
 
 def _stage(status: str | None) -> Stage:

@@ -31,6 +31,7 @@ from exporter.gateway.readings import (
     UsageBucket,
     UsageRow,
 )
+from exporter.gateway.request_lookup import find_request
 from exporter.gateway.rollup_answer import DAY, HOUR, RollupAnswer, sums_of
 from exporter.gateway.usage_answer import read_model_sums
 from exporter.gateway.usage_asker import OtherShapeError, UsageAsker
@@ -85,6 +86,10 @@ class UsageSource:
         query_of = ListQuery(question.params, question.size, question.dates)
         async for page in self._log.read(since, until, query_of, answer):
             yield LogPage(page.rows, page.rejected, page.last)
+
+    async def find(self, request_id: str) -> UsageRow | None:
+        """One request, as `GatewayClient.request` gives it."""
+        return await find_request(self._requester, self._asker.reads(), request_id)
 
     async def read_log_beside(self, since: float, until: float) -> AsyncIterator[LogPage]:
         """Rows of the log that some gateways have beside a rollup. Raises GatewayError."""

@@ -14,6 +14,7 @@ from exporter.gateway.readings import KeyRef
 from exporter.ledger import spend
 from exporter.ledger.amounts import MOST, ZERO, Amounts
 from exporter.ledger.cursor import DAY, HOUR, Slice, aligned, hour_of
+from exporter.ledger.days import count_days
 from exporter.ledger.names import Names
 
 _BASES = tuple(f"base_{name}" for name in Amounts._fields)
@@ -213,6 +214,8 @@ class Cells:
             cell.changed = False
         self._moves.clear()
         self._telling.clear()
+        if self._spent:
+            count_days(self.db, self.account, self._spent, now)
         for hour, step in self._spent.items():
             length = DAY if is_day(hour) else HOUR
             spend.count(self.db, self.account, hour_of(hour), length, step, now)

@@ -1,6 +1,7 @@
 """SQLite: one file, one writer, one transaction per commit.
 
-The file is held exclusively, so that a second daemon on the same state refuses to start.
+A lock beside the file keeps a second daemon on the same state from starting. Commands may read
+the file meanwhile (see `exporter.ledger.state_reader`).
 Commits are synchronous to the disk: a total that was shown outside survives a power cut.
 """
 
@@ -13,7 +14,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from exporter.errors import StateError, StateLockedError, StateVersionError
+from exporter.errors import StateError, StateVersionError
+from exporter.ledger.lock import WriterLock, held
 from exporter.ledger.naming import spell_masks_anew
 from exporter.ledger.owners import set_all_aside
 from exporter.ledger.schema import APPLICATION_ID, MASKS_SPELLED_ANEW, MIGRATIONS
@@ -50,11 +52,12 @@ class Store:
                 f"cannot create the directory {path.parent} for the state file: {error.strerror}; "
                 "create it, or let state.path point to a writable place"
             ) from error
+        self._lock = WriterLock(path)
         try:
-            self.db, self.created = self._open(path)
-        except _UnreadableError as error:
-            self._begin_anew(error)
-            self.db, self.created = self._open(path)
+            self.db, self.created = self._open_or_begin_anew(path)
+        except BaseException:
+            self._lock.release()
+            raise
         self._files = self._identities()
         self.instance_id = self._instance_id()
         self.recovered_from = self._set_aside()
@@ -75,8 +78,15 @@ class Store:
         self.instance_id = self._instance_id()
         return accounts
 
+    def _open_or_begin_anew(self, path: Path) -> tuple[sqlite3.Connection, bool]:
+        try:
+            return self._open(path)
+        except _UnreadableError as error:
+            self._begin_anew(error)
+            return self._open(path)
+
     def _open(self, path: Path) -> tuple[sqlite3.Connection, bool]:
-        """The file, held, whole and of the newest version; whether it was made just now."""
+        """The file, whole and of the newest version; whether it was made just now."""
         try:
             db = sqlite3.connect(
                 path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
@@ -84,10 +94,10 @@ class Store:
         except sqlite3.Error as error:
             raise self._explain(error) from error
         try:
-            db.execute("PRAGMA locking_mode = EXCLUSIVE")
             made = self._check_owner(db)
             _hold(db)
             self._migrate(db)
+            db.execute("DELETE FROM meta WHERE name = ''")  # fails where nothing can be written
         except (sqlite3.Error, UnicodeDecodeError) as error:
             db.close()
             raise self._explain(error) from error
@@ -131,10 +141,7 @@ class Store:
     def _explain(self, error: Exception) -> Exception:
         name = getattr(error, "sqlite_errorname", "")
         if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-            return StateLockedError(
-                f"{self.path} is held by another process; stop the other exporter, or give each "
-                "its own state.path"
-            )
+            return held(self.path)
         if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or not name:
             return _UnreadableError("it is not a state file, or it is damaged")
         return StateError(
@@ -246,6 +253,7 @@ class Store:
 
     def close(self) -> None:
         self.db.close()
+        self._lock.release()
 
 
 class _UnreadableError(Exception):
@@ -276,7 +284,7 @@ def _remedy(error: Exception, otherwise: str) -> str:
 
 
 def _hold(db: sqlite3.Connection) -> None:
-    """Take the file for this connection alone, and make every commit durable."""
+    """Make every commit durable, and see that nobody else writes."""
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
     db.execute("PRAGMA journal_size_limit = 4194304")

@@ -194,7 +194,7 @@ USAGE_OVERCOUNT = Origin.USAGE.gauge(
 BILLING_TRANSACTIONS = Origin.TRANSACTIONS.counter(
     "billing.transactions",
     "{transaction}",
-    "Wallet movements that were not API calls.",
+    "Wallet movements that were not API calls, once they are money.",
     _KIND,
 )
 BILLING_AMOUNT = Origin.TRANSACTIONS.counter(
@@ -207,6 +207,25 @@ BILLING_LAST = Origin.TRANSACTIONS.gauge(
     "billing.last_transaction.timestamp",
     "s",
     "Unix time of the newest movement of the kind.",
+    _KIND,
+)
+BILLING_PENDING_AMOUNT = Origin.TRANSACTIONS.gauge(
+    "billing.pending.amount",
+    "USD",
+    "Sum of the movements that are announced and not yet money, with their sign.",
+    _KIND,
+)
+BILLING_PENDING = Origin.TRANSACTIONS.gauge(
+    "billing.pending.transactions",
+    "{transaction}",
+    "Movements that are announced and not yet money; absent where there are none of the kind.",
+    _KIND,
+)
+BILLING_FAILED = Origin.TRANSACTIONS.gauge(
+    "billing.last_failure.timestamp",
+    "s",
+    "Unix time of the newest movement of the kind that failed, absent after a day, and "
+    "once a later one is good.",
     _KIND,
 )
 LEDGER_DRIFT = Origin.LEDGER.gauge(

@@ -20,6 +20,9 @@ from exporter.metrics.payer import organizations, payer
 from exporter.metrics.points import Attributes, Draft, Stream
 from exporter.money import to_usd
 
+_TOLD = 86_400.0
+"""For so many seconds it is told that a movement failed."""
+
 _Total = TypeVar("_Total", UsageTotal, BillingTotal)
 _Key = TypeVar("_Key")
 
@@ -46,6 +49,7 @@ def add(draft: Draft, account: LiveAccount, totals: AccountTotals, everything: b
     if _fresh(account, Endpoint.TRANSACTIONS, draft.now):
         for kind, newest in dict(totals.last_transactions).items():
             draft.gauge(c.BILLING_LAST, (account.name, kind), newest)
+        _announced(draft, account, totals)
 
 
 def _wallet(draft: Draft, account: LiveAccount, totals: AccountTotals) -> None:
@@ -107,6 +111,17 @@ def _billing(draft: Draft, name: str, totals: tuple[BillingTotal, ...]) -> None:
             amount = to_usd(sum([t.amount for t in group]))
             draft.counter(c.BILLING_AMOUNT, attributes, amount, stream)
             draft.fresh_billing.extend([t.id for t in group if t.fresh])
+
+
+def _announced(draft: Draft, account: LiveAccount, totals: AccountTotals) -> None:
+    """What is not money yet, and what will never be unless somebody does it again."""
+    for kind, amount, count in totals.pending:
+        draft.money(c.BILLING_PENDING_AMOUNT, (account.name, kind), amount)
+        draft.gauge(c.BILLING_PENDING, (account.name, kind), count)
+    good = dict(totals.last_transactions)
+    for kind, at in account.failures.items():
+        if at > good.get(kind, 0.0) and draft.now - at < _TOLD:
+            draft.gauge(c.BILLING_FAILED, (account.name, kind), at)
 
 
 def _grouped(totals: Iterable[_Total], key: Callable[[_Total], _Key]) -> dict[_Key, list[_Total]]:

@@ -70,5 +70,6 @@ class TransactionsReader(SliceReader):
             at.now,
             at.host,
         )
+        self.account.note_failures(items)
         self._reject_refused(result)
         return result

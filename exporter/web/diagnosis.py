@@ -105,6 +105,8 @@ _RULES = (
     _Rule(c.USAGE_OVERCOUNT, Tone.WARN, lambda usd, of, _: usd > of.thresholds.overcount_usd,
           "Counters show more than was spent",
           "BytespikeOvercount in docs/runbook.md says what to do.", "{money} too much"),
+    _Rule(c.BILLING_FAILED, Tone.WARN, lambda at, of, kind: kind == ("topup",),
+          "A top-up failed", "No money has come: mend the payment method and top up again."),
     _Rule(c.KEY_REMAINING, Tone.BAD, lambda usd, of, _: usd <= 0,
           "A key's lifetime cap is reached", "Raise the cap.", "{name}"),
     _Rule(c.KEY_REMAINING, Tone.WARN,

@@ -158,3 +158,13 @@ def read(ledger: Ledger, known: list[tuple[Transaction, float]], piece: Slice, n
     items = [item for item, shown_at in known if shown_at <= now]
     inside = [item for item in items if piece.since <= item.created_at < piece.until]
     ledger.commit_transactions(NAME, inside, piece, None, now)
+
+
+def test_what_is_pending_is_no_movement_until_it_is_good(ledger: Ledger) -> None:
+    announced = msgspec.structs.replace(movement("1"), stage=Stage.PENDING)
+    take(ledger, announced, announced)
+    assert shown(ledger) == {}
+    assert ledger.totals()[NAME].pending == (("topup", 50, 1),)
+    take(ledger, movement("1"))
+    assert shown(ledger) == {("topup", "credit"): (50, 1)}
+    assert ledger.totals()[NAME].pending == ()

@@ -103,7 +103,7 @@ def test_a_file_of_a_newer_version_or_another_program_is_refused_and_left_alone(
     with pytest.raises(error, match=advice):
         Store(path)
     assert path.read_bytes() == before
-    assert os.listdir(tmp_path) == ["state.db"]
+    assert sorted(os.listdir(tmp_path)) == ["state.db", "state.db.lock"]
 
 
 DAMAGES: dict[str, Callable[[bytes], bytes]] = {

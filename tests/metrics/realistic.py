@@ -70,6 +70,7 @@ def live() -> Live:
     account.observe(
         Envelope(NOW - 10, KEY, usd("200"), usd("192.40"), NOW + 600, usd("75.5"), usd("1200"))
     )
+    account.failures["topup"] = NOW - 120
     account.rows[RowOutcome.COUNTED] = 143
     account.rows[RowOutcome.REJECTED] = 1
     made.exports.ended(NOW - 30, ExportOutcome.SUCCESS, None)
@@ -144,6 +145,7 @@ def totals() -> dict[str, AccountTotals]:
                 BillingTotal(3, "refund", "credit", poll_before, True, usd("0.1"), 1),
             ),
             last_transactions=(("topup", NOW - 400.5), ("refund", NOW - 250)),
+            pending=(("topup", usd("20"), 1),),
             overcount=usd("0.25"),
             folded=3,
             topup=usd("250"),

@@ -19,6 +19,10 @@ import httpx
 import pytest
 
 from exporter import threads
+from exporter.books.month import Month
+from exporter.books.movements import transactions
+from exporter.books.reconcile import reconcile_month
+from exporter.books.request_found import reconcile_request
 from exporter.check import check
 from exporter.clock import SystemClock
 from exporter.config.load import load
@@ -144,6 +148,19 @@ class Scene:
     async def check(self) -> bool:
         """What the command `check` says is printed."""
         return await check(self._read(), self.folder / "config.yaml", self._environ)
+
+    async def request_is_well(self, request_id: str) -> bool:
+        """What `reconcile --request-id` says is printed."""
+        return await reconcile_request(self._read(), self._environ, request_id, "json")
+
+    async def may_is_well(self) -> bool:
+        """What `reconcile --month 2026-05` says is printed."""
+        return await reconcile_month(self._read(), self._environ, Month.read("2026-05"), "json")
+
+    async def movements(self, kind: str) -> None:
+        """What `transactions --month 2026-05` says is printed."""
+        may = Month.read("2026-05")
+        await transactions(self._read(), self._environ, may, kind, "json")
 
     def keep_state(self) -> None:
         """A copy of the state file, of an exporter that is stopped."""

@@ -1,0 +1,1 @@
+"""Commands that hold what was counted against what the gateway says."""

@@ -58,7 +58,7 @@ class Options:
     api_key: str = _option(
         "object", "how a row of the log names its key", "object", "masked", "id", "absent"
     )
-    credits: str = _option("credits", "unit of a row's `credits`", "credits", "usd")
+    credits: str = _option("micro", "unit of a row's `credits`: micro-USD or USD", "micro", "usd")
     balance: str = _option("object", "form of `balance`", "object", "number")
     org: str = _option("present", "the account's `org`", "present", "null", "absent")
     tier: str = _option("individual", "the user's tier", "individual", "enterprise")

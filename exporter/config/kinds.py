@@ -62,7 +62,9 @@ class Kind(Struct, frozen=True):
         try:
             if re.fullmatch(self.pattern, text):
                 value = self.convert(text)
-                if self.bounds is None or self.bounds[0] <= value <= self.bounds[1]:
+                if value is None or self.bounds is None:
+                    return value
+                if self.bounds[0] <= value <= self.bounds[1]:
                     return value
         except Mistake:
             raise
@@ -149,6 +151,17 @@ def _or_none(kind: Kind, none: object = None) -> Kind:
         pattern=f"({kind.pattern})?",
         convert=lambda text: kind.convert(text) if text else none,
         empty="",
+    )
+
+
+def auto_or(kind: Kind) -> Kind:
+    """The same, or `auto` for None."""
+    return replace(
+        kind,
+        name=f"auto or {kind.name}",
+        pattern=f"auto|{kind.pattern}",
+        convert=lambda text: None if text == "auto" else kind.convert(text),
+        empty="auto",
     )
 
 

@@ -6,6 +6,7 @@ gateway did not say, or said something that cannot be true: unknown, never zero.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from enum import StrEnum
 
 import msgspec
@@ -127,7 +128,11 @@ class KeyRef(msgspec.Struct, frozen=True):
 
 
 class UsageRow(msgspec.Struct, frozen=True, gc=False):
-    """One billed call, from the log."""
+    """One billed call, from the log.
+
+    `credits`: how many it cost, as long as it is not known how many make one USD. Until then the
+    row waits, and `cost` says nothing.
+    """
 
     request_id: str
     created_at: float
@@ -136,6 +141,7 @@ class UsageRow(msgspec.Struct, frozen=True, gc=False):
     cost: int
     input_tokens: int
     output_tokens: int
+    credits: int | Decimal | None = None
 
     @property
     def ident(self) -> str:

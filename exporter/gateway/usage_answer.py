@@ -5,6 +5,10 @@ Each row is read by itself and leniently: one that cannot be read costs only its
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+import msgspec
+
 from exporter.errors import BadResponseError
 from exporter.gateway.fields import (
     UNKNOWN_MODEL,
@@ -17,17 +21,19 @@ from exporter.gateway.fields import (
 )
 from exporter.gateway.jsontext import Json, parse
 from exporter.gateway.listing import ListAnswer, listing, read_each
-from exporter.gateway.readings import KeyRef, UsageRow
+from exporter.gateway.readings import KeyRef, Rejected, UsageRow
 from exporter.gateway.rollup_answer import ModelSums, RollupAnswer, read_models, read_rollup, whole
+from exporter.money import CREDITS_PER_USD
 
 UsageAnswer = ListAnswer[UsageRow] | RollupAnswer
 
 
 def read_usage(
-    body: bytes, own: KeyRef, credits_per_usd: int, model: str | None = None
+    body: bytes, own: KeyRef, credits_per_usd: int | None, model: str | None = None
 ) -> UsageAnswer:
     """A page of the log, or of the rollup. Rows that name no key belong to `own`.
 
+    Where it is not known how many credits make one USD, rows say what they cost in credits alone.
     Raises BadResponseError.
     """
     answer = parse(body)
@@ -53,7 +59,26 @@ def read_model_sums(body: bytes) -> ModelSums:
     return read_models(entries, answer.get("totals"))
 
 
-def _row(row: dict[str, Json], own: KeyRef, credits_per_usd: int) -> UsageRow:
+def priced(
+    rows: Iterable[UsageRow], credits_per_usd: int
+) -> tuple[list[UsageRow], tuple[Rejected, ...]]:
+    """Rows that waited for the unit, with what they cost; and those that would cost too much."""
+    good: list[UsageRow] = []
+    bad: list[Rejected] = []
+    for row in rows:
+        if row.credits is None:
+            good.append(row)
+            continue
+        try:
+            cost = credits_to_nanos(row.credits, credits_per_usd)
+        except ValueError as error:
+            bad.append(Rejected(row.request_id, str(error)))
+        else:
+            good.append(msgspec.structs.replace(row, cost=cost, credits=None))
+    return good, tuple(bad)
+
+
+def _row(row: dict[str, Json], own: KeyRef, credits_per_usd: int | None) -> UsageRow:
     """One billed call (contract §3a). A call that names no tokens, as for images, has none."""
     get = row.get
     request_id = identifier(get("request_id"))
@@ -65,13 +90,16 @@ def _row(row: dict[str, Json], own: KeyRef, credits_per_usd: int) -> UsageRow:
     credits = number(get("credits"))
     if credits is None:
         raise ValueError("credits is missing or not a number")
+    cost = credits_to_nanos(credits, credits_per_usd or CREDITS_PER_USD)
+    waits = credits_per_usd is None and credits != 0  # nothing is nothing in any unit
     prompt, completion = get("prompt_tokens"), get("completion_tokens")
     return UsageRow(
         request_id,
         created_at,
         text(get("model")) or UNKNOWN_MODEL,
         key_ref(get("api_key"), own),
-        credits_to_nanos(credits, credits_per_usd),
+        0 if waits else cost,
         0 if prompt is None else whole("prompt_tokens", prompt),
         0 if completion is None else whole("completion_tokens", completion),
+        credits if waits else None,
     )

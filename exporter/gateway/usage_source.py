@@ -12,6 +12,7 @@ import msgspec
 from exporter.config.types import Usage, UsageMode
 from exporter.errors import (
     BadResponseError,
+    GatewayError,
     IncompleteError,
     RefusedParameterError,
     ResponseTooLargeError,
@@ -55,7 +56,8 @@ class UsageSource:
         self._requester = requester
         self._clock = clock
         self._mode = usage.mode
-        self._credits_per_usd = usage.credits_per_usd
+        self.credits_per_usd = usage.credits_per_usd
+        """None while it is not known: then rows come without a cost."""
         self._own_key = own_key
         self._dialect: Dialect | None = None
         self._tried_larger_pages = False
@@ -102,6 +104,16 @@ class UsageSource:
                     yield LogPage(page.rows, page.rejected, page.last)
                 return
 
+    async def read_rollup_beside(self, since: float, until: float) -> tuple[UsageBucket, ...]:
+        """Buckets of hours that some gateways have beside a log; none where it has no rollup."""
+        params = Dialect(group_by=True).params(since, until)
+        for path in (USAGE_PATH, LOG_PATH):
+            with suppress(GatewayError):
+                answer = await self._requester.ask(path, params, self._reads())
+                if isinstance(answer, RollupAnswer) and not answer.days:
+                    return answer.buckets
+        return ()
+
     async def _ask_beside(self, params: Mapping[str, str]) -> ListAnswer[UsageRow]:
         answer = await self._requester.ask(LOG_PATH, params, self._reads())
         if isinstance(answer, RollupAnswer):
@@ -110,7 +122,7 @@ class UsageSource:
 
     def _reads(self, model: str | None = None) -> Callable[[bytes], UsageAnswer]:
         own = KeyRef(masked=self._own_key())
-        return partial(read_usage, own=own, credits_per_usd=self._credits_per_usd, model=model)
+        return partial(read_usage, own=own, credits_per_usd=self.credits_per_usd, model=model)
 
     async def _first_answer(self, since: float, until: float) -> tuple[Dialect, UsageAnswer]:
         """The first page, and the dialect that got it: the one that worked, or the first to work.

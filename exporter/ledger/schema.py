@@ -205,7 +205,24 @@ UPDATE account SET read_at = (SELECT MAX(at) FROM spend_sample WHERE account = a
 DROP TABLE spend_sample;
 """
 
-MIGRATIONS = (_VERSION_1, _VERSION_2)
+_VERSION_3 = """
+-- How many credits make one USD in rows of the log: see exporter/ledger/credit_unit.py. NULL while
+-- that is not known, for which rows have waited so many polls.
+CREATE TABLE credit_unit (
+    account INTEGER PRIMARY KEY,
+    per_usd INTEGER,
+    why TEXT,
+    polls INTEGER NOT NULL DEFAULT 0
+);
+INSERT INTO credit_unit (account, per_usd, why)
+    SELECT id, 1000000, 'KEPT' FROM account
+    WHERE id IN (SELECT account FROM usage_mark) OR (
+        id IN (SELECT account FROM series)
+        AND id IN (SELECT account FROM cursor WHERE stream = 'usage' AND shape = 'log')
+    );
+"""
+
+MIGRATIONS = (_VERSION_1, _VERSION_2, _VERSION_3)
 
 APPLICATION_ID = 0x62795370
 """What tells a state file from other SQLite files: "bySp"."""

@@ -38,6 +38,7 @@ from exporter.ledger.cursor import (
 from exporter.ledger.doubt import DoubtedError
 from exporter.polling.reader import Moment, SliceReader, SliceResult
 from exporter.polling.sweep_plan import DriftAlarm, Span
+from exporter.polling.unit_watch import UnitUnknownError
 from exporter.status import EndpointStatus
 from exporter.throttle import Throttle
 
@@ -58,6 +59,7 @@ _SHORTER_HELPS = (
     ServerError,
 )
 _PARTS_HELP = (IncompleteError, ResponseTooLargeError)
+_READ_AGAIN = (DoubtedError, UnitUnknownError)
 
 logger = logging.getLogger(__name__)
 
@@ -95,8 +97,9 @@ class Follower:
         Raises GatewayError and StateError; what was committed before stays.
         """
         patience = self._clock.monotonic() + self._status.interval
+        self._reader.poll += 1
         cursor = await self._begin()
-        with suppress(DoubtedError):  # the next round reads it again
+        with suppress(*_READ_AGAIN):  # the next round reads it again
             await self._read_tail(cursor)
         cursor = await self._cursor()
         self._show(cursor)
@@ -189,7 +192,7 @@ class Follower:
                 read = await self._read_swept(cursor)
                 found += read.counted
                 self._show(await self._cursor())
-        except DoubtedError:
+        except _READ_AGAIN:
             pass  # the next round reads it again
         except (GatewayError, StateError) as error:
             self._throttle.say(

@@ -10,7 +10,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar
 
@@ -31,12 +31,14 @@ from exporter.gateway.readings import (
     RollupReading,
     TransactionsPage,
 )
+from exporter.gateway.usage_answer import priced
 from exporter.ledger.accounts import RowKind
 from exporter.ledger.cursor import DAY, HOUR, Slice, aligned
 from exporter.ledger.doubt import DoubtedError
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.usage import Counted
 from exporter.live import LiveAccount
+from exporter.polling.unit_watch import UnitWatch
 from exporter.status import RowOutcome
 from exporter.threads import Worker
 from exporter.throttle import Crowd, Throttle
@@ -88,6 +90,8 @@ class SliceReader(ABC):
     worker: Worker
     _throttle: Throttle
     _batch: int
+    poll: int = field(default=0, init=False)
+    """The number of the poll of which all is that is read now."""
 
     @property
     def clock(self) -> GatewayClock:
@@ -161,16 +165,26 @@ class SliceReader(ABC):
         return self._reject(Rejected(row_id, reason) for row_id in result.refused)
 
 
+@dataclass(eq=False)
 class UsageReader(SliceReader):
     """`/me/usage`, in whichever shape the gateway answers."""
 
     kind = "usage"
     endpoint = Endpoint.USAGE
 
+    def __post_init__(self) -> None:
+        self._unit = UnitWatch(
+            self.account.name, self._client, self.ledger, self.worker, self._throttle
+        )
+
     async def read(self, span: Slice, at: Moment, in_parts: bool = False) -> SliceResult:
-        """Read a slice of usage; a rollup is asked again if the slice cuts an hour or day."""
+        """Read a slice of usage; a rollup is asked again if the slice cuts an hour or day.
+
+        Raises UnitUnknownError where its rows wait.
+        """
         seen = counted = 0
         newest: float | None = None
+        witnesses, waits = await self._unit.begin(), False
         async for part in self._batched(self._pages(span.since, span.until, in_parts), in_parts):
             if isinstance(part, RollupReading):
                 since = aligned(span.since, DAY if part.days else HOUR)
@@ -179,11 +193,19 @@ class UsageReader(SliceReader):
                     return await self.read(whole, at, in_parts)
                 self._told(part.rejected)
                 if not part.days:
-                    counted += await self._read_beside(span, at)
+                    counted += await self._read_beside(span, at, part)
                 commit = partial(self.ledger.commit_rollup, self.account.name, part, span)
                 seen += len(part.buckets)
             else:
                 rows, last = part
+                if waits or any(row.credits is not None for row in rows):
+                    witnesses = await self._unit.add(witnesses, rows)
+                    unit = None if waits else await self._unit.judge(witnesses)
+                    waits = unit is None
+                    if unit is None:
+                        continue
+                    rows, absurd = priced(rows, unit)
+                    self._told(absurd)
                 done = span if last else None
                 commit = partial(self.ledger.commit_log, self.account.name, rows, done)
                 seen += len(rows)
@@ -191,12 +213,16 @@ class UsageReader(SliceReader):
             self._note(result)
             newest = result.newest
             counted += result.counted
+        if waits:
+            await self._unit.end(witnesses, span, self.poll)
+            return await self.read(span, at, in_parts)
         return SliceResult(seen, counted)
 
-    async def _read_beside(self, span: Slice, at: Moment) -> int:
+    async def _read_beside(self, span: Slice, at: Moment, rollup: RollupReading) -> int:
         """Count the hour in which counting began by the log, where one stands beside the rollup.
 
-        Returns how many rows counted. Where there is no log, the rollup is taken as it is.
+        Returns how many rows counted. Where there is no log, or none in which it can be told what
+        rows cost, the rollup is taken as it is.
         """
         name = self.account.name
         hour = await self.worker.do(self.ledger.unknown_hour, name, span, at.now)
@@ -206,7 +232,14 @@ class UsageReader(SliceReader):
         try:
             async for part in self._batched(self._client.log_beside(*hour)):
                 assert not isinstance(part, RollupReading)
-                commit = partial(self.ledger.commit_log, name, part[0], None)
+                rows, _ = part
+                if any(row.credits is not None for row in rows):
+                    unit = await self._unit.told_by(rollup.buckets, rows)
+                    if unit is None:
+                        break
+                    rows, absurd = priced(rows, unit)
+                    self._told(absurd)
+                commit = partial(self.ledger.commit_log, name, rows, None)
                 result = await self.worker.do(commit, None, at.now, at.host)
                 self._note(result)
                 counted += result.counted

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 import msgspec
 
 from exporter.errors import Outcome
+from exporter.ledger.credit_unit import Why, in_words
 from exporter.metrics import catalogue as c
 from exporter.metrics.points import Attributes
 from exporter.status import STALE_INTERVALS, EndpointStatus
@@ -132,7 +133,11 @@ _OWN_WALLET = (c.WALLET_BALANCE, c.WALLET_LOW, c.WALLET_RUNWAY)
 def account_problems(subject: Subject) -> tuple[Problem, ...]:
     """What is wrong with one account, worst first, each once."""
     found: dict[str, Problem] = {}
-    for problem in (*_endpoint_problems(subject), *_number_problems(subject)):
+    for problem in (
+        *_endpoint_problems(subject),
+        *_unit_problems(subject),
+        *_number_problems(subject),
+    ):
         found.setdefault(problem.title, problem)
     return _worst_first(found.values())
 
@@ -207,6 +212,27 @@ def _endpoint_problems(subject: Subject) -> Iterator[Problem]:
             advice = "BytespikeUsageBehind in docs/runbook.md says what to do. Nothing is lost."
             detail = f"{endpoint}: counted up to {ago(status.position, subject.now)}"
             yield Problem(Tone.WARN, "Counting is behind", advice, detail, whose)
+
+
+def _unit_problems(subject: Subject) -> Iterator[Problem]:
+    """What is counted in another unit than the wallet pays in, or in one that nothing told."""
+    unit, whose = subject.unit, (subject.live.name,)
+    if unit.per_usd is None:
+        return
+    if unit.contradicted is not None:
+        title = "Usage is counted in a unit that lifetime spend speaks against"
+        advice = (
+            "Nothing is changed by itself. If the wallet is right, set usage.credits_per_usd to "
+            f"{unit.contradicted}; BytespikeLedgerDrift in docs/runbook.md says more."
+        )
+        detail = (
+            f"counted as if {unit} ({unit.why}); by lifetime spend {in_words(unit.contradicted)}"
+        )
+        yield Problem(Tone.BAD, title, advice, detail, whose)
+    elif unit.why is Why.DOCUMENTED:
+        title = "The unit of credits is taken from the documentation"
+        advice = "Hold a row of usage against its price, and say the unit in usage.credits_per_usd."
+        yield Problem(Tone.WARN, title, advice, f"{unit}: {unit.why}", whose)
 
 
 def _place_of_key(subject: Subject) -> str:

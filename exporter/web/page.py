@@ -82,9 +82,13 @@ def _subjects(
     subjects = []
     for name, account in live.accounts.items():
         shown, whose = points.get(name) or Points(), configured.get(name)
-        pays = payer(account, (known or {}).get(name, AccountTotals()), now)
+        counted = (known or {}).get(name, AccountTotals())
+        pays = payer(account, counted, now)
         rate = None if pays is None else pays.rate
-        subjects.append(Subject(account, shown, began.get(name), whose, view.config, now, rate))
+        began_at = began.get(name)
+        subjects.append(
+            Subject(account, shown, began_at, whose, view.config, now, rate, counted.unit)
+        )
     return tuple(subjects)
 
 

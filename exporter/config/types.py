@@ -109,7 +109,7 @@ class Usage(Struct, frozen=True):
     ] = 172_800.0
     credits_per_usd: Annotated[
         int | None,
-        kinds.auto_or(whole(1, 1_000_000_000)),
+        whole(1, 1_000_000_000, none="auto"),
         "Credits that make one USD in usage rows: 1000000, as documented, or 1 where the rows "
         "carry USD. `auto` tells by the answers which of the two it is; rows wait until it is "
         "known, at most ten polls.",

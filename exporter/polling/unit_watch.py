@@ -14,6 +14,7 @@ from exporter.gateway.client import GatewayClient
 from exporter.gateway.readings import UsageBucket, UsageRow
 from exporter.ledger.credit_unit import POLLS, CreditUnit, Why, Witnesses, in_words
 from exporter.ledger.cursor import Slice
+from exporter.ledger.doubt import ReadAgainError
 from exporter.ledger.ledger import Ledger
 from exporter.threads import Worker
 from exporter.throttle import Throttle
@@ -21,7 +22,7 @@ from exporter.throttle import Throttle
 logger = logging.getLogger(__name__)
 
 
-class UnitUnknownError(Exception):
+class UnitUnknownError(ReadAgainError):
     """The rows of a slice wait for the unit of credits: nothing of them was counted."""
 
 

@@ -10,8 +10,8 @@ from exporter.errors import Outcome
 from exporter.ledger.credit_unit import Why, in_words
 from exporter.metrics import catalogue as c
 from exporter.metrics.points import Attributes
-from exporter.status import STALE_INTERVALS, EndpointStatus
-from exporter.web.figures import TONES, Subject, Tone, worst
+from exporter.status import STALE_INTERVALS
+from exporter.web.figures import TONES, Subject, Tone
 from exporter.web.formats import about, ago, money, span
 from exporter.web.view import View
 
@@ -159,7 +159,7 @@ def exporter_problems(view: View, totals_error: str | None, now: float) -> Itera
             )
             title = f"{len(shared.names)} accounts are one wallet"
             yield Problem(Tone.WARN, title, advice, accounts=shared.names)
-    yield from _export_problems(view, now)
+    yield from export_problems(view, now)
 
 
 def grouped(problems: Iterable[Problem]) -> tuple[Problem, ...]:
@@ -271,31 +271,8 @@ def _number_problems(subject: Subject) -> Iterator[Problem]:
             yield Problem(rule.tone, rule.title, rule.advice, detail, (subject.live.name,))
 
 
-def endpoint_state(status: EndpointStatus, now: float) -> tuple[Tone, str]:
-    """How an endpoint's polls go, in a word."""
-    if status.behind is not None and status.last_error is None:
-        return (Tone.WAIT, "catching up")
-    if status.up is None:
-        return (Tone.WAIT, "not polled yet")
-    if status.last_success is None:
-        return (Tone.BAD, "never answered")
-    if status.stale(now):
-        return (Tone.BAD, "stale")
-    return (Tone.WARN, "failing") if status.last_error is not None else (Tone.OK, "fine")
-
-
-def exports_state(view: View, now: float) -> tuple[Tone, str]:
-    """How the OTLP exports go, in a word."""
-    if not view.config.otlp.endpoint:
-        return (Tone.OK, "turned off")
-    if problems := tuple(_export_problems(view, now)):
-        return (worst(*(problem.tone for problem in problems)), "failing")
-    if view.live.exports.last_success is None:
-        return (Tone.WAIT, "waiting for the first export")
-    return (Tone.OK, "fine")
-
-
-def _export_problems(view: View, now: float) -> Iterator[Problem]:
+def export_problems(view: View, now: float) -> Iterator[Problem]:
+    """What is wrong with the OTLP exports."""
     otlp, exports = view.config.otlp, view.live.exports
     if not otlp.endpoint:
         return

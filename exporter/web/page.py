@@ -20,13 +20,12 @@ from exporter.web import formats
 from exporter.web.diagnosis import (
     Problem,
     account_problems,
-    endpoint_state,
     exporter_problems,
-    exports_state,
     grouped,
 )
 from exporter.web.figures import Points, Subject, Tone, by_account, worst
 from exporter.web.overview import shortest_runway, summarize, total_balance
+from exporter.web.states import endpoint_state, exports_state
 from exporter.web.style import STYLE
 from exporter.web.tables import key_limits, model_limits, spend
 from exporter.web.view import View

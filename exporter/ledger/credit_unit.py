@@ -127,7 +127,7 @@ def judge(witnesses: Witnesses) -> tuple[int, Why] | None:
 def contradicted(per_usd: int, used: int, spent: int) -> int | None:
     """The other unit, where only that makes of the usage that was counted what was spent.
 
-    Both grew (in nano-USD) since drift is measured.
+    Both grew (in nano-USD) in the same time.
     """
     if max(used, spent) < _TOLD_FROM:
         return None
@@ -162,13 +162,43 @@ def read(db: sqlite3.Connection, account: int, configured: int | None) -> Credit
         stored = CreditUnit(configured, Why.CONFIGURED)
     if stored.per_usd is None:
         return stored
-    used, spent = db.execute(
-        "SELECT (SELECT COALESCE(SUM(cost), 0) FROM series WHERE account = :account) "
-        "- anchor_usage_high, last_spent - anchor_spent FROM account WHERE id = :account",
+    speaks_for = contradicted(stored.per_usd, *_moved(db, account))
+    return msgspec.structs.replace(stored, contradicted=speaks_for)
+
+
+def watch(db: sqlite3.Connection, account: int, known: CreditUnit, caught_up: bool) -> None:
+    """Lifetime spend was read. What it and usage, which is `caught_up`, grow by is held together.
+
+    From now on anew, unless that speaks against the unit, or says nothing yet.
+    """
+    used, spent = _moved(db, account)
+    begun = db.execute(
+        "SELECT 1 FROM credit_unit WHERE account = ? AND used IS NOT NULL AND spent IS NOT NULL",
+        (account,),
+    ).fetchone()
+    if caught_up and begun is not None:
+        # Corrections make usage fall: then it is held against the wallet from there on.
+        says_nothing = max(used, spent) < _TOLD_FROM or used == 0 or spent <= 0
+        if says_nothing or known.contradicted is not None:
+            return
+    db.execute(
+        f"UPDATE credit_unit SET used = CASE WHEN :caught_up THEN ({_USED}) END, "
+        f"spent = CASE WHEN :caught_up THEN ({_SPENT}) END WHERE account = :account",
+        {"account": account, "caught_up": caught_up},
+    )
+
+
+_USED: Final = "SELECT COALESCE(SUM(cost), 0) FROM series WHERE account = :account"
+_SPENT: Final = "SELECT last_spent FROM account WHERE id = :account"
+
+
+def _moved(db: sqlite3.Connection, account: int) -> tuple[int, int]:
+    """How much usage and lifetime spend have grown since they last agreed; 0 if unknown."""
+    row = db.execute(
+        f"SELECT ({_USED}) - used, ({_SPENT}) - spent FROM credit_unit WHERE account = :account",
         {"account": account},
     ).fetchone()
-    speaks_for = contradicted(stored.per_usd, used or 0, spent or 0)
-    return msgspec.structs.replace(stored, contradicted=speaks_for)
+    return (0, 0) if row is None else (row[0] or 0, row[1] or 0)
 
 
 def grown(db: sqlite3.Connection, account: int) -> int:
@@ -185,7 +215,8 @@ def remember(db: sqlite3.Connection, account: int, per_usd: int, why: Why) -> No
     """From now on the account's rows are counted in this unit."""
     db.execute(
         "INSERT INTO credit_unit (account, per_usd, why) VALUES (?, ?, ?) ON CONFLICT (account) "
-        "DO UPDATE SET per_usd = excluded.per_usd, why = excluded.why, polls = 0 "
+        "DO UPDATE SET per_usd = excluded.per_usd, why = excluded.why, polls = 0, "
+        "used = NULL, spent = NULL "
         "WHERE per_usd IS NOT excluded.per_usd",
         (account, per_usd, why.name),
     )

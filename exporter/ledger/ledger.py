@@ -90,6 +90,8 @@ class Ledger(Accounts):
             told = organization is not None
             if wallet.count_account(db, account, reading, told, cursor.caught_up):
                 write_cursor(db, account, "usage", cursor.sweeping(at))
+            unit = credit_unit.read(db, account, self.rules.credits_per_usd)
+            credit_unit.watch(db, account, unit, cursor.caught_up)
             spend.watch_account(db, account, reading, organization, at, window)
         self._totals.pop(name, None)
 

@@ -207,12 +207,15 @@ DROP TABLE spend_sample;
 
 _VERSION_3 = """
 -- How many credits make one USD in rows of the log: see exporter/ledger/credit_unit.py. NULL while
--- that is not known, for which rows have waited so many polls.
+-- that is not known, for which rows have waited so many polls. `used` and `spent`: what usage had
+-- counted and the wallet had spent when they last agreed.
 CREATE TABLE credit_unit (
     account INTEGER PRIMARY KEY,
     per_usd INTEGER,
     why TEXT,
-    polls INTEGER NOT NULL DEFAULT 0
+    polls INTEGER NOT NULL DEFAULT 0,
+    used INTEGER,
+    spent INTEGER
 );
 INSERT INTO credit_unit (account, per_usd, why)
     SELECT id, 1000000, 'KEPT' FROM account

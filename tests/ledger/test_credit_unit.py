@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.gateway.readings import KeyRef, UsageBucket, UsageRow
+from exporter.gateway.readings import AccountReading, KeyRef, UsageBucket, UsageRow
 from exporter.ledger.credit_unit import POLLS, Why, Witnesses, contradicted, judge
-from exporter.ledger.cursor import hour_of
+from exporter.ledger.cursor import Slice, hour_of
 from exporter.ledger.ledger import Ledger, Rules
 from exporter.ledger.owners import Owner
 from exporter.ledger.store import Store
@@ -189,3 +189,40 @@ def test_a_row_that_waits_cannot_be_counted(store: Store) -> None:
     with pytest.raises(AssertionError, match="rows wait"):
         ledger.commit_log("prod", [row("3")], None, None, NOW)
     assert ledger.totals_of("prod").usage == ()
+
+
+@pytest.mark.parametrize(("mark", "kept"), [(True, MICRO), (False, None)])
+def test_a_state_of_before_keeps_the_unit_in_which_it_counted_rows(
+    tmp_path: Path, mark: bool, kept: int | None
+) -> None:
+    path = tmp_path / "state.db"
+    old = Store(path)
+    ledger = opened(old)
+    if mark:
+        ledger.commit_log("prod", [UsageRow("r1", NOW, "m", KEY, 5, 1, 1)], None, None, NOW)
+    old.db.executescript("DROP TABLE credit_unit; PRAGMA user_version = 2")
+    old.close()
+    new = Store(path)
+    assert opened(new).credit_unit("prod").per_usd == kept
+    new.close()
+
+
+def test_growth_that_parts_from_lifetime_spend_by_a_million_is_told_until_it_fits_again(
+    store: Store,
+) -> None:
+    ledger = opened(store, MICRO)
+    spent = 0
+
+    def step(cost: int, wallet: int) -> int | None:
+        nonlocal spent
+        spent += wallet
+        number = len(ledger.totals_of("prod").usage) and ledger.totals_of("prod").usage[0].requests
+        made = UsageRow(f"r{number}", NOW, "m", KEY, cost, 1, 1)
+        ledger.commit_log("prod", [made], Slice(NOW - 60, NOW + 60, True, False), None, NOW)
+        ledger.commit_account("prod", AccountReading(NOW, lifetime_spent=spent))
+        return ledger.totals_of("prod").unit.contradicted
+
+    assert [step(USD * NANOS_PER_USD, NANOS_PER_USD) for _ in range(3)] == [None] * 3
+    assert step(1000, NANOS_PER_USD) == USD
+    assert step(1000, NANOS_PER_USD) == USD
+    assert step(3 * NANOS_PER_USD, NANOS_PER_USD) is None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 
 import pytest
 
 from exporter.gateway.readings import KeyRef, LogPage, UsageRow
+from exporter.gateway.usage_answer import priced
 from tests.gateway.fakes import MASKED, NOW, Bench, paged, raw, reply, row
 
 NAMED = KeyRef("17", "sk-byts-…9f3c", "prod-vision")

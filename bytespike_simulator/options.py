@@ -47,6 +47,13 @@ class Options:
     threshold_usd: float = _option(5.0, "low balance threshold")
     org_wallet_usd: float = _option(500.0, "wallet of the org before its keys spent from it")
 
+    dialect: str = _option(
+        "documented",
+        "how everything is spelled, and where: stock is what sub2api does",
+        "documented",
+        "wrapped",
+        "stock",
+    )
     usage: str = _option("log", "what /me/usage speaks", "log", "rollup")
     list_name: str = _option("items", "name of the log's list", "items", "data", "rows", "usage")
     paging: str = _option("page", "how the log's next page is asked for", "page", "cursor")
@@ -74,6 +81,9 @@ class Options:
     token_seconds: float = _option(0.0, "time between two tokens of a streamed answer")
     missing_headers: str = _option("", "headers left out, comma separated: " + " ".join(HEADERS))
     gzip: bool = _option(True, "compress for those who accept it")
+    errors: str = _option(
+        "openai", "shape of error bodies", "openai", "anthropic", "google", "wrapped"
+    )
     rpm_limit: int = _option(600, "requests a minute for each key; 0 = unlimited")
     state: str = _option(
         "ok",
@@ -86,6 +96,8 @@ class Options:
         "org_paused",
         "window_spent",
         "concurrency",
+        "too_many",
+        "challenge",
     )
 
     def __post_init__(self) -> None:

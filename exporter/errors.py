@@ -7,14 +7,19 @@
     ├── GatewayError             a poll failed; `outcome` says how it is counted
     │   ├── AuthError            401, 403: an operator's job, asked again slowly
     │   ├── RateLimitedError     429: wait `retry_after`
-    │   ├── QuotaSpentError      402: wallet or cap empty; the envelope on it is still a reading
+    │   ├── QuotaSpentError      402, or a wallet or cap that is empty under another status;
+    │   │                        the envelope on it is still a reading
     │   ├── GatewayTimeoutError  no answer within `gateway.timeout`
-    │   ├── NetworkError         DNS, TCP or TLS failed, or the connection broke
+    │   ├── NetworkError         DNS, TCP or TLS failed, the connection broke, or something in front
+    │   │                        of the gateway has answered 403
     │   ├── ServerError          500 to 504, after the attempts of one poll
     │   ├── BadResponseError     an answer that is not what the contract says
     │   │   ├── ResponseTooLargeError   ask for a shorter range
-    │   │   └── IncompleteError         rows or buckets are missing from it: the same
+    │   │   ├── IncompleteError         rows or buckets are missing from it: the same
+    │   │   ├── UnknownAnswerError      JSON, in no known dialect
+    │   │   └── RefusedAnswerError      a wrapped answer that says that the request failed
     │   └── BadRequestError      400, 404 and other statuses that must not be retried unchanged
+    │       ├── NotFoundError           404, 405, 410: there is no such address
     │       └── RefusedParameterError   400, 422: a parameter, or the length of the range
     ├── ListenError              an address of the configuration cannot be listened on
     └── StateError               the state file cannot be opened, read or written
@@ -34,6 +39,7 @@ class Outcome(StrEnum):
 
     SUCCESS = "success"
     AUTH = "auth"
+    OUT_OF_MONEY = "out_of_money"
     RATE_LIMITED = "rate_limited"
     TIMEOUT = "timeout"
     NETWORK = "network"
@@ -80,7 +86,7 @@ class RateLimitedError(GatewayError):
 
 
 class QuotaSpentError(GatewayError):
-    outcome = Outcome.RATE_LIMITED
+    outcome = Outcome.OUT_OF_MONEY
 
 
 class GatewayTimeoutError(GatewayError):
@@ -111,8 +117,24 @@ class IncompleteError(BadResponseError):
         self.missing = missing
 
 
+class UnknownAnswerError(BadResponseError):
+    """JSON in no known dialect: its message names the members that it holds."""
+
+
+class RefusedAnswerError(BadResponseError):
+    """A status of 200 around an error: its own `status`, 0 where it names none."""
+
+    def __init__(self, message: str, *, status: int = 0, retry_after: float | None = None) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.status = status
+
+
 class BadRequestError(GatewayError):
     outcome = Outcome.BAD_REQUEST
+
+
+class NotFoundError(BadRequestError):
+    """404, 405 or 410: the gateway has no such address."""
 
 
 class RefusedParameterError(BadRequestError):

@@ -19,8 +19,8 @@ CLOSELY = ("exporter", "bytespike_simulator")
 """Where the two above hold, and no name of a file stands twice."""
 
 BUDGETS = {
-    "exporter": 15_550,
-    "bytespike_simulator": 2_600,
+    "exporter": 17_038,
+    "bytespike_simulator": 2_756,
     "tests": 32_000,
     "scripts": 3_700,
 }

@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from decimal import ROUND_05UP, ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 from typing import Final
 
+import msgspec
+
 from exporter.gateway.envelope import END_OF_TIME
 from exporter.gateway.jsontext import Json
 from exporter.gateway.readings import KeyRef
@@ -168,23 +170,42 @@ def masked_text(value: str) -> str:
     """A key's masked form as the gateway gave it; masked here if it is a whole key."""
     if not value.startswith("sk-") or len(value) < _SHORTEST_KEY:
         return value
-    is_masked = any(sign in value for sign in ("…", "...", "*"))
-    return value if is_masked else Secret(value).masked()
+    return value if _is_masked(value) else Secret(value).masked()
 
 
-def key_ref(value: Json, own: KeyRef) -> KeyRef:
-    """How a row names its key (contract §3a): object, masked form, id, or absent (`own`).
+def _is_masked(value: str) -> bool:
+    return any(sign in value for sign in ("…", "...", "*"))
+
+
+def key_ref(row: dict[str, Json], own: KeyRef) -> KeyRef:
+    """How a row names its key (contract §3a): object, masked form, id, or not at all (`own`).
 
     Raises ValueError for anything else.
     """
-    if isinstance(value, dict):
-        masked, name = text(value.get("masked")), text(value.get("name"))
-        ident = identifier(value.get("id"))
-        if ident is None and masked is None and name is None:
-            return own
-        return KeyRef(ident, masked and masked_text(masked), name and masked_text(name))
+    value, its_id = row.get("api_key"), row.get("api_key_id")
+    named = _key_object(value) if isinstance(value, dict) else _key_text(value)
+    if its_id is None or its_id == "":
+        return named or own
+    by_id = _key_text(its_id)
+    if named is None or by_id is None or named.gateway_id is not None:
+        return named or by_id or own
+    return msgspec.structs.replace(named, gateway_id=by_id.gateway_id)
+
+
+def _key_object(value: dict[str, Json]) -> KeyRef | None:
+    masked, name = text(value.get("masked")), text(value.get("name"))
+    whole = text(value.get("key"))
+    if masked is None and whole is not None:
+        masked = whole if _is_masked(whole) else Secret(whole).masked()
+    ident = identifier(value.get("id"))
+    if ident is None and masked is None and name is None:
+        return None
+    return KeyRef(ident, masked and masked_text(masked), name and masked_text(name))
+
+
+def _key_text(value: Json) -> KeyRef | None:
     if value is None or value == "":
-        return own
+        return None
     given = identifier(value)
     if given is None:
         raise ValueError("api_key is neither an object, a masked form nor an id")

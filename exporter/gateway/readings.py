@@ -95,6 +95,7 @@ class Organization(msgspec.Struct, frozen=True):
 class AccountReading(msgspec.Struct, frozen=True):
     """One answer of `GET /me/account`. Lifetime amounts never go down at the gateway.
 
+    `key_limits` are those of the key that asked, where it is its own account that was read.
     `unreadable` names what was there and could not be read, such as `balance.available_usd`.
     """
 
@@ -109,6 +110,7 @@ class AccountReading(msgspec.Struct, frozen=True):
     low_balance_flagged: bool | None = None
     models: tuple[ModelQuota, ...] = ()
     organization: Organization | None = None
+    key_limits: KeyLimits | None = None
     unreadable: tuple[str, ...] = ()
 
     def paid_by_organization(self, told: bool) -> bool:
@@ -127,6 +129,31 @@ class KeyRef(msgspec.Struct, frozen=True):
     name: str | None = None
 
 
+class KeyWindow(StrEnum):
+    """What the spend of a key is limited in: the values of `bytespike.window`."""
+
+    FIVE_HOURS = "5h"
+    DAY = "1d"
+    WEEK = "7d"
+    LIFETIME = "lifetime"
+
+
+class WindowReading(msgspec.Struct, frozen=True):
+    """One window of a key. `limit` 0 = unlimited; `reset_at` in Unix seconds."""
+
+    window: KeyWindow
+    limit: int | None = None
+    used: int | None = None
+    reset_at: float | None = None
+
+
+class KeyLimits(msgspec.Struct, frozen=True):
+    """What a key may spend and has spent, window by window, and when it expires (Unix s)."""
+
+    windows: tuple[WindowReading, ...] = ()
+    expires_at: float | None = None
+
+
 class UsageRow(msgspec.Struct, frozen=True, gc=False):
     """One billed call, from the log.
 
@@ -141,7 +168,13 @@ class UsageRow(msgspec.Struct, frozen=True, gc=False):
     cost: int
     input_tokens: int
     output_tokens: int
+    cache_read_tokens: int | None = None
+    cache_creation_tokens: int | None = None
     credits: int | Decimal | None = None
+
+    @property
+    def tells_caches(self) -> bool:
+        return self.cache_read_tokens is not None or self.cache_creation_tokens is not None
 
     @property
     def ident(self) -> str:
@@ -184,13 +217,15 @@ class LogPage(msgspec.Struct, frozen=True):
 class RollupReading(msgspec.Struct, frozen=True):
     """Every bucket of the asked range; of these models alone, if `models` is not None.
 
-    `days`: each bucket is of a day. `last` ends the asked range.
+    `days`: each bucket is of a day; `reaches_back`: the gateway was seen to give that of a day of
+    which only a part is asked for. `last` ends the asked range.
     """
 
     buckets: tuple[UsageBucket, ...]
     rejected: tuple[Rejected, ...]
     models: frozenset[str] | None = None
     days: bool = False
+    reaches_back: bool = False
     last: bool = True
 
     def covers(self, model: str) -> bool:

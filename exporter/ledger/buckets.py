@@ -7,7 +7,7 @@ day pays for what its buckets hold, so that no part of the day counts twice.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 
 from exporter.gateway.readings import RollupReading, UsageBucket, UsageShape
@@ -37,8 +37,8 @@ def count_rollup(
     """Count what buckets hold more or less than before.
 
     The hour or day in which counting began is a baseline when it is read first: what its buckets
-    held by then is not ours, but for what lifetime spend has grown by since then (`spent`,
-    nano-USD) and later ones do not hold.
+    held by then is not ours, but for what lifetime spend has grown by since then (`spent`, less
+    what was counted, nano-USD) and later ones do not hold.
     """
     earliest = cursor.first_bucket(reading.days)
     ours = [bucket for bucket in reading.buckets if bucket.hour >= earliest]
@@ -51,12 +51,12 @@ def count_rollup(
     for hour, here in _by_hour(cells, said, asked, reading).items():
         holds = said[hour]
         judged = [c.id for c in here if whole and hour in asked and reading.covers(c.model)]
-        begins = _begins(hour, cursor, baselined, known, now)
+        begins = _begins(hour, cursor, baselined, known, now, reading.reaches_back)
         if any(not cell.rolled for cell in here):
             changed += _take_over(cells, here, holds, judged, begins)
         elif begins:
-            later = sum(_cost(said[other]) for other in said if other > hour)
-            known_ours = 0 if baselined else max(0, spent - later)
+            told = not baselined or not _counted_by_hours(hour, known)
+            known_ours = _known_ours(said, hour, spent) if told else 0
             if now - cursor.start > FIRST_READING and hour < cursor.start:
                 unknown = _unknown(here, holds, known_ours)
             changed += _begin_hour(cells, holds, known_ours)
@@ -67,47 +67,75 @@ def count_rollup(
     return Counted(changed, max(0, len(buckets) - changed), newest, refused, unknown=unknown)
 
 
+def _known_ours(said: Mapping[int, dict[int, Amounts]], hour: int, spent: int) -> int:
+    """What of `spent` the buckets of later hours do not hold, in nano-USD."""
+    return max(0, spent - sum(_cost(said[other]) for other in said if other > hour))
+
+
 def _unknown(here: list[Cell], holds: dict[int, Amounts], ours: int) -> int:
     """Of how much of an hour (nano-USD) it is not known whether it came before the start."""
     return max(0, _cost(holds) - ours - sum(cell.held.cost for cell in here))
 
 
-def _begins(hour: int, cursor: Cursor, baselined: bool, known: set[int], now: float) -> bool:
+def _counted_by_hours(day: int, known: set[int]) -> bool:
+    """Whether one of the hours of the day, given by its cell, is among these."""
+    return any(day <= other + 1 < day + DAY for other in known)
+
+
+def _begins(
+    hour: int, cursor: Cursor, baselined: bool, known: set[int], now: float, reaches_back: bool
+) -> bool:
     """Whether what a bucket holds was there before it was ours to count.
 
     So it is in the hour or day in which counting began, also where only the end of that day was
     counted so far, by hours. `known`: the hours of cells that were there before a day was read.
+    Where a first reading held no bucket, the day was empty if the gateway `reaches_back`.
     """
     if hour < cursor.start and not baselined:
         return True
     if not is_day(hour) or hour in known or hour >= cursor.start:
         return False
+    counted = _counted_by_hours(hour, known)
+    if reaches_back and not counted and cursor.shape == UsageShape.ROLLUP.value:
+        return False
     was_days = cursor.shape in (None, UsageShape.DAYS.value)
-    counted = any(hour <= other + 1 < hour + DAY for other in known)
     return not was_days or counted or now >= hour + DAY
 
 
-def _pay_days(cells: Cells, said: defaultdict[int, dict[int, Amounts]], days: bool) -> None:
+def _pay_days(cells: Cells, said: Mapping[int, Mapping[int, Amounts]], days: bool) -> None:
     """Let what was counted of a day by hours pay for the bucket of the day, or that for hours.
 
-    First for the same key and model, then for a key that is named otherwise now.
+    What was paid the other way goes back first, also to hours that are final by now. All of it is
+    for the same key and model, then for a key that is named otherwise now.
     """
     for day in {int(aligned(hour, DAY)) for hour in said}:
-        begin, end = (day, day + int(DAY)) if days else (day_cell_of(day), day_cell_of(day) + 1)
-        payers = [cell for cell in cells.between(begin, end) if is_day(cell.hour) != days]
-        payees = [
-            cells.by_id(id_)
-            for hour, holds in said.items()
-            if payers and aligned(hour, DAY) == day
-            for id_ in holds
-        ]
+        payers = [c for c in _of_shape(cells, day, not days) if c.held != ZERO]
+        payees = _of_shape(cells, day, days) if payers else []
         for any_key in (False, True):
-            for payer, payee in product(payers, payees):
-                if payer.model == payee.model and (any_key or payer.api_key == payee.api_key):
-                    wanted = said[payee.hour][payee.id].minus(payee.held).highest(ZERO)
-                    paid = payer.held.highest(ZERO).lowest(wanted)
-                    cells.adopt(payer, True, payer.base.minus(paid), payer.missing_since)
-                    cells.adopt(payee, payee.rolled, payee.base.plus(paid), payee.missing_since)
+            pairs = [
+                (payer, payee)
+                for payer, payee in product(payers, payees)
+                if payer.model == payee.model and (any_key or payer.api_key == payee.api_key)
+            ]
+            for payer, payee in pairs:
+                back = payer.base.lowest(ZERO.minus(payee.base))
+                _pay(cells, payer, payee, back)
+            for payer, payee in pairs:
+                holds = said.get(payee.hour, {}).get(payee.id, ZERO)
+                _pay(cells, payer, payee, holds.minus(payee.held))
+
+
+def _of_shape(cells: Cells, day: int, days: bool) -> list[Cell]:
+    """The cells that hold the day, or its hours."""
+    begin, end = (day_cell_of(day), day_cell_of(day) + 1) if days else (day, day + int(DAY))
+    return [cell for cell in cells.between(begin, end) if is_day(cell.hour) == days]
+
+
+def _pay(cells: Cells, payer: Cell, payee: Cell, wanted: Amounts) -> None:
+    """Let the payee hold so much more, as far as the payer holds it, which counts it."""
+    paid = payer.held.lowest(wanted).highest(ZERO)
+    cells.adopt(payer, True, payer.base.minus(paid), payer.missing_since)
+    cells.adopt(payee, payee.rolled, payee.base.plus(paid), payee.missing_since)
 
 
 def _said(

@@ -89,9 +89,10 @@ class Witnesses(msgspec.Struct, frozen=True):
             fraction = fraction or credits != credits.to_integral_value()
             if row.created_at >= since:
                 recent += credits
-            if row.input_tokens + row.output_tokens > 0:
-                priced += credits
-                tokens += row.input_tokens + row.output_tokens
+            its_tokens = row.input_tokens + row.output_tokens
+            its_tokens += (row.cache_read_tokens or 0) + (row.cache_creation_tokens or 0)
+            if its_tokens > 0:
+                priced, tokens = priced + credits, tokens + its_tokens
         return msgspec.structs.replace(
             self, by_hour=by_hour, recent=recent, fraction=fraction, priced=priced, tokens=tokens
         )

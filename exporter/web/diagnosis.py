@@ -43,12 +43,12 @@ _OUTCOMES = {
     Outcome.BAD_REQUEST: ("The gateway does not know what it is asked",
         "Check base_url, and whether usage.mode fits this gateway."),
     Outcome.RATE_LIMITED: ("The gateway limits the rate of requests",
-        "It is asked again when the window resets. If this stays, lower "
-        "gateway.max_requests_per_minute or look who else uses the key."),
+        "A spend window is used up, too many calls of the account are in flight, or there are too "
+        "many management requests. If this stays, lower gateway.max_requests_per_minute or look "
+        "who else uses the account."),
+    Outcome.OUT_OF_MONEY: ("The wallet or the key's cap is empty",
+        "Top up the wallet, or raise the key's cap or window."),
 }
-_OUT_OF_MONEY = (
-    "The wallet or the key's cap is empty", "Top up the wallet or raise the key's cap."
-)
 # fmt: on
 
 
@@ -189,8 +189,6 @@ def _endpoint_problems(subject: Subject) -> Iterator[Problem]:
         if status.last_error is not None:
             outcome = status.last_outcome or Outcome.BAD_RESPONSE
             title, advice = _OUTCOMES.get(outcome, _OUTCOMES[Outcome.BAD_RESPONSE])
-            if status.up:  # the gateway works and answers 402
-                title, advice = _OUT_OF_MONEY
             tone = Tone.BAD if old or outcome is Outcome.AUTH else Tone.WARN
             detail = f"{endpoint}: {status.last_error}"
             yield Problem(tone, title, advice.format(key=_place_of_key(subject)), detail, whose)

@@ -159,7 +159,7 @@ async def test_an_empty_wallet_is_no_outage_of_the_gateway(made: Scene) -> None:
     made.gateway.failing[ACCOUNT] = QuotaSpentError("the wallet is empty")
     await poller(made).poll_once()
     status = made.account.endpoints[ACCOUNT]
-    assert (status.up, status.last_outcome) == (True, Outcome.RATE_LIMITED)
+    assert (status.up, status.last_outcome) == (True, Outcome.OUT_OF_MONEY)
     assert status.last_success is None
 
 

@@ -28,7 +28,7 @@ KEY = KeyRef("17")
 
 
 def row(credits: str, tokens: int = 0, at: float = NOW, id_: str = "r") -> UsageRow:
-    return UsageRow(id_, at, "m", KEY, 0, tokens, 0, Decimal(credits))
+    return UsageRow(id_, at, "m", KEY, 0, tokens, 0, credits=Decimal(credits))
 
 
 def bucket(usd: str, at: float = NOW) -> UsageBucket:

@@ -75,7 +75,7 @@ def test_an_empty_wallet_is_not_an_outage() -> None:
     view, known = healthy("prod")
     view.live.accounts["prod"].account = reading(0)
     status = view.live.accounts["prod"].endpoints[Endpoint.ACCOUNT]
-    status.failed(NOW - 5, 0.1, Outcome.RATE_LIMITED, "402: insufficient balance", up=True)
+    status.failed(NOW - 5, 0.1, Outcome.OUT_OF_MONEY, "402: insufficient balance", up=True)
     assert set(titles(page(view, known))) == {
         "The wallet or the key's cap is empty", "The wallet is empty",
     }  # fmt: skip

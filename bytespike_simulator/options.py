@@ -70,7 +70,7 @@ class Options:
     key_list: str = _option(
         "masked", "how the account's keys are listed", "masked", "full", "refused", "missing"
     )
-    credits: str = _option("credits", "unit of a row's `credits`", "credits", "usd")
+    credits: str = _option("micro", "unit of a row's `credits`: micro-USD or USD", "micro", "usd")
     balance: str = _option("object", "form of `balance`", "object", "number")
     org: str = _option("present", "the account's `org`", "present", "null", "absent")
     tier: str = _option("individual", "the user's tier", "individual", "enterprise")

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from math import inf
 from pathlib import Path
 
 import msgspec
@@ -25,6 +26,7 @@ from exporter.gateway.readings import (
     LogPage,
     RollupReading,
 )
+from exporter.ledger.credit_unit import Why, Witnesses, in_words, judge
 from exporter.ledger.owners import identity_of
 from exporter.live import Live, LiveAccount, shared_wallets
 from exporter.metrics.catalogue import BUILD_INFO
@@ -112,7 +114,7 @@ async def _ask_all(
                 said = _describe_account(reading, key.masked(), left)
                 said += _bad_numbers((*reading.unreadable, *unreadable))
             else:
-                said = await _ask(endpoint, client, clock.now())
+                said = await _ask(endpoint, client, clock.now(), config.usage.credits_per_usd)
         except GatewayError as error:
             if endpoint is Endpoint.KEYS:  # it may be refused
                 said = f"no list of keys ({error.outcome}); names, caps and expiry are missing"
@@ -123,11 +125,13 @@ async def _ask_all(
     return await asyncio.gather(*(ask(endpoint) for endpoint in intervals(config)))
 
 
-async def _ask(endpoint: Endpoint, client: GatewayClient, now: float) -> str:
+async def _ask(
+    endpoint: Endpoint, client: GatewayClient, now: float, credits_per_usd: int | None
+) -> str:
     """Poll an endpoint of rows; what it said, in a few words. Raises GatewayError."""
     if endpoint is Endpoint.USAGE:
         async for page in client.usage(now - _HOUR, now + _HOUR):
-            return _describe_usage(page)
+            return _describe_usage(page) + await _unit(page, client, now, credits_per_usd)
     if endpoint is Endpoint.KEYS:
         return _describe_keys(await client.keys())
     async for items in client.transactions(now - 90 * _DAY, now + _HOUR):
@@ -136,6 +140,25 @@ async def _ask(endpoint: Endpoint, client: GatewayClient, now: float) -> str:
             when = datetime.fromtimestamp(newest.created_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
             return f"newest is a {newest.kind} of {_usd(newest.amount)}, {when}"
     return "none in the last 90 days"
+
+
+async def _unit(
+    page: LogPage | RollupReading, client: GatewayClient, now: float, configured: int | None
+) -> str:
+    """How many credits make one USD in the rows of a log, and how that is known."""
+    if isinstance(page, RollupReading) or not page.rows:
+        return ""
+    if configured is not None:
+        return f"; {in_words(configured)}: {Why.CONFIGURED}"
+    if all(row.credits is None for row in page.rows):
+        return ""
+    witnesses = Witnesses().with_rows(page.rows, inf)
+    told = judge(witnesses)
+    if told is None:
+        told = judge(witnesses.with_rollup(await client.rollup_beside(now - _HOUR, now + _HOUR)))
+    if told is None:
+        return "; these rows do not tell whether credits are micro-USD or USD, run waits for it"
+    return f"; {in_words(told[0])}: {told[1]}"
 
 
 def _shared(wallets: _Wallets) -> Iterator[Tried]:

@@ -9,6 +9,10 @@ from __future__ import annotations
 from decimal import ROUND_05UP, ROUND_HALF_EVEN, Context, Decimal
 
 NANOS_PER_USD = 1_000_000_000
+
+CREDITS_PER_USD = 1_000_000
+"""What the gateway documents."""
+
 MAX_USD = 1_000_000_000
 """No wallet, cap or charge is this large; a larger number is taken for a mistake."""
 

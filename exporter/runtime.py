@@ -120,7 +120,11 @@ class Runtime:
     def __post_init__(self) -> None:
         usage = self._config.usage
         rules = Rules(
-            usage.settle_window, usage.max_series, self._config.runway.window, usage.start.instant
+            usage.settle_window,
+            usage.max_series,
+            self._config.runway.window,
+            usage.start.instant,
+            usage.credits_per_usd,
         )
         self.ledger = Ledger(self._store, rules)
         self._http = connect(self._config)

@@ -55,6 +55,8 @@ class Kind(Struct, frozen=True):
 
     def read(self, text: str) -> Any:
         """The value of a text. Raises Mistake."""
+        if self.bare and text == self.empty:
+            return None
         shown = f"{quoted(text)} " if self.quote else ""
         for pattern, hint in self.hints:
             if re.fullmatch(pattern, text):
@@ -112,15 +114,16 @@ def duration(shortest: str, longest: str) -> Kind:
     )
 
 
-def whole(least: int, most: int) -> Kind:
-    """A whole number. `1e+06`, which template engines make of 1000000, is one too."""
+def whole(least: int, most: int, none: str | None = None) -> Kind:
+    """A whole number, or the word `none`. `1e+06`, which template engines write, is one too."""
     return Kind(
-        f"a whole number from {least} to {most}",
+        f"{f'{none} or ' if none else ''}a whole number from {least} to {most}",
         _WHOLE,
         lambda text: int(Decimal(text.replace("_", ""))),
         int,
         bare=True,
         bounds=(least, most),
+        empty=none,
     )
 
 

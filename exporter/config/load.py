@@ -230,7 +230,7 @@ def _scalar(kind: Kind, node: Node) -> Any:
         raise Mistake(f"is a {shape}; write {kind.name}")
     if node.empty:
         raise Mistake("has no value; write one, or leave the key out")
-    if node.quoted and kind.bare:
+    if node.quoted and kind.bare and (kind.empty is None or node.value != kind.empty):
         raise Mistake(f"is a text; take the quotes away ({kind.name})")
     return kind.read(node.value)
 

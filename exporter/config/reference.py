@@ -114,7 +114,8 @@ def schema_of(kind: AnyKind) -> Schema:
         least, most = kind.bounds
         bounds: Schema = {"minimum": least, "maximum": most}
         if isinstance(least, int):  # 1_000_000 is a text in the YAML of editors
-            return {"type": ["integer", "string"]} | bounds | {"pattern": "^[1-9][0-9]*(_[0-9]+)+$"}
+            texts = "[1-9][0-9]*(_[0-9]+)+" + (f"|{kind.empty}" if kind.empty else "")
+            return {"type": ["integer", "string"]} | bounds | {"pattern": f"^({texts})$"}
         return {"type": ["number"]} | bounds
     other = {"number": "7", "boolean": "true"}
     types = [name for name, example in other.items() if re.fullmatch(kind.pattern, example)]

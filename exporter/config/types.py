@@ -114,10 +114,12 @@ class Usage(Struct, frozen=True):
         float, duration("1h", "90d"), "How long a row or bucket may still change or appear late."
     ] = 172_800.0
     credits_per_usd: Annotated[
-        int,
-        whole(1, 1_000_000_000),
-        "Credits that make one USD in usage rows; 1 where the rows carry USD.",
-    ] = 1_000_000
+        int | None,
+        whole(1, 1_000_000_000, none="auto"),
+        "Credits that make one USD in usage rows: 1000000, as documented, or 1 where the rows "
+        "carry USD. `auto` tells by the answers which of the two it is; rows wait until it is "
+        "known, at most ten polls.",
+    ] = None
     max_series: Annotated[
         int,
         whole(1, 1_000_000),

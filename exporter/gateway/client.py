@@ -27,6 +27,7 @@ from exporter.gateway.readings import (
     LogPage,
     RollupReading,
     TransactionsPage,
+    UsageBucket,
     UsageRow,
 )
 from exporter.gateway.transactions import read_transactions
@@ -165,6 +166,14 @@ class GatewayClient:
     def log_beside(self, since: float, until: float) -> AsyncIterator[LogPage]:
         """Rows of the log in the range, which may stand beside a rollup. Raises GatewayError."""
         return self._usage.read_log_beside(since, until)
+
+    async def rollup_beside(self, since: float, until: float) -> tuple[UsageBucket, ...]:
+        """Buckets of hours in the range, which may stand beside a log; none where none do."""
+        return await self._usage.read_rollup_beside(since, until)
+
+    def know_credits(self, per_usd: int | None) -> None:
+        """So many credits make one USD; None while that is not known (see `UsageRow`)."""
+        self._usage.know_credits(per_usd)
 
     async def transactions(self, since: float, until: float) -> AsyncIterator[TransactionsPage]:
         """Transactions with `since` ≤ created_at < `until` (Unix s), newest first, page by page.

@@ -6,6 +6,7 @@ gateway did not say, or said something that cannot be true: unknown, never zero.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from enum import StrEnum
 
 import msgspec
@@ -175,7 +176,11 @@ class KeysReading(msgspec.Struct, frozen=True):
 
 
 class UsageRow(msgspec.Struct, frozen=True, gc=False):
-    """One billed call, from the log."""
+    """One billed call, from the log.
+
+    `credits`: how many it cost, as long as it is not known how many make one USD. Until then the
+    row waits, and `cost` says nothing.
+    """
 
     request_id: str
     created_at: float
@@ -186,6 +191,7 @@ class UsageRow(msgspec.Struct, frozen=True, gc=False):
     output_tokens: int
     cache_read_tokens: int | None = None
     cache_creation_tokens: int | None = None
+    credits: int | Decimal | None = None
 
     @property
     def tells_caches(self) -> bool:

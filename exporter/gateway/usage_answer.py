@@ -5,6 +5,11 @@ Each row is read by itself and leniently: one that cannot be read costs only its
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from decimal import Decimal
+
+import msgspec
+
 from exporter.gateway import dialects as d
 from exporter.gateway.fields import (
     UNKNOWN_MODEL,
@@ -18,17 +23,19 @@ from exporter.gateway.fields import (
 )
 from exporter.gateway.jsontext import Json
 from exporter.gateway.listing import ListAnswer, listing, read_each
-from exporter.gateway.readings import KeyRef, UsageRow
+from exporter.gateway.readings import KeyRef, Rejected, UsageRow
 from exporter.gateway.rollup_answer import ModelSums, RollupAnswer, read_models, read_rollup, whole
+from exporter.money import CREDITS_PER_USD
 
 UsageAnswer = ListAnswer[UsageRow] | RollupAnswer
 
 
 def read_usage(
-    body: bytes, own: KeyRef, credits_per_usd: int, model: str | None = None
+    body: bytes, own: KeyRef, credits_per_usd: int | None, model: str | None = None
 ) -> UsageAnswer:
     """A page of the log, or of the rollup. Rows that name no key belong to `own`.
 
+    Where it is not known how many credits make one USD, rows say what they cost in credits alone.
     Raises BadResponseError.
     """
     answer = d.read_answer(body)
@@ -52,7 +59,26 @@ def read_model_sums(body: bytes) -> ModelSums:
     return read_models(entries, answer.get("totals"))
 
 
-def _row(row: dict[str, Json], own: KeyRef, credits_per_usd: int) -> UsageRow:
+def priced(
+    rows: Iterable[UsageRow], credits_per_usd: int
+) -> tuple[list[UsageRow], tuple[Rejected, ...]]:
+    """Rows that waited for the unit, with what they cost; and those that would cost too much."""
+    good: list[UsageRow] = []
+    bad: list[Rejected] = []
+    for row in rows:
+        if row.credits is None:
+            good.append(row)
+            continue
+        try:
+            cost = credits_to_nanos(row.credits, credits_per_usd)
+        except ValueError as error:
+            bad.append(Rejected(row.request_id, str(error)))
+        else:
+            good.append(msgspec.structs.replace(row, cost=cost, credits=None))
+    return good, tuple(bad)
+
+
+def _row(row: dict[str, Json], own: KeyRef, credits_per_usd: int | None) -> UsageRow:
     """One billed call (contract §3a). A call that names no tokens, as for images, has none."""
     request_id = identifier(row.get("request_id")) or identifier(row.get("id"))
     if request_id is None:
@@ -60,34 +86,41 @@ def _row(row: dict[str, Json], own: KeyRef, credits_per_usd: int) -> UsageRow:
     created_at = instant(row.get("created_at"))
     if created_at is None:
         raise ValueError("created_at is missing or not a time")
+    cost, credits = _cost(row, credits_per_usd)
     return UsageRow(
         request_id,
         created_at,
         text(row.get("model")) or UNKNOWN_MODEL,
         key_ref(row, own),
-        _cost(row, credits_per_usd),
+        cost,
         _tokens(row, d.INPUT_TOKENS),
         _tokens(row, d.OUTPUT_TOKENS),
         _cached(row, d.CACHE_READ_TOKENS),
         _cached(row, d.CACHE_CREATION_TOKENS),
+        credits,
     )
 
 
-def _cost(row: dict[str, Json], credits_per_usd: int) -> int:
-    """What was charged, in nano-USD; the list price only where nothing else is told."""
+def _cost(row: dict[str, Json], credits_per_usd: int | None) -> tuple[int, int | Decimal | None]:
+    """What was charged, in nano-USD; the list price only where nothing else is told.
+
+    Or 0 and the credits, where it is not known how many make one USD.
+    """
     charged = d.first(row, d.CHARGED_USD)
     if charged is None:
         credits = number(row.get("credits"))
         if credits is not None:
-            return credits_to_nanos(credits, credits_per_usd)
+            cost = credits_to_nanos(credits, credits_per_usd or CREDITS_PER_USD)
+            waits = credits_per_usd is None and credits != 0  # nothing is nothing in any unit
+            return (0, credits) if waits else (cost, None)
         if row.get("credits") is None:
             charged = d.first(row, d.LIST_PRICE_USD)
         if charged is None:
             raise ValueError("credits is missing or not a number")
-    cost = charge(charged)
-    if cost is None:
+    amount = charge(charged)
+    if amount is None:
         raise ValueError("the cost is not an amount, negative or absurd")
-    return cost
+    return amount, None
 
 
 def _cached(row: dict[str, Json], names: d.Names) -> int | None:

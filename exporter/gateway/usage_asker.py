@@ -31,7 +31,8 @@ class OtherShapeError(BadResponseError):
 class UsageAsker:
     """Asks for usage, and learns how the gateway understands the question.
 
-    `question` is the one that works, None while it is not known.
+    `question` is the one that works, None while it is not known. `credits_per_usd` None: it is not
+    known how many credits make one USD.
     """
 
     def __init__(
@@ -41,14 +42,14 @@ class UsageAsker:
         self.question: Question | None = None
         self._requester = requester
         self._mode = usage.mode
-        self._credits_per_usd = usage.credits_per_usd
+        self.credits_per_usd = usage.credits_per_usd
         self._own_key = own_key
         self._tried_larger_pages = False
         self._tried_dates = False
 
     def reads(self, model: str | None = None) -> Callable[[bytes], UsageAnswer]:
         own = KeyRef(masked=self._own_key())
-        return partial(read_usage, own=own, credits_per_usd=self._credits_per_usd, model=model)
+        return partial(read_usage, own=own, credits_per_usd=self.credits_per_usd, model=model)
 
     async def first_answer(self, since: float, until: float) -> tuple[Question, UsageAnswer]:
         """The first page, and the question that got it: the one that worked, or the first to work.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -11,6 +12,7 @@ import msgspec
 from exporter.config.types import Usage, UsageMode
 from exporter.errors import (
     BadResponseError,
+    GatewayError,
     IncompleteError,
     NotFoundError,
     RefusedParameterError,
@@ -57,6 +59,10 @@ class UsageSource:
         self._days: bool | None = None
         self._reaches_back = False
         self._log = ListReader(self._ask_log, clock)
+
+    def know_credits(self, per_usd: int | None) -> None:
+        """See `GatewayClient.know_credits`."""
+        self._asker.credits_per_usd = per_usd
 
     async def read(
         self, since: float, until: float, in_parts: bool = False
@@ -107,6 +113,16 @@ class UsageSource:
                 async for page in reader.read(since, until, query_of, answer):
                     yield LogPage(page.rows, page.rejected, page.last)
                 return
+
+    async def read_rollup_beside(self, since: float, until: float) -> tuple[UsageBucket, ...]:
+        """Buckets of hours that some gateways have beside a log; none where it has no rollup."""
+        for path in ADDRESSES:
+            params = questions(UsageMode.ROLLUP, path)[0].params(since, until)
+            with suppress(GatewayError):
+                answer = await self._requester.ask(path, params, self._asker.reads())
+                if isinstance(answer, RollupAnswer) and not answer.days:
+                    return answer.buckets
+        return ()
 
     async def _ask_beside(self, path: str, params: Mapping[str, str]) -> ListAnswer[UsageRow]:
         answer = await self._requester.ask(path, params, self._asker.reads())

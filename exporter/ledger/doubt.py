@@ -23,7 +23,11 @@ def doubtful(growth: int, lifetime: int, usual: Callable[[], int]) -> bool:
     return measure > 0 and growth > _TIMES * measure
 
 
-class DoubtedError(Exception):
+class ReadAgainError(Exception):
+    """Nothing of what was read is counted before another poll has read it again."""
+
+
+class DoubtedError(ReadAgainError):
     """So much growth (nano-USD) at once waits for a second reading."""
 
     def __init__(self, growth: int) -> None:

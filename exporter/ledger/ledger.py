@@ -20,7 +20,7 @@ from exporter.gateway.readings import (
     UsageRow,
     UsageShape,
 )
-from exporter.ledger import billing, spend, usage, wallet
+from exporter.ledger import billing, credit_unit, spend, usage, wallet
 from exporter.ledger.account_rows import (
     UsageRead,
     advance_usage,
@@ -31,6 +31,7 @@ from exporter.ledger.account_rows import (
 from exporter.ledger.accounts import Accounts, RowKind
 from exporter.ledger.buckets import FIRST_READING, count_rollup
 from exporter.ledger.cells import Cells
+from exporter.ledger.credit_unit import CreditUnit, Why, Witnesses
 from exporter.ledger.cursor import HOUR, Cursor, Slice, Window, advanced, hour_of
 from exporter.ledger.doubt import DoubtedError, Doubts
 from exporter.ledger.names import Names
@@ -45,12 +46,14 @@ class Rules(msgspec.Struct, frozen=True):
     """What the configuration says about counting. Spans in seconds.
 
     `start` gives when counting begins of an account that is new at some time (Unix s).
+    `credits_per_usd`: None where the answers tell it.
     """
 
     settle_window: float = 172_800.0
     max_series: int = 2000
     runway_window: float = 21_600.0
     start: Callable[[float], float] = float
+    credits_per_usd: int | None = None
 
 
 class Ledger(Accounts):
@@ -90,6 +93,8 @@ class Ledger(Accounts):
             told = organization is not None
             if wallet.count_account(db, account, reading, told, cursor.caught_up):
                 write_cursor(db, account, "usage", cursor.sweeping(at))
+            unit = credit_unit.read(db, account, self.rules.credits_per_usd)
+            credit_unit.watch(db, account, unit, cursor.caught_up)
             spend.watch_account(db, account, reading, organization, at, window)
         self._totals.pop(name, None)
 
@@ -112,6 +117,8 @@ class Ledger(Accounts):
 
         def count(cells: Cells, baselined: bool) -> Counted:
             counted = usage.count_log(cells, cursor, rows, baselined)
+            if rows and (configured := self.rules.credits_per_usd) is not None:
+                credit_unit.remember(cells.db, cells.account, configured, Why.CONFIGURED)
             if done is not None:
                 usage.settle_log(cells, cursor, done)
             return counted.since(newest)
@@ -140,6 +147,28 @@ class Ledger(Accounts):
         shape = UsageShape.DAYS if reading.days else UsageShape.ROLLUP
         read = UsageRead(shape, done, reading.last, now, polled or now)
         return self._commit_usage(name, cursor, count, read, judged=True)
+
+    def credit_unit(self, name: str) -> CreditUnit:
+        """How many credits make one USD in the account's rows, as far as that is known."""
+        with self._store.reading() as db:
+            return credit_unit.read(db, self._ids[name], self.rules.credits_per_usd)
+
+    def judge_credits(self, name: str, witnesses: Witnesses, waited: bool) -> CreditUnit:
+        """Decide the unit for good, if that can be told. `waited`: a poll ended without it."""
+        account = self._ids[name]
+        with self._store.transaction() as db:
+            known = credit_unit.read(db, account, self.rules.credits_per_usd)
+            if known.per_usd is not None:
+                return known
+            grown = credit_unit.grown(db, account)
+            told = credit_unit.judge(msgspec.structs.replace(witnesses, grown=grown))
+            if told is not None:
+                credit_unit.remember(db, account, *told)
+                known = CreditUnit(*told)
+            elif waited:
+                known = credit_unit.waited(db, account, known)
+        self._totals.pop(name, None)
+        return known
 
     def unknown_hour(self, name: str, span: Slice, now: float) -> tuple[float, float] | None:
         """From when to when (Unix s) a log could tell what a rollup of the slice cannot.
@@ -269,5 +298,7 @@ class Ledger(Accounts):
         if name not in self._totals:
             account = self._ids[name]
             with self._store.reading() as db:
-                self._totals[name] = read_totals(db, account, self.rules.runway_window)
+                self._totals[name] = read_totals(
+                    db, account, self.rules.runway_window, self.rules.credits_per_usd
+                )
         return self._totals[name]

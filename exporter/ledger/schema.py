@@ -221,7 +221,27 @@ UPDATE account SET read_at = (SELECT MAX(at) FROM spend_sample WHERE account = a
 DROP TABLE spend_sample;
 """
 
-MIGRATIONS = (_VERSION_1, _VERSION_2)
+_VERSION_3 = """
+-- How many credits make one USD in rows of the log: see exporter/ledger/credit_unit.py. NULL while
+-- that is not known, for which rows have waited so many polls. `used` and `spent`: what usage had
+-- counted and the wallet had spent when they last agreed.
+CREATE TABLE credit_unit (
+    account INTEGER PRIMARY KEY,
+    per_usd INTEGER,
+    why TEXT,
+    polls INTEGER NOT NULL DEFAULT 0,
+    used INTEGER,
+    spent INTEGER
+);
+INSERT INTO credit_unit (account, per_usd, why)
+    SELECT id, 1000000, 'KEPT' FROM account
+    WHERE id IN (SELECT account FROM usage_mark) OR (
+        id IN (SELECT account FROM series)
+        AND id IN (SELECT account FROM cursor WHERE stream = 'usage' AND shape = 'log')
+    );
+"""
+
+MIGRATIONS = (_VERSION_1, _VERSION_2, _VERSION_3)
 
 MASKS_SPELLED_ANEW = 2
 """The version from which on masked keys have one form: see exporter/ledger/naming.py."""

@@ -6,7 +6,8 @@ import sqlite3
 
 import msgspec
 
-from exporter.ledger import billing, spend, wallet
+from exporter.ledger import billing, credit_unit, spend, wallet
+from exporter.ledger.credit_unit import CreditUnit
 from exporter.ledger.spend import Rate
 
 
@@ -53,6 +54,7 @@ class AccountTotals(msgspec.Struct, frozen=True):
     spent, None while unknown: `usage_rate` by the time of the rows, `wallet_rate` as the wallet
     tells it, `organization_rate` as the organization's balance falls. `last_transactions`: kind →
     Unix seconds of its newest transaction. Nothing before `counted_from` (Unix s) is counted.
+    `unit`: how many credits make one USD.
     `pending`: kind, nano-USD and number of the movements that are announced and not yet money.
     """
 
@@ -70,10 +72,16 @@ class AccountTotals(msgspec.Struct, frozen=True):
     organization_rate: Rate | None = None
     counted_from: float = 0.0
     pending: tuple[tuple[str, int, int], ...] = ()
+    unit: CreditUnit = CreditUnit()
 
 
-def read_totals(db: sqlite3.Connection, account: int, runway_window: float) -> AccountTotals:
-    """Everything that was counted for one account (its id). `runway_window` in seconds."""
+def read_totals(
+    db: sqlite3.Connection, account: int, runway_window: float, credits_per_usd: int | None
+) -> AccountTotals:
+    """Everything that was counted for one account (its id). `runway_window` in seconds.
+
+    `credits_per_usd`: what is configured.
+    """
     topup, spent, start_ns, low, high = db.execute(
         "SELECT topup, spent, wallet_start_ns, drift_low, drift_high FROM account WHERE id = ?",
         (account,),
@@ -105,6 +113,7 @@ def read_totals(db: sqlite3.Connection, account: int, runway_window: float) -> A
         organization_rate=spend.rate_of_organization(db, account, runway_window),
         counted_from=counted_from,
         pending=tuple(billing.pending(db, account)),
+        unit=credit_unit.read(db, account, credits_per_usd),
     )
 
 

@@ -57,6 +57,7 @@ def count_log(cells: Cells, cursor: Cursor, rows: Sequence[UsageRow], baselined:
     hour once it was read to its end. Unless `baselined`, the rows of the first hour that came
     before counting began are remembered, should the hour be told by a rollup one day.
     """
+    assert all(row.credits is None for row in rows), "rows wait until their cost is known"
     newest = max([row.created_at for row in rows], default=None)
     if not baselined:
         first = hour_of(cursor.start)

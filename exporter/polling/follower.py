@@ -35,7 +35,7 @@ from exporter.ledger.cursor import (
     step_of,
     tail_of,
 )
-from exporter.ledger.doubt import DoubtedError
+from exporter.ledger.doubt import ReadAgainError
 from exporter.polling.reader import Moment, SliceReader, SliceResult
 from exporter.polling.sweep_plan import DriftAlarm, Span
 from exporter.status import EndpointStatus
@@ -95,8 +95,9 @@ class Follower:
         Raises GatewayError and StateError; what was committed before stays.
         """
         patience = self._clock.monotonic() + self._status.interval
+        self._reader.poll += 1
         cursor = await self._begin()
-        with suppress(DoubtedError):  # the next round reads it again
+        with suppress(ReadAgainError):  # the next round reads it again
             await self._read_tail(cursor)
         cursor = await self._cursor()
         self._show(cursor)
@@ -180,6 +181,7 @@ class Follower:
     async def _sweep(self) -> None:
         """Sweep to the end, or until the gateway fails: then the next round goes on."""
         found, whole = 0, False
+        key, of = ("sweep", self._name, self._kind), (self._name, self._kind)
         try:
             while True:
                 cursor = await self._cursor()
@@ -189,23 +191,13 @@ class Follower:
                 read = await self._read_swept(cursor)
                 found += read.counted
                 self._show(await self._cursor())
-        except DoubtedError:
+        except ReadAgainError:
             pass  # the next round reads it again
         except (GatewayError, StateError) as error:
-            self._throttle.say(
-                ("sweep", self._name, self._kind),
-                "Account %s: older %s cannot be read, which is tried again: %s",
-                self._name,
-                self._kind,
-                error,
-            )
+            text = "Account %s: older %s cannot be read, which is tried again: %s"
+            self._throttle.say(key, text, *of, error)
         else:
-            self._throttle.over(
-                ("sweep", self._name, self._kind),
-                "Account %s: older %s was read",
-                self._name,
-                self._kind,
-            )
+            self._throttle.over(key, "Account %s: older %s was read", *of)
             if whole:
                 self._alarm.swept(await self._drift(), found > 0, self._reader.clock.now())
         finally:

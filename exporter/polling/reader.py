@@ -10,7 +10,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar, TypeVar
 
@@ -34,12 +34,14 @@ from exporter.gateway.readings import (
     UsageBucket,
     UsageRow,
 )
+from exporter.gateway.usage_answer import priced
 from exporter.ledger.accounts import RowKind
 from exporter.ledger.cursor import DAY, HOUR, Slice, aligned
 from exporter.ledger.doubt import DoubtedError
 from exporter.ledger.ledger import Ledger
 from exporter.ledger.usage import Counted
 from exporter.live import LiveAccount
+from exporter.polling.unit_watch import UnitWatch
 from exporter.status import RowOutcome
 from exporter.threads import Worker
 from exporter.throttle import Crowd, Throttle
@@ -95,6 +97,8 @@ class SliceReader(ABC):
     worker: Worker
     _throttle: Throttle
     _batch: int
+    poll: int = field(default=0, init=False)
+    """The number of the poll of which all is that is read now."""
 
     @property
     def clock(self) -> GatewayClock:
@@ -168,6 +172,7 @@ class SliceReader(ABC):
         return self._reject(Rejected(row_id, reason) for row_id in result.refused)
 
 
+@dataclass(eq=False)
 class UsageReader(SliceReader):
     """`/me/usage`, in whichever shape the gateway answers."""
 
@@ -176,10 +181,19 @@ class UsageReader(SliceReader):
 
     name_keys: NameKeys | None = None
 
+    def __post_init__(self) -> None:
+        self._unit = UnitWatch(
+            self.account.name, self._client, self.ledger, self.worker, self._throttle
+        )
+
     async def read(self, span: Slice, at: Moment, in_parts: bool = False) -> SliceResult:
-        """Read a slice of usage; a rollup is asked again if the slice cuts an hour or day."""
+        """Read a slice of usage; a rollup is asked again if the slice cuts an hour or day.
+
+        Raises UnitUnknownError where its rows wait.
+        """
         seen = counted = 0
         newest: float | None = None
+        witnesses, waits = await self._unit.begin(), False
         async for part in self._batched(self._pages(span.since, span.until, in_parts), in_parts):
             if isinstance(part, RollupReading):
                 since = aligned(span.since, DAY if part.days else HOUR)
@@ -188,13 +202,21 @@ class UsageReader(SliceReader):
                     return await self.read(whole, at, in_parts)
                 self._told(part.rejected)
                 if not part.days:
-                    counted += await self._read_beside(span, at)
+                    counted += await self._read_beside(span, at, part)
                 buckets = tuple(await self._named(part.buckets))
                 rollup = msgspec.structs.replace(part, buckets=buckets)
                 commit = partial(self.ledger.commit_rollup, self.account.name, rollup, span)
                 seen += len(part.buckets)
             else:
-                rows, last = await self._named(part[0]), part[1]
+                rows, last = part
+                if waits or any(row.credits is not None for row in rows):
+                    witnesses = await self._unit.add(witnesses, rows)
+                    unit = None if waits else await self._unit.judge(witnesses)
+                    waits = unit is None
+                    if unit is None:
+                        continue
+                    rows = self._priced(rows, unit)
+                rows = await self._named(rows)
                 done = span if last else None
                 commit = partial(self.ledger.commit_log, self.account.name, rows, done)
                 seen += len(rows)
@@ -202,12 +224,16 @@ class UsageReader(SliceReader):
             self._note(result)
             newest = result.newest
             counted += result.counted
+        if waits:
+            await self._unit.end(witnesses, span, self.poll)
+            return await self.read(span, at, in_parts)
         return SliceResult(seen, counted)
 
-    async def _read_beside(self, span: Slice, at: Moment) -> int:
+    async def _read_beside(self, span: Slice, at: Moment, rollup: RollupReading) -> int:
         """Count the hour in which counting began by the log, where one stands beside the rollup.
 
-        Returns how many rows counted. Where there is no log, the rollup is taken as it is.
+        Returns how many rows counted. Where there is no log, or none in which it can be told what
+        rows cost, the rollup is taken as it is.
         """
         name = self.account.name
         hour = await self.worker.do(self.ledger.unknown_hour, name, span, at.now)
@@ -217,7 +243,13 @@ class UsageReader(SliceReader):
         try:
             async for part in self._batched(self._client.log_beside(*hour)):
                 assert not isinstance(part, RollupReading)
-                rows = await self._named(part[0])
+                rows, _ = part
+                if any(row.credits is not None for row in rows):
+                    unit = await self._unit.told_by(rollup.buckets, rows)
+                    if unit is None:
+                        break
+                    rows = self._priced(rows, unit)
+                rows = await self._named(rows)
                 commit = partial(self.ledger.commit_log, name, rows, None)
                 result = await self.worker.do(commit, None, at.now, at.host)
                 self._note(result)
@@ -226,10 +258,16 @@ class UsageReader(SliceReader):
             logger.debug("Account %s: no log beside the rollup: %s", name, error)
         return counted
 
-    async def _named(self, rows: Sequence[_Keyed]) -> Sequence[_Keyed]:
+    def _priced(self, rows: Iterable[UsageRow], unit: int) -> list[UsageRow]:
+        """The rows with what they cost, where so many credits make one USD."""
+        good, absurd = priced(rows, unit)
+        self._told(absurd)
+        return good
+
+    async def _named(self, rows: Sequence[_Keyed]) -> list[_Keyed]:
         """The rows; those whose key has no name with the one that the list of keys has."""
         if self.name_keys is None or all(row.key.name is not None for row in rows):
-            return rows
+            return list(rows)
         named = await self.name_keys({row.key for row in rows})
         return [
             msgspec.structs.replace(row, key=named[row.key]) if row.key in named else row

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Iterator
 import msgspec
 
 from exporter.errors import Outcome
+from exporter.ledger.credit_unit import Why, in_words
 from exporter.metrics import catalogue as c
 from exporter.metrics.points import Attributes
-from exporter.status import STALE_INTERVALS, EndpointStatus
-from exporter.web.figures import TONES, Subject, Tone, worst
+from exporter.status import STALE_INTERVALS
+from exporter.web.figures import TONES, Subject, Tone
 from exporter.web.formats import about, ago, ahead, money, span
 from exporter.web.view import View
 
@@ -139,7 +140,11 @@ _OWN_WALLET = (c.WALLET_BALANCE, c.WALLET_LOW, c.WALLET_RUNWAY)
 def account_problems(subject: Subject) -> tuple[Problem, ...]:
     """What is wrong with one account, worst first, each once."""
     found: dict[str, Problem] = {}
-    for problem in (*_endpoint_problems(subject), *_number_problems(subject)):
+    for problem in (
+        *_endpoint_problems(subject),
+        *_unit_problems(subject),
+        *_number_problems(subject),
+    ):
         found.setdefault(problem.title, problem)
     return _worst_first(found.values())
 
@@ -161,7 +166,7 @@ def exporter_problems(view: View, totals_error: str | None, now: float) -> Itera
             )
             title = f"{len(shared.names)} accounts are one wallet"
             yield Problem(Tone.WARN, title, advice, accounts=shared.names)
-    yield from _export_problems(view, now)
+    yield from export_problems(view, now)
 
 
 def grouped(problems: Iterable[Problem]) -> tuple[Problem, ...]:
@@ -216,6 +221,27 @@ def _endpoint_problems(subject: Subject) -> Iterator[Problem]:
             yield Problem(Tone.WARN, "Counting is behind", advice, detail, whose)
 
 
+def _unit_problems(subject: Subject) -> Iterator[Problem]:
+    """What is counted in another unit than the wallet pays in, or in one that nothing told."""
+    unit, whose = subject.unit, (subject.live.name,)
+    if unit.per_usd is None:
+        return
+    if unit.contradicted is not None:
+        title = "Usage is counted in a unit that lifetime spend speaks against"
+        advice = (
+            "Nothing is changed by itself. If the wallet is right, set usage.credits_per_usd to "
+            f"{unit.contradicted}; BytespikeLedgerDrift in docs/runbook.md says more."
+        )
+        detail = (
+            f"counted as if {unit} ({unit.why}); by lifetime spend {in_words(unit.contradicted)}"
+        )
+        yield Problem(Tone.BAD, title, advice, detail, whose)
+    elif unit.why is Why.DOCUMENTED:
+        title = "The unit of credits is taken from the documentation"
+        advice = "Hold a row of usage against its price, and say the unit in usage.credits_per_usd."
+        yield Problem(Tone.WARN, title, advice, f"{unit}: {unit.why}", whose)
+
+
 def _place_of_key(subject: Subject) -> str:
     account = subject.account
     if account is not None and account.api_key_file is not None:
@@ -253,33 +279,8 @@ def _number_problems(subject: Subject) -> Iterator[Problem]:
             yield Problem(rule.tone, rule.title, rule.advice, detail, (subject.live.name,))
 
 
-def endpoint_state(status: EndpointStatus, now: float) -> tuple[Tone, str]:
-    """How an endpoint's polls go, in a word."""
-    if status.optional and status.last_error is not None:
-        return (Tone.OK, "not given")
-    if status.behind is not None and status.last_error is None:
-        return (Tone.WAIT, "catching up")
-    if status.up is None:
-        return (Tone.WAIT, "not polled yet")
-    if status.last_success is None:
-        return (Tone.BAD, "never answered")
-    if status.stale(now):
-        return (Tone.BAD, "stale")
-    return (Tone.WARN, "failing") if status.last_error is not None else (Tone.OK, "fine")
-
-
-def exports_state(view: View, now: float) -> tuple[Tone, str]:
-    """How the OTLP exports go, in a word."""
-    if not view.config.otlp.endpoint:
-        return (Tone.OK, "turned off")
-    if problems := tuple(_export_problems(view, now)):
-        return (worst(*(problem.tone for problem in problems)), "failing")
-    if view.live.exports.last_success is None:
-        return (Tone.WAIT, "waiting for the first export")
-    return (Tone.OK, "fine")
-
-
-def _export_problems(view: View, now: float) -> Iterator[Problem]:
+def export_problems(view: View, now: float) -> Iterator[Problem]:
+    """What is wrong with the OTLP exports."""
     otlp, exports = view.config.otlp, view.live.exports
     if not otlp.endpoint:
         return

@@ -13,6 +13,7 @@ import msgspec
 
 from exporter.config.types import Account, Config, Thresholds
 from exporter.gateway.readings import Endpoint, KeyWindow
+from exporter.ledger.credit_unit import CreditUnit
 from exporter.ledger.spend import Rate
 from exporter.live import LiveAccount, Sample
 from exporter.metrics import catalogue as c
@@ -102,7 +103,7 @@ class Subject(msgspec.Struct, frozen=True):
     """One account as it stands at `now`.
 
     `counted_from` None: the state could not be read. `rate`: how fast money leaves the wallet that
-    pays, None while that is unknown.
+    pays, None while that is unknown. `unit`: how many credits make one USD.
     """
 
     live: LiveAccount
@@ -112,6 +113,7 @@ class Subject(msgspec.Struct, frozen=True):
     config: Config
     now: float
     rate: Rate | None = None
+    unit: CreditUnit = CreditUnit()
 
     @property
     def current(self) -> bool:

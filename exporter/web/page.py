@@ -20,14 +20,13 @@ from exporter.web import formats
 from exporter.web.diagnosis import (
     Problem,
     account_problems,
-    endpoint_state,
     exporter_problems,
-    exports_state,
     grouped,
 )
 from exporter.web.figures import Points, Subject, Tone, by_account, worst
 from exporter.web.key_table import SHOWN_KEYS, key_rows
 from exporter.web.overview import shortest_runway, summarize, total_balance
+from exporter.web.states import endpoint_state, exports_state
 from exporter.web.style import STYLE
 from exporter.web.tables import key_limits, model_limits, spend
 from exporter.web.view import View
@@ -83,9 +82,13 @@ def _subjects(
     subjects = []
     for name, account in live.accounts.items():
         shown, whose = points.get(name) or Points(), configured.get(name)
-        pays = payer(account, (known or {}).get(name, AccountTotals()), now)
+        counted = (known or {}).get(name, AccountTotals())
+        pays = payer(account, counted, now)
         rate = None if pays is None else pays.rate
-        subjects.append(Subject(account, shown, began.get(name), whose, view.config, now, rate))
+        began_at = began.get(name)
+        subjects.append(
+            Subject(account, shown, began_at, whose, view.config, now, rate, counted.unit)
+        )
     return tuple(subjects)
 
 

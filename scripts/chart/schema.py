@@ -43,10 +43,13 @@ def _setting(setting: Setting) -> Schema:
         return {"enum": [*schema["enum"], None]}
     if kind == PEM:
         schema["pattern"] = "^/"
+    first, *_ = schema["type"]
+    types = [first, "null"]
     if isinstance(kind, Kind) and kind.bare:
         schema.pop("pattern", None)
-    first, *_ = schema["type"]
-    return schema | {"type": [first, "null"]}
+        if kind.empty:
+            types, schema["pattern"] = [first, "string", "null"], f"^{kind.empty}$"
+    return schema | {"type": types}
 
 
 def configuration() -> Schema:

@@ -221,3 +221,14 @@ def test_a_file_may_hold_json(pretty: bool) -> None:
         usage=types.Usage(enabled=False, max_series=7),
         thresholds=types.Thresholds(0.5),
     )
+
+
+@pytest.mark.parametrize(
+    ("written", "per_usd"), [("auto", None), ('"auto"', None), ("1", 1), ("1_000_000", 1_000_000)]
+)
+def test_the_unit_of_credits_is_told_by_the_answers_or_a_number(
+    written: str, per_usd: int | None
+) -> None:
+    assert with_settings(f"usage: {{credits_per_usd: {written}}}\n").usage == types.Usage(
+        credits_per_usd=per_usd
+    )

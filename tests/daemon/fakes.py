@@ -6,12 +6,15 @@ import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
 import pytest
 
 from exporter.errors import GatewayError, ResponseTooLargeError
+from exporter.gateway.fields import credits_to_nanos
 from exporter.gateway.gateway_clock import GatewayClock
 from exporter.gateway.readings import (
     AccountReading,
@@ -63,6 +66,8 @@ class FakeGateway:
 
     `failing` maps an endpoint to the error that it raises for now; `fail_after` pages of usage
     one is raised in the middle of a read. `asked` holds (endpoint, when, since, until).
+    With a `unit` rows tell what they cost in credits, so many to the USD; `per_usd` is what the
+    exporter takes for it.
     """
 
     def __init__(self, clock: VirtualClock) -> None:
@@ -73,6 +78,9 @@ class FakeGateway:
         self.items: list[Transaction] = []
         self.rejected: tuple[Rejected, ...] = ()
         self.rolls_up = False
+        self.has_rollup = False
+        self.unit: int | None = None
+        self.per_usd: int | None = None
         self.page_size = 200
         self.cost = 0.0
         self.most_rows: int | None = None
@@ -121,6 +129,12 @@ class FakeGateway:
     def accept(self, key: Secret) -> None:
         self.accepted_key = key
 
+    def know_credits(self, per_usd: int | None) -> None:
+        self.per_usd = per_usd
+
+    async def rollup_beside(self, since: float, until: float) -> tuple[UsageBucket, ...]:
+        return tuple(self._buckets(since, until)) if self.has_rollup else ()
+
     async def account(self, key: Secret | None = None) -> AccountReading:
         if self.hanging:
             await self.clock.sleep(DAY)
@@ -154,7 +168,7 @@ class FakeGateway:
             if number:
                 await self._ask(Endpoint.USAGE, since, until)
             last = (number + 1) * self.page_size >= len(found)
-            yield LogPage(tuple(page), self.rejected if last else (), last)
+            yield LogPage(tuple(map(self._told, page)), self.rejected if last else (), last)
 
     async def transactions(self, since: float, until: float) -> AsyncIterator[TransactionsPage]:
         await self._ask(Endpoint.TRANSACTIONS, since, until)
@@ -175,6 +189,15 @@ class FakeGateway:
             if self.fail_after < 0:
                 self.fail_after = None
                 raise GatewayError("the connection broke")
+
+    def _told(self, row: UsageRow) -> UsageRow:
+        """The row as a client gives it that takes `per_usd` for the unit."""
+        if self.unit is None:
+            return row
+        credits = Decimal(row.cost * self.unit) / USD
+        if self.per_usd is None:
+            return msgspec.structs.replace(row, cost=0, credits=credits) if credits else row
+        return msgspec.structs.replace(row, cost=credits_to_nanos(credits, self.per_usd))
 
     def _buckets(self, since: float, until: float) -> Iterator[UsageBucket]:
         hours: defaultdict[int, list[UsageRow]] = defaultdict(list)

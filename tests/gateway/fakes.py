@@ -31,7 +31,7 @@ class Bench:
         handler: Handler,
         *,
         mode: UsageMode = UsageMode.AUTO,
-        credits_per_usd: int = 1_000_000,
+        credits_per_usd: int | None = 1_000_000,
         timeout: float = 10.0,
         budget: int = 100_000,
         base_url: str = "https://gateway.test",

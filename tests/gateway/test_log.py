@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 
 import pytest
 
 from exporter.gateway.readings import KeyRef, LogPage, UsageRow
+from exporter.gateway.usage_answer import priced
 from tests.gateway.fakes import MASKED, NOW, Bench, paged, raw, reply, row
 
 NAMED = KeyRef("17", "sk-byts-…9f3c", "prod-vision")
@@ -154,3 +156,20 @@ def test_credits_become_nanos_exactly(per_usd: int, spelled: str, nanos: int) ->
     entry = json.dumps(row(0, credits="CREDITS")).replace('"CREDITS"', spelled)
     bench = Bench(raw(f"[{entry}]".encode()), credits_per_usd=per_usd)
     assert [found.cost for found in rows_of(bench)] == [nanos]
+
+
+def test_a_row_whose_unit_is_not_known_says_its_credits_and_no_cost() -> None:
+    made = [row(0, credits=9120), row(1, credits=0), row(2, credits="1.47"), row(3, credits=-1)]
+    found = rows_of(Bench(reply({"items": made}), credits_per_usd=None))
+    assert [one.credits for one in found] == [9120, None, Decimal("1.47")]
+    assert [one.cost for one in found] == [0, 0, 0]
+
+
+def test_rows_that_waited_cost_what_they_say_and_an_absurd_one_costs_itself() -> None:
+    made = [row(0, credits=9120), row(1, credits=0), row(2, credits=10**9)]
+    found = rows_of(Bench(reply({"items": made}), credits_per_usd=None))
+    known = rows_of(Bench(reply({"items": made[:2]}), credits_per_usd=1))
+    good, bad = priced(found, 1)
+    assert good == known
+    assert [one.row_id for one in bad] == [found[2].request_id]
+    assert priced(found, 1_000_000)[1] == ()

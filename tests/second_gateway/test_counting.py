@@ -169,6 +169,7 @@ async def test_the_part_of_an_hour_after_the_start_is_counted_or_told(
 async def test_what_is_spent_while_usage_fails_at_the_first_start_is_counted(
     scene: Scene, shape: Any, account: Any, minutes: int
 ) -> None:
+    scene.settings["usage"] = {"credits_per_usd": 1_000_000}  # nothing tells it of such prices
     scene.gateway.turn(me_usage=shape, account=account, failing={USAGE: 503})
     await scene.until(10 * MINUTE)
     scene.spend("3", A)

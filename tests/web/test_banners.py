@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from exporter.config.types import Thresholds
 from exporter.errors import Outcome
 from exporter.gateway.readings import Endpoint, ModelQuota
+from exporter.ledger.credit_unit import CreditUnit, Why
 from exporter.ledger.totals import AccountTotals
 from exporter.status import ExportOutcome
 from exporter.web.view import View
@@ -224,3 +225,28 @@ def test_history_that_is_caught_up_does_not_look_like_a_hanging_poll() -> None:
     status.last_success = NOW - 900
     assert problems(page(view, known)) == [("warn", "History is being caught up")]
     assert "usage: 3 d are left to read" in words(page(view, known))
+
+
+@pytest.mark.parametrize(
+    ("unit", "title"),
+    [
+        (CreditUnit(1_000_000, Why.PRICE), None),
+        (CreditUnit(polls=3), None),
+        (
+            CreditUnit(1_000_000, Why.DOCUMENTED),
+            ("warn", "The unit of credits is taken from the documentation"),
+        ),
+        (
+            CreditUnit(1_000_000, Why.KEPT, contradicted=1),
+            ("bad", "Usage is counted in a unit that lifetime spend speaks against"),
+        ),
+    ],
+)
+def test_a_unit_that_nothing_told_or_that_is_spoken_against_is_told(
+    unit: CreditUnit, title: tuple[str, str] | None
+) -> None:
+    view, known = healthy("prod")
+    html = page(view, {"prod": replace(known["prod"], unit=unit)})
+    assert problems(html) == ([] if title is None else [title])
+    assert "Unit of credits" in words(html)
+    assert str(unit) in words(html)

@@ -16,6 +16,7 @@ from exporter.gateway.gateway_clock import GatewayClock
 from exporter.gateway.listing import ListAnswer, Row
 from exporter.gateway.paging import Distinct, PageFacts, Pager
 from exporter.gateway.readings import AHEAD, Rejected
+from exporter.gateway.recognized import FirstPage, first_page
 
 _QUARTER: Final = 900.0
 """The smallest difference between two time zones, in seconds."""
@@ -57,6 +58,8 @@ class ListReader(Generic[Row]):
         self._heeds_range: bool | None = None
         self._total_is_of_range: bool | None = None
         self._first_number: int | None = None
+        self.first_page: FirstPage | None = None
+        """Of the newest reading that had rows."""
 
     async def read(
         self,
@@ -125,8 +128,8 @@ class ListReader(Generic[Row]):
         pager = Pager(since, query.size, self._total_is_of_range, self._first_number)
         if answer is None:
             answer = await self._ask(params)
-        first = answer.facts
-        missing = 0
+        first, missing = answer.facts, 0
+        self._note(first, query.size)
         step: dict[str, str] | None = {}
         while step is not None:
             ids.add(answer.facts.ids)
@@ -152,6 +155,10 @@ class ListReader(Generic[Row]):
                 "they are asked for again",
                 missing=missing,
             )
+
+    def _note(self, first: PageFacts, asked: int | None) -> None:
+        if first.count or self.first_page is None:
+            self.first_page = first_page(first, asked)
 
     async def _learn(self, before: Mapping[str, str], first: PageFacts) -> None:
         """Learn whether rows and totals are of the asked range, by the second before this one.

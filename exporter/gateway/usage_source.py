@@ -30,7 +30,9 @@ from exporter.gateway.readings import (
     RollupReading,
     UsageBucket,
     UsageRow,
+    UsageShape,
 )
+from exporter.gateway.recognized import UsageForm
 from exporter.gateway.rollup_answer import DAY, HOUR, RollupAnswer, sums_of
 from exporter.gateway.usage_answer import UsageAnswer, read_model_sums, read_usage
 
@@ -60,6 +62,8 @@ class UsageSource:
         self._dialect: Dialect | None = None
         self._tried_larger_pages = False
         self._days: bool | None = None
+        self.form: UsageForm | None = None
+        """As the newest answer showed it."""
         self._log = ListReader(self._ask_log, clock)
 
     async def read(
@@ -80,6 +84,7 @@ class UsageSource:
         if isinstance(answer, RollupAnswer):
             query = dialect.params(since, until)
             whole = await self._whole(query, since, answer)
+            self.form = self._rollup_form(whole)
             if whole.is_cut:
                 raise IncompleteError(
                     "the buckets of the answer add up to less than its totals: it was cut",
@@ -89,7 +94,19 @@ class UsageSource:
             return
         query_of = ListQuery(dialect.params, dialect.size)
         async for page in self._log.read(since, until, query_of, answer):
+            self.form = self._log_form()
             yield LogPage(page.rows, page.rejected, page.last)
+
+    def _log_form(self) -> UsageForm:
+        by = "usage.credits_per_usd"
+        page = self._log.first_page
+        return UsageForm(USAGE_PATH, UsageShape.LOG, self._credits_per_usd, by, page)
+
+    def _rollup_form(self, whole: RollupAnswer) -> UsageForm:
+        shape = UsageShape.DAYS if whole.days or self._days else UsageShape.ROLLUP
+        tells = any(whole.totals) and not whole.rejected
+        complete = not whole.is_cut if tells else None
+        return UsageForm(USAGE_PATH, shape, buckets=len(whole.buckets), whole=complete)
 
     async def read_log_beside(self, since: float, until: float) -> AsyncIterator[LogPage]:
         """Rows of the log that some gateways have beside a rollup. Raises GatewayError."""

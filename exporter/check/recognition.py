@@ -1,0 +1,83 @@
+"""What was recognized of a gateway, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from exporter.check.tried import Checked, without_address
+from exporter.gateway.readings import UsageShape
+from exporter.gateway.recognized import FirstPage, UsageForm
+from exporter.web.formats import plural
+
+_SHAPES = {
+    UsageShape.LOG: "the log, a row for each call",
+    UsageShape.ROLLUP: "the rollup, a bucket for each hour, key and model",
+    UsageShape.DAYS: "the rollup, by days",
+}
+
+
+def recognition(account: Checked) -> Iterator[tuple[str, str]]:
+    """Pairs of what it is about and what was recognized. What is not known is left out."""
+    usage = account.recognized.usage
+    if usage is not None:
+        yield "shape", _SHAPES[usage.shape]
+        yield from _rows(usage)
+        yield "unit", _unit(usage)
+    if account.recognized.transactions is not None:
+        yield "wallet movements", _page(account.recognized.transactions)
+    if any(one.worked for one in account.tried):
+        yield "clock", _clock(account.clock_offset)
+    if account.reading is not None:
+        yield "whose", _whose(account)
+
+
+def _rows(usage: UsageForm) -> Iterator[tuple[str, str]]:
+    if usage.page is not None:
+        yield "usage rows", _page(usage.page)
+    if usage.buckets is not None:
+        adds_up = {
+            True: "which add up to the answer's totals",
+            False: "which add up to less than the answer's totals: it was cut",
+            None: "and no totals to hold them against",
+        }
+        yield "buckets", f"{plural(usage.buckets, 'bucket')}, {adds_up[usage.whole]}"
+
+
+def _unit(usage: UsageForm) -> str:
+    if usage.shape is not UsageShape.LOG:
+        return "USD, as its name says (total_usd)"
+    if usage.credits_per_usd is None:
+        return f"credits, not known yet how many make one USD ({usage.unit_by})"
+    rate = usage.credits_per_usd
+    unit = "USD" if rate == 1 else f"{rate:,} credits to one USD"
+    return f"{unit} (by {usage.unit_by})"
+
+
+def _page(page: FirstPage) -> str:
+    said = [f"{plural(page.rows, 'row')} on the first page"]
+    if page.total is not None:
+        said.append(f"of {page.total:,} that there are")
+    if page.asked is not None:
+        said.append(f"for {page.asked} asked")
+    if page.size not in (None, page.asked):
+        said.append(f"in pages of {page.size} by its own word")
+    order = "" if page.order is None else f", {page.order}"
+    return " ".join(said) + order
+
+
+def _clock(offset: float | None) -> str:
+    if offset is None:
+        return "not told: its answers bear no Date"
+    if abs(offset) < 1:
+        return "the same as this machine's"
+    return f"{abs(offset):,.1f} s {'ahead of' if offset > 0 else 'behind'} this machine's"
+
+
+def _whose(account: Checked) -> str:
+    reading = account.reading
+    user = None if reading is None else without_address(reading.user_id)
+    said = "a user that is not told" if user is None else f"user {user}"
+    if account.pays_organization:
+        wallet = account.wallet or ""
+        return f"{said}; {wallet if 'organization' in wallet else 'its organization'} pays"
+    return f"{said}; the user's own wallet pays"

@@ -55,6 +55,9 @@ class Account:
         self.keys = make_keys(
             options.keys, self.rng, colliding=options.colliding_keys, odd=options.odd_names
         )
+        if options.key_expiry:
+            for key in self.keys[1:2]:
+                key.expires = now + options.key_expiry
         self.models = make_models(options.models)
         # Ids start from the clock, so that a restarted world never repeats one.
         self.next_serial = int(now) * 1_000_000

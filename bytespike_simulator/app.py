@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from bytespike_simulator import account_answer, log_answer, model_calls, rollup_answer
+from bytespike_simulator import account_answer, key_answer, log_answer, model_calls, rollup_answer
 from bytespike_simulator.broken_answers import JSON, broken, left
 from bytespike_simulator.clock import Clock, SystemClock
 from bytespike_simulator.control import Control
@@ -28,11 +28,13 @@ from bytespike_simulator.webhooks import Webhooks
 from bytespike_simulator.world import World
 
 ROOT = "/api/v1/me"
+KEYS = "/api/v1/keys"
 ENDPOINTS = {
     f"{ROOT}/account": "account",
     f"{ROOT}/usage": "usage",
     f"{ROOT}/billing/transactions": "transactions",
     f"{ROOT}/webhooks": "webhooks",
+    KEYS: "keys",
     MODELS: "models",
     CHAT: "calls",
     MESSAGES: "calls",
@@ -61,6 +63,7 @@ _READS: dict[str, Read] = {
     f"{ROOT}/account": account_answer.overview,
     f"{ROOT}/usage": _usage,
     f"{ROOT}/billing/transactions": account_answer.transactions,
+    KEYS: key_answer.keys,
     MODELS: model_calls.models,
 }
 

@@ -49,7 +49,7 @@ class Window:
 class Key:
     """One API key. `quota` is its lifetime cap in credits, None = uncapped; `spent` in credits.
 
-    `windows` is empty for a key that no window limits.
+    `windows` is empty for a key that no window limits. It `expires` at that Unix time, if ever.
     """
 
     id: int
@@ -59,6 +59,7 @@ class Key:
     windows: list[Window] = field(default_factory=list)
     quota: int | None = None
     spent: int = 0
+    expires: float | None = None
 
     @property
     def masked(self) -> str:

@@ -41,6 +41,7 @@ class Options:
     errands: bool = _option(True, "whether rebates, credits and renewals happen by themselves")
     auto_topup: bool = _option(True, "whether somebody tops up a wallet that runs low")
     caps: bool = _option(True, "whether some keys and models have caps (start)")
+    key_expiry: float = _option(7_776_000.0, "when the second key expires; 0 = never (start)")
     colliding_keys: bool = _option(False, "the second and third key share one masked form (start)")
     odd_names: bool = _option(False, "key names with quotes, newlines and odd Unicode (start)")
     balance_usd: float = _option(0.0, "balance at the start; 0 = five hours of spending (start)")
@@ -57,6 +58,9 @@ class Options:
     )
     api_key: str = _option(
         "object", "how a row of the log names its key", "object", "masked", "id", "absent"
+    )
+    key_list: str = _option(
+        "masked", "how the account's keys are listed", "masked", "full", "refused", "missing"
     )
     credits: str = _option("credits", "unit of a row's `credits`", "credits", "usd")
     balance: str = _option("object", "form of `balance`", "object", "number")

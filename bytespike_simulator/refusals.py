@@ -34,6 +34,7 @@ _REASONS: dict[str, tuple[int, str, str, str | None]] = {
     "model_cap_reached": (402, "quota_exceeded", "the model's cap is reached", None),
     "ip_denied": (403, "permission_error", "this IP address is not allowed", None),
     "org_paused": (403, "permission_error", "the key's organization is paused", None),
+    "not_allowed": (403, "permission_error", "this key may not list keys", None),
     "no_route": (404, "not_found_error", "no such route", None),
     "window_spent": (429, "rate_limit_error", "a rolling window is spent", None),
     "concurrency": (429, "rate_limit_error", "too many requests in flight", "concurrency_limit"),

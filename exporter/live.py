@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from exporter.gateway.readings import AccountReading, Endpoint, Envelope, Rejected
+from exporter.gateway.readings import AccountReading, Endpoint, Envelope, KeysReading, Rejected
 from exporter.secrets import Secret
 from exporter.status import EndpointStatus, ExportStatus, RowOutcome, is_stale
 from exporter.throttle import Crowd, Throttle
@@ -96,6 +96,7 @@ class LiveAccount:
     `held_back`: what usage or transactions have counted is held back until a poll is complete that
     began at another time (Unix ns) than this. After an older state file was put back, totals would
     be lower than what was sent before.
+    `listed`: the newest list of the account's keys, None while it never answered.
     `clock_offset`: the gateway's clock less ours, in seconds; None while it is not known.
     """
 
@@ -108,7 +109,11 @@ class LiveAccount:
         self.clock_offset: float | None = None
         self.interval = endpoints.get(Endpoint.ACCOUNT, 0.0)
         self.traffic = Traffic()
-        self.endpoints = {endpoint: EndpointStatus(s) for endpoint, s in endpoints.items()}
+        self.endpoints = {
+            endpoint: EndpointStatus(seconds, optional=endpoint is Endpoint.KEYS)
+            for endpoint, seconds in endpoints.items()
+        }
+        self.listed: KeysReading | None = None
         self.account: AccountReading | None = None
         self.keys: dict[str, KeyReadings] = {}
         self.rows: dict[RowOutcome, int] = dict.fromkeys(RowOutcome, 0)
@@ -125,6 +130,7 @@ class LiveAccount:
             account.rows, account.rejected = before.rows, before.rejected
             account.traffic, account.clock_offset = before.traffic, before.clock_offset
             account.wallet, account.held_back = before.wallet, before.held_back
+            account.listed = before.listed if Endpoint.KEYS in endpoints else None
             for endpoint in endpoints.keys() & before.endpoints.keys():
                 account.endpoints[endpoint] = before.endpoints[endpoint]
                 account.endpoints[endpoint].interval = endpoints[endpoint]
@@ -132,7 +138,7 @@ class LiveAccount:
 
     def begin_anew(self) -> None:
         """The name stands for another wallet now: forget what was read of the old one."""
-        self.account, self.keys, self.held_back = None, {}, {}
+        self.account, self.keys, self.held_back, self.listed = None, {}, {}, None
         self.rejected = {endpoint: {} for endpoint in Endpoint}
 
     def newly_rejected(self, endpoint: Endpoint, rows: Iterable[Rejected]) -> list[Rejected]:
@@ -153,6 +159,13 @@ class LiveAccount:
         for endpoint in endpoints:
             if endpoint in self.endpoints:
                 self.endpoints[endpoint].asked.set()
+
+    def keys_listed(self, now: float) -> KeysReading | None:
+        """The newest list of the account's keys; None where it is stale at `now` (Unix s)."""
+        status = self.endpoints.get(Endpoint.KEYS)
+        if status is None or self.listed is None:
+            return None
+        return None if is_stale(self.listed.observed_at, status.interval, now) else self.listed
 
     @property
     def organization_balance(self) -> Sample | None:

@@ -65,6 +65,8 @@ def intervals(config: Config) -> dict[Endpoint, float]:
         enabled[Endpoint.USAGE] = config.poll.usage
     if config.transactions.enabled:
         enabled[Endpoint.TRANSACTIONS] = config.poll.transactions
+    if config.keys.enabled:
+        enabled[Endpoint.KEYS] = config.poll.keys
     return enabled
 
 
@@ -230,6 +232,7 @@ class Runtime:
                 status.up is not None or status.behind is not None
                 for account in self._live.accounts.values()
                 for status in account.endpoints.values()
+                if not status.optional
             ):
                 break
             await self._clock.sleep(_LOOK)

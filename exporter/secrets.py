@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 HIDDEN = "…"
 _KEY = re.compile(r"sk-byts-[A-Za-z0-9_-]{8,}")
 _KEY_START = re.compile(r"sk-byts-[A-Za-z0-9_-]", re.IGNORECASE)
+_MASK = re.compile(r"[^\s]*(?:…|\.\.\.|\*\*)\**(?=[^\s.…*]*$)")
 _SHORTEST = 8
 _protected: set[str] = set()
 _MAX_FILE: Final = 4096
@@ -59,6 +60,20 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a secret cannot be pickled")
+
+
+def is_mask(text: str) -> bool:
+    """Whether it is a masked key, in any spelling: `sk-byts-…9f3c`, `sk-byts-...****9f3c`."""
+    return _MASK.search(text) is not None
+
+
+def one_mask(text: str) -> str:
+    """The one form of a masked key, whichever spelling it came in; any other text as it is."""
+    found = _MASK.search(text)
+    if found is None:
+        return text
+    prefix = "sk-byts-" if text.startswith("sk-byts-") else ""
+    return f"{prefix}…{text[found.end() :][-4:]}"
 
 
 def looks_like_key(text: str) -> bool:

@@ -73,10 +73,11 @@ class EndpointStatus:
     `interval` is the configured poll interval in seconds, without jitter. `behind`: while history
     is being caught up, how many seconds of it are left to read; None otherwise. `position`: up to
     when rows were read, by the gateway's clock. `asked` is set where something is known that makes
-    the next poll worth having now.
+    the next poll worth having now. `optional`: nothing depends on it, and it may be refused.
     """
 
     interval: float
+    optional: bool = False
     up: bool | None = None
     last_outcome: Outcome | None = None
     last_success: float | None = None

@@ -12,11 +12,12 @@ from typing import Annotated
 from msgspec import Struct, field
 
 from exporter.config import kinds
-from exporter.config.kinds import duration, number, one_of, whole
+from exporter.config.kinds import duration, one_of, whole
+from exporter.config.thresholds import Thresholds
 from exporter.config.values import Listen, UsageStart
 from exporter.secrets import Secret
 
-__all__ = ["Listen", "UsageStart"]
+__all__ = ["Listen", "Thresholds", "UsageStart"]
 
 Interval = Annotated[float, duration("100ms", "7d")]
 Timeout = Annotated[float, duration("100ms", "10m")]
@@ -25,9 +26,6 @@ Url = Annotated[str, kinds.URL]
 FilePath = Annotated[Path | None, kinds.FILE]
 PemPath = Annotated[Path | None, kinds.PEM]
 Address = Annotated[Listen | None, kinds.LISTEN]
-Amount = Annotated[float, number(0.0, 100_000.0)]
-Ratio = Annotated[float, number(0.001, 1.0)]
-Minutes = Annotated[int, whole(1, 10_000)]
 
 
 class UsageMode(StrEnum):
@@ -87,6 +85,9 @@ class Poll(Struct, frozen=True):
     account: Annotated[Interval, "Between two polls of `/me/account`."] = 60.0
     usage: Annotated[Interval, "Between two polls of `/me/usage`."] = 60.0
     transactions: Annotated[Interval, "Between two polls of `/me/billing/transactions`."] = 300.0
+    keys: Annotated[Interval, "Between two polls of `/keys`, the list of the account's keys."] = (
+        600.0
+    )
 
 
 class Usage(Struct, frozen=True):
@@ -123,6 +124,15 @@ class Transactions(Struct, frozen=True):
     """How wallet movements are read."""
 
     enabled: Annotated[Flag, "Whether transactions are polled."] = True
+
+
+class Keys(Struct, frozen=True):
+    """How the list of the account's keys is read: names, caps, expiry."""
+
+    enabled: Annotated[
+        Flag,
+        "Whether the list is polled. A gateway may refuse it; then only what it tells is missing.",
+    ] = True
 
 
 class Runway(Struct, frozen=True):
@@ -229,29 +239,6 @@ class Webhook(Struct, frozen=True):
         return self.secret_file is not None and path == self.path
 
 
-class Thresholds(Struct, frozen=True, rename="camel"):
-    """What the page calls low, with the names and defaults of the alerts' thresholds.yaml."""
-
-    balance_floor_usd: Annotated[Amount, "A balance under it pages, always."] = 10.0
-    runway_warning_hours: Annotated[Amount, "How long the balance lasts at this spend."] = 24.0
-    runway_critical_hours: Annotated[Amount, "The same, to be woken for."] = 4.0
-    spend_spike_factor: Annotated[Amount, "Spend of the last hour over its mean of a day."] = 4.0
-    spend_spike_minimum_usd_per_hour: Annotated[Amount, "Less is no spike."] = 1.0
-    organization_balance_usd: Annotated[Amount, "Left in the organization's wallet."] = 50.0
-    rate_limit_remaining_ratio: Annotated[Ratio, "Left of a key's spend window, 1 = all."] = 0.1
-    key_quota_remaining_usd: Annotated[Amount, "Left of a key's lifetime cap."] = 5.0
-    model_quota_utilization_ratio: Annotated[Ratio, "Spent of a model's cap, 1 = all."] = 0.9
-    refused_calls_ratio: Annotated[Ratio, "Refused share of a key's calls, 1 = all."] = 0.05
-    observations_rejected_ratio: Annotated[Ratio, "Unusable share of observations, 1 = all."] = 0.1
-    webhook_unverified: Annotated[Amount, "Deliveries of 6 h, none of them verified."] = 2.0
-    ledger_drift_usd: Annotated[Amount, "Wallet and counted usage apart, either way."] = 1.0
-    overcount_usd: Annotated[Amount, "Shown by counters, and taken back since."] = 1.0
-    usage_lag_minutes: Annotated[Minutes, "How far the counting of usage is behind."] = 20
-    stale_minutes: Annotated[Minutes, "Since an endpoint's last success."] = 20
-    silent_minutes: Annotated[Minutes, "Nothing heard of an account, or of any exporter."] = 15
-    export_failure_ratio: Annotated[Ratio, "Share of failed OTLP exports, 1 = all."] = 0.5
-
-
 class Log(Struct, frozen=True):
     """How the log is written."""
 
@@ -273,6 +260,7 @@ class Config(Struct, frozen=True):
     poll: Poll = field(default_factory=Poll)
     usage: Usage = field(default_factory=Usage)
     transactions: Transactions = field(default_factory=Transactions)
+    keys: Keys = field(default_factory=Keys)
     runway: Runway = field(default_factory=Runway)
     otlp: Otlp = field(default_factory=Otlp)
     state: State = field(default_factory=State)

@@ -110,6 +110,7 @@ class Requester:
         *,
         bulk: bool = True,
         key: Secret | None = None,
+        patient: bool = True,
     ) -> T:
         """What `read` makes of the body of a successful `GET path`. Raises GatewayError.
 
@@ -119,10 +120,11 @@ class Requester:
         A 500, 502, 503 or 504 is tried `MAX_ATTEMPTS` times with exponential backoff,
         too many requests in flight `CONCURRENCY_WAITS` times more, and a connection that broke
         before any answer once more at once. Timeouts and other network errors end the poll:
-        trying again would only make an outage longer to notice.
+        trying again would only make an outage longer to notice. Not `patient`: nothing is tried
+        again after an answer.
         """
         query = f"?{urlencode(params)}" if params else ""
-        answer = await self._answer(path, f"{self._base}{path}{query}", bulk, key)
+        answer = await self._answer(path, f"{self._base}{path}{query}", bulk, key, patient)
         try:
             return read(answer.body)
         except BadResponseError as error:
@@ -130,7 +132,9 @@ class Requester:
         what = f"GET {path} answered 200 with {shown_type(answer.headers)}"
         raise type(problem)(f"{what}, but {problem}")
 
-    async def _answer(self, path: str, url: str, bulk: bool, key: Secret | None) -> Answer:
+    async def _answer(
+        self, path: str, url: str, bulk: bool, key: Secret | None, patient: bool
+    ) -> Answer:
         """The first successful answer, after the attempts and waits that `ask` describes."""
         failures = crowded = 0
         reconnected = False
@@ -146,8 +150,8 @@ class Requester:
             if answer.status == 200:
                 return answer
             asked = retry_after(answer.headers, self._clock.now()) or 0.0
-            may_retry = failures < MAX_ATTEMPTS - 1 and asked <= LONGEST_SERVER_WAIT
-            may_wait = crowded < CONCURRENCY_WAITS and asked <= LONGEST_CONCURRENCY_WAIT
+            may_retry = patient and failures < MAX_ATTEMPTS - 1 and asked <= LONGEST_SERVER_WAIT
+            may_wait = patient and crowded < CONCURRENCY_WAITS and asked <= LONGEST_CONCURRENCY_WAIT
             if answer.status in _RETRIED and may_retry:
                 delay = FIRST_BACKOFF * 2**failures * random.uniform(1.0, 1.5)
                 failures += 1

@@ -1,4 +1,4 @@
-"""The gateway as one account sees it: typed answers of three endpoints, or a GatewayError."""
+"""The gateway as one account sees it: typed answers of its endpoints, or a GatewayError."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from exporter.gateway.attempts import Requester
 from exporter.gateway.exchange import HttpClient, open_http
 from exporter.gateway.fields import range_params
 from exporter.gateway.gateway_clock import GatewayClock
+from exporter.gateway.key_list import read_all_keys
 from exporter.gateway.keys import KeySource
 from exporter.gateway.list_reader import ListQuery, ListReader
 from exporter.gateway.paging import PAGE_SIZE
 from exporter.gateway.readings import (
     AccountReading,
     Envelope,
+    KeysReading,
     LogPage,
     RollupReading,
     TransactionsPage,
@@ -33,6 +35,7 @@ from exporter.secrets import Secret
 __all__ = ["GatewayClient", "HttpClient", "open_http"]
 
 ACCOUNT_PATH: Final = "/api/v1/me/account"
+KEYS_PATH: Final = "/api/v1/keys"
 TRANSACTIONS_PATH: Final = "/api/v1/me/billing/transactions"
 
 _USUAL_PORTS: Final = {"http": ":80", "https": ":443"}
@@ -115,6 +118,16 @@ class GatewayClient:
             bulk=False,
             key=key,
         )
+
+    async def keys(self) -> KeysReading:
+        """The account's keys (contract §5), asked for once, with the accepted key.
+
+        Raises GatewayError; the list may be refused or missing.
+        """
+        ask = partial(
+            self._requester.ask, KEYS_PATH, bulk=False, key=self._keys.accepted, patient=False
+        )
+        return await read_all_keys(ask, self._host_clock.now, self.gateway_clock.now)
 
     def usage(
         self, since: float, until: float, in_parts: bool = False

@@ -17,7 +17,7 @@ from exporter.gateway.envelope import END_OF_TIME
 from exporter.gateway.jsontext import Json
 from exporter.gateway.readings import KeyRef
 from exporter.money import MAX_CHARGE_USD, NANOS_PER_USD, to_nanos
-from exporter.secrets import Secret
+from exporter.secrets import Secret, is_mask, one_mask, redact
 
 MAX_TEXT: Final = 256
 """Longest name, model or id that is kept, in characters."""
@@ -34,6 +34,7 @@ _INSTANT: Final = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _SHORTEST_KEY: Final = 20
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _FIRST_MILLISECONDS: Final = 100_000_000_000
 # Rounding toward a sticky last digit keeps a later half-even rounding exact.
 _STICKY: Final = Context(prec=60, rounding=ROUND_05UP)
@@ -165,11 +166,27 @@ def _rfc3339(millis: int) -> str:
 
 
 def masked_text(value: str) -> str:
-    """A key's masked form as the gateway gave it; masked here if it is a whole key."""
-    if not value.startswith("sk-") or len(value) < _SHORTEST_KEY:
-        return value
-    is_masked = any(sign in value for sign in ("…", "...", "*"))
-    return value if is_masked else Secret(value).masked()
+    """A key in its one masked form; masked here if it is a whole key. An id stays as it is."""
+    if is_mask(value):
+        return one_mask(value)
+    whole = len(value) >= _SHORTEST_KEY and not _UUID.fullmatch(value)
+    return Secret(value).masked() if whole else value
+
+
+def masked_key(value: Json) -> str | None:
+    """The one masked form of what is known to be a key, whole or masked; None if it is no text."""
+    if not isinstance(value, str) or not value:
+        return None
+    return one_mask(value[:MAX_TEXT]) if is_mask(value) else Secret(value).masked()
+
+
+def key_name(value: Json) -> str | None:
+    """A key's name. One that holds a key shows only its masked form."""
+    name = text(value)
+    if name is None:
+        return None
+    whole = name.startswith("sk-") and len(name) >= _SHORTEST_KEY and not is_mask(name)
+    return Secret(name).masked() if whole else redact(name)
 
 
 def key_ref(value: Json, own: KeyRef) -> KeyRef:
@@ -178,11 +195,11 @@ def key_ref(value: Json, own: KeyRef) -> KeyRef:
     Raises ValueError for anything else.
     """
     if isinstance(value, dict):
-        masked, name = text(value.get("masked")), text(value.get("name"))
-        ident = identifier(value.get("id"))
+        masked = masked_key(value.get("masked")) or masked_key(value.get("key"))
+        name, ident = key_name(value.get("name")), identifier(value.get("id"))
         if ident is None and masked is None and name is None:
             return own
-        return KeyRef(ident, masked and masked_text(masked), name and masked_text(name))
+        return KeyRef(ident, masked, name)
     if value is None or value == "":
         return own
     given = identifier(value)
@@ -190,4 +207,5 @@ def key_ref(value: Json, own: KeyRef) -> KeyRef:
         raise ValueError("api_key is neither an object, a masked form nor an id")
     if isinstance(value, int) or (given.isascii() and given.isdigit()):
         return KeyRef(gateway_id=given)
-    return KeyRef(masked=masked_text(given))
+    masked = masked_text(given)
+    return KeyRef(masked=masked) if is_mask(masked) else KeyRef(gateway_id=given)

@@ -20,6 +20,7 @@ class Endpoint(StrEnum):
     ACCOUNT = "account"
     USAGE = "usage"
     TRANSACTIONS = "transactions"
+    KEYS = "keys"
 
 
 class UsageShape(StrEnum):
@@ -124,6 +125,51 @@ class KeyRef(msgspec.Struct, frozen=True):
     gateway_id: str | None = None
     masked: str | None = None
     name: str | None = None
+
+
+class KeyWindow(StrEnum):
+    """What the spend of a key is limited in: the values of `bytespike.window`."""
+
+    FIVE_HOURS = "5h"
+    DAY = "1d"
+    WEEK = "7d"
+    LIFETIME = "lifetime"
+
+
+class WindowReading(msgspec.Struct, frozen=True):
+    """One window of a key. `limit` 0 = unlimited; `reset_at` in Unix seconds."""
+
+    window: KeyWindow
+    limit: int | None = None
+    used: int | None = None
+    reset_at: float | None = None
+
+
+class KeyLimits(msgspec.Struct, frozen=True):
+    """What a key may spend and has spent, window by window, and when it expires (Unix s)."""
+
+    windows: tuple[WindowReading, ...] = ()
+    expires_at: float | None = None
+
+
+class ListedKey(msgspec.Struct, frozen=True):
+    """One key of the account, as the list of its keys has it."""
+
+    key: KeyRef
+    limits: KeyLimits = KeyLimits()
+    unreadable: tuple[str, ...] = ()
+
+    @property
+    def shown_id(self) -> str:
+        return self.key.masked or self.key.gateway_id or self.key.name or "unknown"
+
+
+class KeysReading(msgspec.Struct, frozen=True):
+    """The account's keys. `complete`: no key is known to be missing from it."""
+
+    observed_at: float
+    keys: tuple[ListedKey, ...] = ()
+    complete: bool = True
 
 
 class UsageRow(msgspec.Struct, frozen=True, gc=False):

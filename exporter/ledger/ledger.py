@@ -14,6 +14,7 @@ import msgspec
 
 from exporter.gateway.readings import (
     AccountReading,
+    KeyRef,
     RollupReading,
     Transaction,
     UsageRow,
@@ -32,6 +33,8 @@ from exporter.ledger.buckets import FIRST_READING, count_rollup
 from exporter.ledger.cells import Cells
 from exporter.ledger.cursor import HOUR, Cursor, Slice, Window, advanced, hour_of
 from exporter.ledger.doubt import DoubtedError, Doubts
+from exporter.ledger.names import Names
+from exporter.ledger.naming import adopt_names
 from exporter.ledger.owners import Owner, write_owner
 from exporter.ledger.store import Store
 from exporter.ledger.totals import AccountTotals, read_totals
@@ -212,6 +215,21 @@ class Ledger(Accounts):
                     forget_transactions(db, account, moved.floor)
         self._totals.pop(name, None)
         return counted
+
+    def commit_keys(self, name: str, keys: Iterable[KeyRef], polled: float) -> int:
+        """Name keys that count without a name, by the list of keys; returns how many.
+
+        `polled` (Unix s): when the list was read, by our clock.
+        """
+        account = self._ids[name]
+        cursor = self.cursor(name, "usage")
+        with self._store.transaction() as db:
+            start_ns = max(cursor.polled_ns, int(polled * 1e9))
+            names = Names(db, account, self.rules.max_series, start_ns)
+            adopted = adopt_names(db, account, names, keys)
+        if adopted:
+            self._totals.pop(name, None)
+        return adopted
 
     def begin_round(self, name: str, kind: RowKind, now: float, polled: float) -> Cursor:
         """The cursor of a round that begins, which may have something to sweep.

@@ -207,5 +207,8 @@ DROP TABLE spend_sample;
 
 MIGRATIONS = (_VERSION_1, _VERSION_2)
 
+MASKS_SPELLED_ANEW = 2
+"""The version from which on masked keys have one form: see exporter/ledger/naming.py."""
+
 APPLICATION_ID = 0x62795370
 """What tells a state file from other SQLite files: "bySp"."""

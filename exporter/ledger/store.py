@@ -14,8 +14,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from exporter.errors import StateError, StateLockedError, StateVersionError
+from exporter.ledger.naming import spell_masks_anew
 from exporter.ledger.owners import set_all_aside
-from exporter.ledger.schema import APPLICATION_ID, MIGRATIONS
+from exporter.ledger.schema import APPLICATION_ID, MASKS_SPELLED_ANEW, MIGRATIONS
 
 _BUSY_SECONDS = 1.0
 
@@ -121,8 +122,11 @@ class Store:
         for number, migration in enumerate(MIGRATIONS[version:], start=version + 1):
             db.executescript(
                 f"BEGIN; {migration} PRAGMA application_id = {APPLICATION_ID}; "
-                f"PRAGMA user_version = {number}; COMMIT;"
+                f"PRAGMA user_version = {number};"
             )
+            if number == MASKS_SPELLED_ANEW:
+                spell_masks_anew(db)
+            db.execute("COMMIT")
 
     def _explain(self, error: Exception) -> Exception:
         name = getattr(error, "sqlite_errorname", "")

@@ -7,6 +7,8 @@ MODEL = "gen_ai.request.model"
 TOKEN_TYPE = "gen_ai.token.type"  # noqa: S105 - a token of text
 KEY_ID = "bytespike.key.id"
 KEY_NAME = "bytespike.key.name"
+KEY_LISTED = "bytespike.key.listed"
+WINDOW = "bytespike.window"
 KIND = "bytespike.transaction.kind"
 DIRECTION = "bytespike.transaction.direction"
 ENDPOINT = "bytespike.endpoint"
@@ -27,7 +29,11 @@ PYTHON = "python"
 ATTRIBUTES = {
     ACCOUNT: "The account's name in the configuration.",
     KEY_ID: "The key in the gateway's masked form. Several keys can share one.",
-    KEY_NAME: "The key's name when it was first seen, or its id. A rename does not change it.",
+    KEY_NAME: "The key's name when it was first seen, or its id until a name is told. A rename "
+    "does not change it.",
+    KEY_LISTED: "`true` or `false`: whether the account's list of keys has it. Left out while no "
+    "list is known.",
+    WINDOW: "`5h`, `1d`, `7d`, or `lifetime`.",
     MODEL: "The model that was asked for.",
     TOKEN_TYPE: "Tokens of the prompt or of the answer.",
     KIND: "Of a wallet movement: `topup`, `refund`, `admin_credit`, … as the gateway names it.",

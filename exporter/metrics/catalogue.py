@@ -27,6 +27,7 @@ class Origin(StrEnum):
 
     ACCOUNT = "account"
     ENVELOPE = "envelope"
+    KEYS = "keys"
     USAGE = "usage"
     TRANSACTIONS = "transactions"
     LEDGER = "ledger"
@@ -59,6 +60,7 @@ class Metric(msgspec.Struct, frozen=True):
 
 
 _KEY = (a.ACCOUNT, a.KEY_ID)
+_KEY_WINDOW = (*_KEY, a.WINDOW)
 _MODEL = (a.ACCOUNT, a.MODEL)
 _KIND = (a.ACCOUNT, a.KIND)
 _USAGE = (a.ACCOUNT, a.KEY_ID, a.KEY_NAME, a.MODEL)
@@ -126,7 +128,32 @@ RATE_RESET = Origin.ENVELOPE.gauge(
 KEY_REMAINING = Origin.ENVELOPE.gauge(
     "key.quota.remaining",
     "USD",
-    "What is left of the key's lifetime cap; absent where the gateway gives none.",
+    "What is left of the key's lifetime cap; absent where the gateway gives none, and where the "
+    "list of keys says that the key has none.",
+    _KEY,
+)
+KEY_INFO = Origin.KEYS.gauge(
+    "key.info",
+    "",
+    "Always 1; every key that was seen in list, usage or traffic, to join its name onto others.",
+    (*_KEY, a.KEY_NAME, a.KEY_LISTED),
+)
+KEY_LIMIT = Origin.KEYS.gauge(
+    "key.limit",
+    "USD",
+    "What the key may spend in a window, or in its life; absent where unlimited.",
+    _KEY_WINDOW,
+)
+KEY_USED = Origin.KEYS.gauge(
+    "key.used",
+    "USD",
+    "What of it is spent; absent where the gateway does not tell, or the window has reset since.",
+    _KEY_WINDOW,
+)
+KEY_EXPIRY = Origin.KEYS.gauge(
+    "key.expiry.timestamp",
+    "s",
+    "Unix time at which the key expires; absent where it never does.",
     _KEY,
 )
 ORGANIZATION_BALANCE = Origin.ENVELOPE.gauge(

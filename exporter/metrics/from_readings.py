@@ -8,6 +8,7 @@ from __future__ import annotations
 from exporter.gateway.readings import AccountReading, Endpoint, ModelQuota
 from exporter.live import KeyReadings, LiveAccount, Sample
 from exporter.metrics import catalogue as c
+from exporter.metrics.from_keys import uncapped
 from exporter.metrics.points import Draft
 from exporter.status import is_stale
 
@@ -57,13 +58,16 @@ def _envelopes(draft: Draft, account: LiveAccount) -> None:
     turned off, so three of its intervals are the limit: a longer one would show numbers that three
     account polls did not confirm, a shorter one would let them vanish between two polls.
     """
+    without_cap = uncapped(account, draft.now)
     for key_id, key in account.keys.items():
-        _key(draft, (account.name, key_id), key, account.interval)
+        _key(draft, (account.name, key_id), key, account.interval, key_id not in without_cap)
     left = account.organization_left(draft.now)
     draft.money(c.ORGANIZATION_BALANCE, (account.name,), left)
 
 
-def _key(draft: Draft, attributes: tuple[str, str], key: KeyReadings, interval: float) -> None:
+def _key(
+    draft: Draft, attributes: tuple[str, str], key: KeyReadings, interval: float, capped: bool
+) -> None:
     now = draft.now
     reset = _known(key.reset_at, interval, now)
     remaining = _known(key.remaining, interval, now)
@@ -74,7 +78,7 @@ def _key(draft: Draft, attributes: tuple[str, str], key: KeyReadings, interval: 
     draft.money(c.RATE_LIMIT, attributes, _nanos(_known(key.limit, interval, now)))
     draft.money(c.RATE_REMAINING, attributes, _nanos(remaining))
     draft.gauge(c.RATE_RESET, attributes, reset.value if reset else None)
-    quota = _known(key.key_quota_remaining, interval, now)
+    quota = _known(key.key_quota_remaining, interval, now) if capped else None
     draft.money(c.KEY_REMAINING, attributes, _nanos(quota))
 
 

@@ -8,7 +8,7 @@ import msgspec
 
 from exporter.config.reference import table
 from exporter.errors import Outcome
-from exporter.gateway.readings import Endpoint, Source
+from exporter.gateway.readings import Endpoint, KeyWindow, Source
 from exporter.metrics import attributes as a
 from exporter.metrics import catalogue as c
 from exporter.metrics.catalogue import CATALOGUE, Metric, Origin
@@ -31,12 +31,15 @@ _VALUES: dict[str, tuple[str, ...]] = {
     a.SOURCE: tuple(Source),
     a.STATUS_CODE: tuple(str(status) for status in REFUSED),
     a.TOKEN_TYPE: a.TOKEN_TYPES,
+    a.KEY_LISTED: ("true", "false"),
+    a.WINDOW: tuple(KeyWindow),
     a.DIRECTION: a.DIRECTIONS,
 }
 
 _HEADINGS = {
     Origin.ACCOUNT: "From the account endpoint",
     Origin.ENVELOPE: "From the quota headers of any response",
+    Origin.KEYS: "From the list of the account's keys",
     Origin.USAGE: "Counted from usage",
     Origin.TRANSACTIONS: "Counted from billing transactions",
     Origin.LEDGER: "Derived by the ledger",

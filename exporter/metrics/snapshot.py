@@ -16,7 +16,7 @@ from exporter.gateway.readings import Endpoint
 from exporter.ledger.totals import AccountTotals
 from exporter.live import Live, LiveAccount
 from exporter.metrics import catalogue as c
-from exporter.metrics import from_ledger, from_readings
+from exporter.metrics import from_keys, from_ledger, from_readings
 from exporter.metrics.points import Draft, Point, Snapshot, to_ns
 from exporter.traffic import TapOutcome
 
@@ -40,8 +40,9 @@ def take(
     draft = Draft(now)
     for account in live.accounts.values():
         from_readings.add(draft, account)
+        counted = (totals or {}).get(account.name, AccountTotals())
+        from_keys.add(draft, account, counted.usage)
         if totals is not None:
-            counted = totals.get(account.name, AccountTotals())
             from_ledger.add(draft, account, counted, everything)
         _traffic(draft, account)
         _polls(draft, account, live.started_at)
@@ -80,15 +81,17 @@ def _polls(draft: Draft, account: LiveAccount, started_at: float) -> None:
     """Add how the polls of one account went; the process started at `started_at` (Unix s).
 
     Polls count from 0 for successes and appear when first seen for every other outcome.
+    How the list of keys fares, which may be refused, shows in those alone.
     All outcomes of 1,000 accounts would be 24,000 series that nearly always stay at 0.
     """
     stream = draft.stream(to_ns(started_at))
     draft.gauge(c.CLOCK_OFFSET, (account.name,), account.clock_offset)
     for endpoint, status in account.endpoints.items():
         attributes = (account.name, endpoint.value)
-        if status.up is not None:
+        if status.up is not None and not status.optional:
             draft.gauge(c.GATEWAY_UP, attributes, int(status.up))
-        draft.gauge(c.LAST_SUCCESS, attributes, status.last_success)
+        if not status.optional:
+            draft.gauge(c.LAST_SUCCESS, attributes, status.last_success)
         for outcome, count in ({Outcome.SUCCESS: 0} | status.polls).items():
             draft.counter(c.POLLS, (*attributes, outcome.value), count, stream)
         if status.duration.count:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from exporter.clock import InterruptibleClock
 from exporter.errors import AuthError, GatewayError, Outcome, QuotaSpentError, StateError
 from exporter.gateway.client import GatewayClient
-from exporter.gateway.readings import Endpoint
+from exporter.gateway.readings import Endpoint, KeyRef
 from exporter.ledger.ledger import Ledger
 from exporter.live import Live, LiveAccount
 from exporter.polling.follower import Follower
+from exporter.polling.key_reader import KeyReader
 from exporter.polling.reader import UsageReader, batch_of
 from exporter.polling.rows import Rows
 from exporter.polling.transactions_reader import TransactionsReader
@@ -42,6 +43,11 @@ SOONEST = 15.0
 
 FAR_OFF = 60.0
 """Seconds between the gateway's clock and ours that are worth a warning."""
+
+_NO_LIST = (
+    "Account %s: no list of its keys: %s. Only names, caps and expiry of keys are missing; "
+    "keys.enabled: false asks no more"
+)
 
 Round = Callable[[], Awaitable[bool]]
 """One poll: returns whether more waits to be read at once; raises GatewayError, StateError."""
@@ -78,6 +84,9 @@ class AccountPoller:
     _throttle: Throttle
 
     def __post_init__(self) -> None:
+        self._keys = KeyReader(
+            self._account, self._client, self._ledger, self._worker, self._clock, self._throttle
+        )
         self._rows = Rows(
             self._account, self._ledger, self._worker, self._throttle, self._make_followers
         )
@@ -89,9 +98,11 @@ class AccountPoller:
             self._worker,
             self._clock,
             self._throttle,
-            self._rows.give_up,
+            self._give_up,
         )
         self._rounds: dict[Endpoint, Round] = {Endpoint.ACCOUNT: self._read_account}
+        if Endpoint.KEYS in self._account.endpoints:
+            self._rounds[Endpoint.KEYS] = self._read_keys
         for endpoint in self._rows.endpoints:
             self._rounds[endpoint] = partial(self._follow, endpoint)
 
@@ -104,6 +115,8 @@ class AccountPoller:
                 reader = reader_of(
                     self._account, self._client, self._ledger, self._worker, self._throttle, batch
                 )
+                if isinstance(reader, UsageReader) and Endpoint.KEYS in self._account.endpoints:
+                    reader.name_keys = self._name_keys
                 follower = Follower(reader, self._clock, status, self._throttle)
                 followers[reader_of.endpoint] = follower
         return followers
@@ -140,7 +153,8 @@ class AccountPoller:
             more = True
             while more:
                 error, more = await self._poll(endpoint)
-                errors += [error] if error else []
+                if error and not self._account.endpoints[endpoint].optional:
+                    errors.append(error)
         return errors
 
     async def _rest(
@@ -202,6 +216,15 @@ class AccountPoller:
         status = self._account.endpoints[endpoint]
         works = isinstance(error, QuotaSpentError)
         status.failed(self._clock.now(), seconds, error.outcome, str(error), up=works)
+        if status.optional:
+            self._throttle.once(
+                ("poll", self._account.name, endpoint, error.outcome),
+                _NO_LIST,
+                self._account.name,
+                error,
+                level=logging.INFO,
+            )
+            return
         self._throttle.say(
             ("poll", self._account.name, endpoint, error.outcome),
             "Account %s: %s poll failed: %s",
@@ -225,6 +248,20 @@ class AccountPoller:
     async def _read_account(self) -> bool:
         await self._watch.read_account()
         return False
+
+    async def _give_up(self) -> None:
+        """Another wallet begins: what is being read is of the old one."""
+        await self._rows.give_up()
+        self._keys.forget()
+        self._account.ask(Endpoint.KEYS)
+
+    async def _read_keys(self) -> bool:
+        await self._watch.ready()
+        await self._keys.read()
+        return False
+
+    async def _name_keys(self, refs: Iterable[KeyRef]) -> Mapping[KeyRef, KeyRef]:
+        return await self._keys.names(refs, partial(self._poll, Endpoint.KEYS))
 
     async def _follow(self, endpoint: Endpoint) -> bool:
         await self._watch.ready()

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
@@ -26,10 +26,13 @@ from exporter.gateway.gateway_clock import GatewayClock
 from exporter.gateway.paging import PAGE_SIZE
 from exporter.gateway.readings import (
     Endpoint,
+    KeyRef,
     LogPage,
     Rejected,
     RollupReading,
     TransactionsPage,
+    UsageBucket,
+    UsageRow,
 )
 from exporter.ledger.accounts import RowKind
 from exporter.ledger.cursor import DAY, HOUR, Slice, aligned
@@ -50,6 +53,10 @@ HELD = 50_000
 BAD_ROWS = 10
 """Bad rows of one endpoint that are warned of in ten minutes; the others are for debugging."""
 
+NameKeys = Callable[[Iterable[KeyRef]], Awaitable[Mapping[KeyRef, KeyRef]]]
+"""Gives of some keys those that the list of keys names, with what it says of each."""
+
+_Keyed = TypeVar("_Keyed", UsageRow, UsageBucket)
 _Page = LogPage | RollupReading | TransactionsPage
 _Batch = RollupReading | tuple[list[Any], bool]
 
@@ -167,6 +174,8 @@ class UsageReader(SliceReader):
     kind = "usage"
     endpoint = Endpoint.USAGE
 
+    name_keys: NameKeys | None = None
+
     async def read(self, span: Slice, at: Moment, in_parts: bool = False) -> SliceResult:
         """Read a slice of usage; a rollup is asked again if the slice cuts an hour or day."""
         seen = counted = 0
@@ -180,10 +189,12 @@ class UsageReader(SliceReader):
                 self._told(part.rejected)
                 if not part.days:
                     counted += await self._read_beside(span, at)
-                commit = partial(self.ledger.commit_rollup, self.account.name, part, span)
+                buckets = tuple(await self._named(part.buckets))
+                rollup = msgspec.structs.replace(part, buckets=buckets)
+                commit = partial(self.ledger.commit_rollup, self.account.name, rollup, span)
                 seen += len(part.buckets)
             else:
-                rows, last = part
+                rows, last = await self._named(part[0]), part[1]
                 done = span if last else None
                 commit = partial(self.ledger.commit_log, self.account.name, rows, done)
                 seen += len(rows)
@@ -206,13 +217,24 @@ class UsageReader(SliceReader):
         try:
             async for part in self._batched(self._client.log_beside(*hour)):
                 assert not isinstance(part, RollupReading)
-                commit = partial(self.ledger.commit_log, name, part[0], None)
+                rows = await self._named(part[0])
+                commit = partial(self.ledger.commit_log, name, rows, None)
                 result = await self.worker.do(commit, None, at.now, at.host)
                 self._note(result)
                 counted += result.counted
         except GatewayError as error:
             logger.debug("Account %s: no log beside the rollup: %s", name, error)
         return counted
+
+    async def _named(self, rows: Sequence[_Keyed]) -> Sequence[_Keyed]:
+        """The rows; those whose key has no name with the one that the list of keys has."""
+        if self.name_keys is None or all(row.key.name is not None for row in rows):
+            return rows
+        named = await self.name_keys({row.key for row in rows})
+        return [
+            msgspec.structs.replace(row, key=named[row.key]) if row.key in named else row
+            for row in rows
+        ]
 
     def _pages(
         self, since: float, until: float, in_parts: bool = False

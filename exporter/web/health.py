@@ -1,9 +1,10 @@
 """`/livez` and `/readyz`.
 
 Ready means: the state is writable, and every enabled endpoint of some account has answered
-once. The second half is remembered: later outages of the gateway or of the receiver do not
-take it back, because a sidecar must never take its application down. The first half is not
-remembered: what cannot be written is not counted, and only an operator can change that.
+once; the list of keys, which may be refused, does not count. The second half is remembered: later
+outages of the gateway or of the receiver do not take it back, because a sidecar must never take
+its application down. The first half is not remembered: what cannot be written is not counted, and
+only an operator can change that.
 """
 
 from __future__ import annotations
@@ -72,5 +73,5 @@ def _missing(account: LiveAccount) -> list[str]:
     return [
         f"{account.name}: a first answer of {endpoint}: {status.last_error or 'not polled yet'}"
         for endpoint, status in account.endpoints.items()
-        if status.last_success is None
+        if status.last_success is None and not status.optional
     ]

@@ -158,7 +158,12 @@ async def test_one_round_polls_exports_and_ends(live: Live, receiver: HttpReceiv
     live.change(otlp=Otlp(endpoint=receiver.url))
     live.simulator.world.bill()
     assert await Daemon(live.config, live.environ).once() is True
-    assert live.simulator.requests == {"account": 1, "usage": 3, "transactions": 3}
+    assert live.simulator.requests == {
+        "account": 1,
+        "keys": 1,
+        "usage": 3,
+        "transactions": 3,
+    }
     assert receiver.received
 
 

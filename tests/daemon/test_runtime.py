@@ -153,7 +153,7 @@ async def test_an_account_that_stays_keeps_what_was_read_through_a_reload(yard: 
         prod = live.accounts["prod"]
         assert prod.account is before.account
         assert prod.rows[RowOutcome.REJECTED] == 3
-        assert list(prod.endpoints) == [ACCOUNT, USAGE]
+        assert list(prod.endpoints) == [ACCOUNT, USAGE, Endpoint.KEYS]
         await yard.clock.advance(70)
         assert prod.endpoints[ACCOUNT].interval == 7.0
         assert prod.endpoints[ACCOUNT].polls[Outcome.SUCCESS] >= polls + 9
@@ -165,7 +165,12 @@ async def test_an_account_that_stays_keeps_what_was_read_through_a_reload(yard: 
 
 
 def test_what_is_turned_off_is_not_polled() -> None:
-    off = config("prod", usage=Usage(enabled=False), transactions=Transactions(enabled=False))
+    off = config(
+        "prod",
+        usage=Usage(enabled=False),
+        transactions=Transactions(enabled=False),
+        keys=Keys(enabled=False),
+    )
     assert list(intervals(off)) == [ACCOUNT]
 
 

@@ -77,6 +77,8 @@ def test_counters_start_times_and_names_go_on(ledger: Ledger, name: str) -> None
     assert before["usage"]
     # The rate of spending is known at once, by the hours that were counted.
     assert now["usage_rate"] is None or now["usage_rate"]["seconds"] > 0
+    for total in before["usage"]:  # one form of a masked key, whichever it was kept in
+        total["key_id"] = total["key_id"].replace("...****", "…")
     assert {field: now[field] for field in before} == before
 
 

@@ -12,10 +12,16 @@ from exporter.gateway.readings import (
     AccountReading,
     Endpoint,
     Envelope,
+    KeyLimits,
+    KeyRef,
+    KeysReading,
+    KeyWindow,
+    ListedKey,
     ModelQuota,
     Observation,
     Organization,
     Source,
+    WindowReading,
 )
 from exporter.ledger.spend import Rate
 from exporter.ledger.totals import AccountTotals, BillingTotal, UsageTotal
@@ -32,7 +38,12 @@ NOW = 1_767_225_600.0
 NS = 1_000_000_000
 STARTED = NOW - 3600
 KEY = "sk-byts-…9f3c"
-INTERVALS = {Endpoint.ACCOUNT: 60.0, Endpoint.USAGE: 60.0, Endpoint.TRANSACTIONS: 300.0}
+INTERVALS = {
+    Endpoint.ACCOUNT: 60.0,
+    Endpoint.USAGE: 60.0,
+    Endpoint.TRANSACTIONS: 300.0,
+    Endpoint.KEYS: 600.0,
+}
 
 
 def usd(text: str) -> int:
@@ -47,12 +58,15 @@ def live() -> Live:
     account = LiveAccount("prod", INTERVALS)
     made.accounts["prod"] = account
     for endpoint, status in account.endpoints.items():
-        status.succeeded(NOW - (30 if endpoint is not Endpoint.TRANSACTIONS else 200), 0.25)
+        status.succeeded(
+            NOW - (200 if endpoint in (Endpoint.TRANSACTIONS, Endpoint.KEYS) else 30), 0.25
+        )
     account.endpoints[Endpoint.USAGE].failed(NOW - 10, 10.5, Outcome.TIMEOUT, "no answer", False)
     account.endpoints[Endpoint.USAGE].position = NOW - 30.25
     account.clock_offset = -0.5
     account.account = reading()
     account.wallet = "https://llm.bytespike.ai", "user 88"
+    account.listed = listed()
     account.observe(
         Envelope(NOW - 10, KEY, usd("200"), usd("192.40"), NOW + 600, usd("75.5"), usd("1200"))
     )
@@ -61,6 +75,18 @@ def live() -> Live:
     made.exports.ended(NOW - 30, ExportOutcome.SUCCESS, None)
     watch(made)
     return made
+
+
+def listed() -> KeysReading:
+    """The key that polls, with caps, and one that is known by its id only."""
+    windows = (
+        WindowReading(KeyWindow.FIVE_HOURS, usd("200"), usd("7.60"), NOW + 600),
+        WindowReading(KeyWindow.WEEK, 0, usd("120")),
+        WindowReading(KeyWindow.LIFETIME, usd("500"), usd("424.5")),
+    )
+    limits = KeyLimits(windows, NOW + 90 * 86_400)
+    keys = (ListedKey(KeyRef("16", KEY, "renamed"), limits), ListedKey(KeyRef("17")))
+    return KeysReading(NOW - 200, keys)
 
 
 def watch(made: Live) -> None:

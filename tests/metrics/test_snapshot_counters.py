@@ -91,7 +91,10 @@ def test_everything_that_leans_on_a_reading_is_absent_once_that_is_stale() -> No
         "quota.",
         "rate_limit.",
         "account.",
-        "key.",
+        "key.quota.",
+        "key.limit",
+        "key.used",
+        "key.expiry.",
         "organization.",
     ):
         assert _named(shown, name) == []
@@ -192,7 +195,7 @@ def test_a_counter_that_starts_now_stands_after_its_zero_point() -> None:
 def test_the_exporters_own_counters_start_with_the_process() -> None:
     shown = take(live(), totals(), NOW).points
     own = [point for point in _named(shown, "exporter.") if point.metric.kind != "gauge"]
-    assert len(own) == 13
+    assert len(own) == 15
     assert {point.start_ns for point in own} == {int(STARTED) * NS}
 
 

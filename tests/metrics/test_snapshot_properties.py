@@ -81,7 +81,12 @@ def test_only_fresh_series_are_named_as_such(world: World) -> None:
 @_FEWER
 @given(worlds(), st.floats(4000, 1e8))
 def test_nothing_that_was_read_shows_when_everything_is_stale(world: World, later: float) -> None:
-    always = ("bytespike.usage.", "bytespike.billing.amount", "bytespike.billing.transactions")
+    always = (
+        "bytespike.key.info",
+        "bytespike.usage.",
+        "bytespike.billing.amount",
+        "bytespike.billing.transactions",
+    )
     own = ("bytespike.exporter.", "bytespike.gateway.up")
     for point in take(*world, NOW + later).points:
         assert point.metric.name.startswith(always + own)

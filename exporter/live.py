@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from exporter.gateway.readings import AccountReading, Endpoint, Envelope, KeysReading, Rejected
+from exporter.gateway.recognized import Recognized
 from exporter.secrets import Secret
 from exporter.status import EndpointStatus, ExportStatus, RowOutcome, is_stale
 from exporter.throttle import Crowd, Throttle
@@ -97,7 +98,8 @@ class LiveAccount:
     began at another time (Unix ns) than this. After an older state file was put back, totals would
     be lower than what was sent before.
     `listed`: the newest list of the account's keys, None while it never answered.
-    `clock_offset`: the gateway's clock less ours, in seconds; None while it is not known.
+    `recognized`: how the gateway answers. `clock_offset`: the gateway's clock less ours, in
+    seconds; None while it is not known.
     """
 
     def __init__(self, name: str, endpoints: dict[Endpoint, float]) -> None:
@@ -107,6 +109,7 @@ class LiveAccount:
         self.wallet: tuple[str, str | Secret] | None = None
         self.held_back: dict[Endpoint, int] = {}
         self.clock_offset: float | None = None
+        self.recognized = Recognized()
         self.interval = endpoints.get(Endpoint.ACCOUNT, 0.0)
         self.traffic = Traffic()
         self.endpoints = {
@@ -130,6 +133,7 @@ class LiveAccount:
             account.rows, account.rejected = before.rows, before.rejected
             account.traffic, account.clock_offset = before.traffic, before.clock_offset
             account.wallet, account.held_back = before.wallet, before.held_back
+            account.recognized = before.recognized
             account.listed = before.listed if Endpoint.KEYS in endpoints else None
             for endpoint in endpoints.keys() & before.endpoints.keys():
                 account.endpoints[endpoint] = before.endpoints[endpoint]

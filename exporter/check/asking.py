@@ -20,6 +20,7 @@ from exporter.gateway.readings import (
     AccountReading,
     Endpoint,
     Envelope,
+    KeysReading,
     LogPage,
     RollupReading,
 )
@@ -55,6 +56,7 @@ class Asking:
     """Both are shared by all accounts, and this one is added."""
 
     reading: AccountReading | None = None
+    keys_listed: int | None = None
     errors: list[GatewayError] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -85,7 +87,7 @@ class Asking:
             self.account.base_url,
             tuple(self.errors),
             written(self.account, self.environ),
-            None,
+            self.keys_listed,
             self.environ,
         )
         return Checked(
@@ -97,6 +99,7 @@ class Asking:
             None if reading is None else without_address(wallet_of(reading)),
             None if reading is None else reading.paid_by_organization(left is not None),
             self.client.gateway_clock.offset(),
+            self.keys_listed,
             hints=await hints(suspect, self.looks),
         )
 
@@ -108,8 +111,13 @@ class Asking:
         try:
             said = await self._said(endpoint)
         except GatewayError as error:
-            self.errors.append(error)
             outcome = error.outcome
+            if (
+                endpoint is Endpoint.KEYS
+            ):  # it may be refused, and then only what it tells is missing
+                said = f"no list of keys ({outcome}): names, caps and expiry are missing"
+                return tried(True, said, outcome=outcome, exchanges=tuple(exchanges))
+            self.errors.append(error)
             said = f"{outcome}: {error}"
             return tried(False, said, outcome=outcome, exchanges=tuple(exchanges))
         return tried(True, said, outcome=Outcome.SUCCESS, exchanges=tuple(exchanges))
@@ -122,6 +130,10 @@ class Asking:
         if endpoint is Endpoint.USAGE:
             async for page in client.usage(now - _HOUR, now + _HOUR):
                 return _describe_usage(page)
+        if endpoint is Endpoint.KEYS:
+            listed = await client.keys()
+            self.keys_listed = len(listed.keys)
+            return _describe_keys(listed)
         async for items in client.transactions(now - 90 * _DAY, now + _HOUR):
             if items.items:
                 newest = max(items.items, key=lambda item: item.created_at)
@@ -157,6 +169,15 @@ def _describe_account(reading: AccountReading, key: str | None, organization: in
     if reading.paid_by_organization(organization is not None):
         words.append("which pays" if organization is not None else "which pays and is not told of")
     return ", ".join(words)
+
+
+def _describe_keys(reading: KeysReading) -> str:
+    said = f"{plural(len(reading.keys), 'key')} listed{'' if reading.complete else ', and more'}"
+    dates = [key.limits.expires_at for key in reading.keys if key.limits.expires_at is not None]
+    if dates:
+        first = datetime.fromtimestamp(min(dates), UTC).strftime("%Y-%m-%d %H:%M UTC")
+        said += f", the first to expire does so {first}"
+    return said
 
 
 def _describe_usage(page: LogPage | RollupReading) -> str:

@@ -6,41 +6,22 @@ from collections.abc import Iterator
 
 from exporter.check.tried import Checked, without_address
 from exporter.gateway.readings import UsageShape
-from exporter.gateway.recognized import FirstPage, UsageForm
-from exporter.web.formats import plural
-
-_SHAPES = {
-    UsageShape.LOG: "the log, a row for each call",
-    UsageShape.ROLLUP: "the rollup, a bucket for each hour, key and model",
-    UsageShape.DAYS: "the rollup, by days",
-}
+from exporter.gateway.recognized import UsageForm
+from exporter.web.recognition import page_words, usage_words
 
 
 def recognition(account: Checked) -> Iterator[tuple[str, str]]:
     """Pairs of what it is about and what was recognized. What is not known is left out."""
     usage = account.recognized.usage
     if usage is not None:
-        yield "shape", _SHAPES[usage.shape]
-        yield from _rows(usage)
+        yield from usage_words(usage)
         yield "unit", _unit(usage)
     if account.recognized.transactions is not None:
-        yield "wallet movements", _page(account.recognized.transactions)
+        yield "movements", page_words(account.recognized.transactions)
     if any(one.worked for one in account.tried):
         yield "clock", _clock(account.clock_offset)
     if account.reading is not None:
         yield "whose", _whose(account)
-
-
-def _rows(usage: UsageForm) -> Iterator[tuple[str, str]]:
-    if usage.page is not None:
-        yield "usage rows", _page(usage.page)
-    if usage.buckets is not None:
-        adds_up = {
-            True: "which add up to the answer's totals",
-            False: "which add up to less than the answer's totals: it was cut",
-            None: "and no totals to hold them against",
-        }
-        yield "buckets", f"{plural(usage.buckets, 'bucket')}, {adds_up[usage.whole]}"
 
 
 def _unit(usage: UsageForm) -> str:
@@ -51,18 +32,6 @@ def _unit(usage: UsageForm) -> str:
     rate = usage.credits_per_usd
     unit = "USD" if rate == 1 else f"{rate:,} credits to one USD"
     return f"{unit} (by {usage.unit_by})"
-
-
-def _page(page: FirstPage) -> str:
-    said = [f"{plural(page.rows, 'row')} on the first page"]
-    if page.total is not None:
-        said.append(f"of {page.total:,} that there are")
-    if page.asked is not None:
-        said.append(f"for {page.asked} asked")
-    if page.size not in (None, page.asked):
-        said.append(f"in pages of {page.size} by its own word")
-    order = "" if page.order is None else f", {page.order}"
-    return " ".join(said) + order
 
 
 def _clock(offset: float | None) -> str:

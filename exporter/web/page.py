@@ -27,6 +27,7 @@ from exporter.web.diagnosis import (
 )
 from exporter.web.figures import Points, Subject, Tone, by_account, worst
 from exporter.web.overview import shortest_runway, summarize, total_balance
+from exporter.web.recognition import usage_words
 from exporter.web.style import STYLE
 from exporter.web.tables import key_limits, model_limits, spend
 from exporter.web.view import View
@@ -143,6 +144,7 @@ def _environment() -> Environment:
         colours=_COLOURS,
         endpoint_state=endpoint_state,
         key_limits=key_limits,
+        usage_words=usage_words,
         metrics=catalogue,
         model_limits=model_limits,
         refresh_seconds=REFRESH_SECONDS,

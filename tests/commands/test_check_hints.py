@@ -6,9 +6,7 @@ import asyncio
 import base64
 import socket
 import ssl
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -26,6 +24,7 @@ from exporter.errors import (
 )
 from exporter.secrets import Secret
 from tests.commands.programs import KEY, configured, finished
+from tests.commands.sockets import listening
 from tests.e2e.gateway import Gateway
 from tests.otlp.certificates import OPENSSL, Certificates, make
 from tests.peers.process import free_port
@@ -50,29 +49,6 @@ def said(*accounts: Suspect) -> dict[str, str]:
         return [hint for of in accounts for hint in await hints(of, looks)]
 
     return {hint.name: hint.said for hint in asyncio.run(advice())}
-
-
-@contextmanager
-def listening(serve: Callable[[socket.socket], None]) -> Iterator[int]:
-    """A port on which each connection is served by a thread, until the end."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def accept() -> None:
-            with suppress(OSError):
-                while True:
-                    connection, _ = server.accept()
-                    connection.settimeout(5)
-                    threading.Thread(target=one, args=(connection,), daemon=True).start()
-
-        def one(connection: socket.socket) -> None:
-            with connection, suppress(OSError):
-                serve(connection)
-
-        threading.Thread(target=accept, daemon=True).start()
-        try:
-            yield server.getsockname()[1]
-        finally:
-            server.shutdown(socket.SHUT_RDWR)
 
 
 @pytest.fixture(scope="module")

@@ -68,7 +68,7 @@ async def read_all_keys(
     while True:
         bad += page.bad
         found.update({key.key.gateway_id or key.shown_id: key for key in page.keys})
-        if step is None or len(found) >= MAX_KEYS:
+        if step is None or not params or len(found) >= MAX_KEYS:
             break
         before, page = page, await ask(params | step, read)
         if page.facts.ids == before.facts.ids:

@@ -118,7 +118,7 @@ def member_names(body: bytes) -> tuple[str, ...]:
 
 
 def _names(value: Json, path: str, personal: frozenset[str], depth: int) -> Iterator[str]:
-    if isinstance(value, list) and depth:
+    if isinstance(value, list) and value and depth:
         for element in value[:_LOOKED_AT]:
             yield from _names(element, f"{path}[]", personal, depth - 1)
     elif isinstance(value, dict) and value and depth:

@@ -72,9 +72,12 @@ def advance_usage(
     """
     assert read.done is not None
     moved = advanced(cursor, read.done, read.now, newest, read.polled)
-    moved = window.after(msgspec.structs.replace(moved, shape=read.shape.value))
+    moved = msgspec.structs.replace(moved, shape=read.shape.value)
     if cursor.shape not in (None, moved.shape) and moved.sweep_began is None:
         moved = moved.sweeping(read.now)  # every hour that is not final, in the new shape
+    moved = window.after(moved)
+    if read.shape is UsageShape.LOG:
+        moved = _before_days(db, account, cursor, moved)
     write_cursor(db, account, "usage", moved)
     if moved.floor > cursor.floor:
         _forget_usage(db, account, moved.floor)
@@ -84,6 +87,17 @@ def advance_usage(
         before, polled = cursor.polled_ns / 1e9, moved.polled_ns / 1e9
         swept = read.done.sweep and cursor.sweep_began is not None
         wallet.settle_drift(db, account, before, polled, swept)
+
+
+def _before_days(db: sqlite3.Connection, account: int, cursor: Cursor, moved: Cursor) -> Cursor:
+    """No part of a day is final that stands as a rollup by days told it, but is read by a log."""
+    (day_cell,) = db.execute(
+        "SELECT MIN(hour) FROM cell WHERE account = ? AND rolled AND hour % 3600 = 1", (account,)
+    ).fetchone()
+    if day_cell is None:
+        return moved
+    floor = max(cursor.floor, min(moved.floor, aligned(day_cell, DAY)))
+    return msgspec.structs.replace(moved, floor=floor)
 
 
 def _forget_usage(db: sqlite3.Connection, account: int, floor: float) -> None:

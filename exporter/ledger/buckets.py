@@ -7,7 +7,7 @@ day pays for what its buckets hold, so that no part of the day counts twice.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 
 from exporter.gateway.readings import RollupReading, UsageBucket, UsageShape
@@ -87,27 +87,40 @@ def _begins(hour: int, cursor: Cursor, baselined: bool, known: set[int], now: fl
     return not was_days or counted or now >= hour + DAY
 
 
-def _pay_days(cells: Cells, said: defaultdict[int, dict[int, Amounts]], days: bool) -> None:
+def _pay_days(cells: Cells, said: Mapping[int, Mapping[int, Amounts]], days: bool) -> None:
     """Let what was counted of a day by hours pay for the bucket of the day, or that for hours.
 
-    First for the same key and model, then for a key that is named otherwise now.
+    What was paid the other way goes back first, also to hours that are final by now. All of it is
+    for the same key and model, then for a key that is named otherwise now.
     """
     for day in {int(aligned(hour, DAY)) for hour in said}:
-        begin, end = (day, day + int(DAY)) if days else (day_cell_of(day), day_cell_of(day) + 1)
-        payers = [cell for cell in cells.between(begin, end) if is_day(cell.hour) != days]
-        payees = [
-            cells.by_id(id_)
-            for hour, holds in said.items()
-            if payers and aligned(hour, DAY) == day
-            for id_ in holds
-        ]
+        payers = [c for c in _of_shape(cells, day, not days) if c.held != ZERO]
+        payees = _of_shape(cells, day, days) if payers else []
         for any_key in (False, True):
-            for payer, payee in product(payers, payees):
-                if payer.model == payee.model and (any_key or payer.api_key == payee.api_key):
-                    wanted = said[payee.hour][payee.id].minus(payee.held).highest(ZERO)
-                    paid = payer.held.highest(ZERO).lowest(wanted)
-                    cells.adopt(payer, True, payer.base.minus(paid), payer.missing_since)
-                    cells.adopt(payee, payee.rolled, payee.base.plus(paid), payee.missing_since)
+            pairs = [
+                (payer, payee)
+                for payer, payee in product(payers, payees)
+                if payer.model == payee.model and (any_key or payer.api_key == payee.api_key)
+            ]
+            for payer, payee in pairs:
+                back = payer.base.lowest(ZERO.minus(payee.base))
+                _pay(cells, payer, payee, back)
+            for payer, payee in pairs:
+                holds = said.get(payee.hour, {}).get(payee.id, ZERO)
+                _pay(cells, payer, payee, holds.minus(payee.held))
+
+
+def _of_shape(cells: Cells, day: int, days: bool) -> list[Cell]:
+    """The cells that hold the day, or its hours."""
+    begin, end = (day_cell_of(day), day_cell_of(day) + 1) if days else (day, day + int(DAY))
+    return [cell for cell in cells.between(begin, end) if is_day(cell.hour) == days]
+
+
+def _pay(cells: Cells, payer: Cell, payee: Cell, wanted: Amounts) -> None:
+    """Let the payee hold so much more, as far as the payer holds it, which counts it."""
+    paid = payer.held.lowest(wanted).highest(ZERO)
+    cells.adopt(payer, True, payer.base.minus(paid), payer.missing_since)
+    cells.adopt(payee, payee.rolled, payee.base.plus(paid), payee.missing_since)
 
 
 def _said(

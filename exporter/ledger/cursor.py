@@ -129,7 +129,8 @@ class Window(msgspec.Struct, frozen=True):
         if swept_at > now:  # when that sweep began is not known
             swept_at = cursor.floor + self.settle + AHEAD
         cursor = msgspec.structs.replace(cursor, position=position, swept_at=swept_at)
-        if cursor.sweep_from is None and now - swept_at >= self.sweep_every:
+        due = cursor.sweep_from is None and now - swept_at >= self.sweep_every
+        if due or (cursor.sweep_began or 0.0) > now + AHEAD:  # not known of that one either
             cursor = cursor.sweeping(now)
         if now - position <= TAIL:
             return cursor

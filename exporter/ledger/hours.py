@@ -69,18 +69,19 @@ def _rename(buckets: Collection[Bucket], said: Mapping[int, Amounts]) -> None:
     """Let what left pay for what is new, where all that is new is at least all that left.
 
     First among buckets of one model, whose key is named otherwise now, then of one key, then in
-    the whole hour.
+    the whole hour. Of one that stays a part leaves only for others of its model: it was of
+    several keys, one of which has a name of its own now.
     """
-    groups: tuple[Callable[[Bucket], Hashable], ...] = (
-        lambda bucket: bucket.model,
-        lambda bucket: bucket.api_key,
-        lambda _: None,
+    groups: tuple[tuple[Callable[[Bucket], Hashable], bool], ...] = (
+        (lambda bucket: bucket.model, True),
+        (lambda bucket: bucket.api_key, False),
+        (lambda _: None, False),
     )
-    for group_of in groups:
+    for group_of, parts in groups:
         left: dict[Hashable, list[Bucket]] = {}
         new: dict[Hashable, list[Bucket]] = {}
         for bucket in buckets:
-            if bucket.id not in said and bucket.held != ZERO:
+            if (parts or bucket.id not in said) and _gone(bucket, said) != ZERO:
                 left.setdefault(group_of(bucket), []).append(bucket)
             elif bucket.held == ZERO and said.get(bucket.id, ZERO) != ZERO:
                 new.setdefault(group_of(bucket), []).append(bucket)
@@ -89,16 +90,21 @@ def _rename(buckets: Collection[Bucket], said: Mapping[int, Amounts]) -> None:
 
 
 def _pay(left: list[Bucket], new: list[Bucket], said: Mapping[int, Amounts]) -> None:
-    gone = total(bucket.held for bucket in left)
+    gone = total(_gone(bucket, said) for bucket in left)
     came = total(said[bucket.id] for bucket in new)
     spare = Amounts(cost=_CENT * (len(left) + len(new)))
     if min(came.plus(spare).minus(gone)) < 0:
         return
     for payer in left:
         for bucket in new:
-            paid = payer.held.lowest(said[bucket.id].minus(bucket.held))
+            paid = _gone(payer, said).lowest(said[bucket.id].minus(bucket.held))
             payer.held, payer.base = payer.held.minus(paid), payer.base.minus(paid)
             bucket.held, bucket.base = bucket.held.plus(paid), bucket.base.plus(paid)
+
+
+def _gone(bucket: Bucket, said: Mapping[int, Amounts]) -> Amounts:
+    """What the bucket held and does not hold any more."""
+    return bucket.held.minus(said.get(bucket.id, ZERO)).highest(ZERO)
 
 
 def _grow(bucket: Bucket, holds: Amounts, buckets: Collection[Bucket]) -> None:

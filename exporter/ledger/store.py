@@ -193,6 +193,8 @@ class Store:
         process is not committed.
         """
         try:
+            if self.db.in_transaction:  # the last one could not even be given up
+                self.db.execute("ROLLBACK")
             self._mend_log()
             self.db.execute("BEGIN IMMEDIATE")
             try:

@@ -129,22 +129,37 @@ def settle_log(cells: Cells, cursor: Cursor, done: Slice) -> None:
     days = [hour for hour in rolled if is_day(hour)]
     for hour in rolled:
         if hour >= done.since and day_cell_of(hour) not in days:
-            _settle(cells, hour, hour + 1)
-    for day in days:
-        end = day - 1 + int(DAY)
-        whole = done.since <= max(day, cursor.floor) or (done.sweep and cursor.sweep_began)
+            _settle(cells, cells.between(hour, hour + 1), _logged(cells, hour, hour + 1))
+    for day_cell in days:
+        day = int(aligned(day_cell, DAY))
+        begin, end = max(day, int(cursor.floor)), day + int(DAY)
+        whole = done.since <= begin or (done.sweep and cursor.sweep_began)
         if whole and (done.tail or end <= done.until):
-            _settle(cells, max(day - 1, int(cursor.floor)), end)
+            here = cells.between(day, end)
+            logged = _logged(cells, begin, end) | _paid(here, begin)
+            _settle(cells, [c for c in here if c.hour >= begin or is_day(c.hour)], logged)
 
 
-def _settle(cells: Cells, begin: int, end: int) -> None:
-    """Count the hours from `begin` to `end` by what is marked of them.
+def _paid(here: list[Cell], begin: int) -> dict[int, Amounts]:
+    """What cells of a day count of its hours before `begin`, which are final; by cell id."""
+    owed: defaultdict[tuple[int, str], Amounts] = defaultdict(Amounts)
+    for cell in here:
+        if cell.hour < begin and not is_day(cell.hour):
+            owed[cell.api_key, cell.model] = owed[cell.api_key, cell.model].plus(cell.base)
+    return {
+        cell.id: ZERO.minus(cell.base).lowest(owed[cell.api_key, cell.model]).highest(ZERO)
+        for cell in here
+        if is_day(cell.hour)
+    }
 
-    Cells of one key and model are one here: what a day has counted of them is of its hours now.
+
+def _settle(cells: Cells, here: list[Cell], logged: dict[int, Amounts]) -> None:
+    """Count cells of an hour, or of a day and its hours, by what is marked of them.
+
+    Those of one key and model are one here: what a day has counted of them is of its hours now.
     """
-    logged = _logged(cells, begin, end)
     series: defaultdict[tuple[int, str], list[Cell]] = defaultdict(list)
-    for cell in cells.between(begin, end):
+    for cell in here:
         series[cell.api_key, cell.model].append(cell)
     counted = {one: total(cell.counted for cell in here) for one, here in series.items()}
     said = {one: total(logged.get(c.id, ZERO) for c in here) for one, here in series.items()}

@@ -17,6 +17,8 @@ from exporter.gateway.readings import (
     AccountReading,
     Endpoint,
     KeyRef,
+    KeysReading,
+    ListedKey,
     LogPage,
     Rejected,
     RollupReading,
@@ -86,6 +88,7 @@ class FakeGateway:
         self.address = "https://gateway.example"
         self.user = "88"
         self.hanging = False
+        self.listed: tuple[ListedKey, ...] = ()
         self.asked: list[tuple[Endpoint, float, float, float]] = []
         self._serial = 0
 
@@ -133,6 +136,10 @@ class FakeGateway:
             lifetime_spent=self.spent,
             low_balance_threshold=self.threshold,
         )
+
+    async def keys(self) -> KeysReading:
+        await self._ask(Endpoint.KEYS, 0, 0)
+        return KeysReading(self.clock.now(), self.listed)
 
     async def usage(
         self, since: float, until: float, in_parts: bool = False

@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from exporter import runtime as runtime_module
-from exporter.config.types import Account, Config, Otlp, Poll, Transactions, Usage, UsageStart
+from exporter.config.types import Account, Config, Keys, Otlp, Poll, Transactions, Usage, UsageStart
 from exporter.errors import ConfigError, Outcome
 from exporter.gateway.readings import Endpoint
 from exporter.ledger.store import Store

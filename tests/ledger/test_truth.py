@@ -116,8 +116,12 @@ class Truth(RuleBasedStateMachine):
 
     @rule(missing=st.frozensets(st.sampled_from("ab")), polls=st.integers(1, 3))
     def poll_with_buckets_missing(self, missing: frozenset[str], polls: int) -> None:
-        """The rollup leaves models out for a few minutes; both of them: it is empty."""
+        """The rollup leaves models out for a few minutes; both of them: it is empty.
+
+        Of what is read again, that is: nobody can tell it of the last reading.
+        """
         self.world.missing = missing
+        self.world.missing_since = self.world.now + self.world.skew - self.settle
         for _ in range(polls):
             self.world.now += 60
             self.exporter.poll()

@@ -45,7 +45,8 @@ class World:
     naming: Naming = Naming.OBJECT
     colliding: bool = False
     missing: frozenset[str] = frozenset()
-    """Models that the rollup leaves out at the moment."""
+    """Models that the rollup leaves out at the moment, in buckets that end after some time."""
+    missing_since: float = 0.0
     times: int = 1
     """How often too high all is that the rollup says of calls after `times_since`."""
     times_since: float = 0.0
@@ -101,6 +102,6 @@ class World:
         buckets = [
             UsageBucket(hour, model, key, cost, tokens, tokens, n)
             for (hour, model, key), (cost, tokens, n) in cells.items()
-            if model not in self.missing
+            if model not in self.missing or hour + step <= self.missing_since
         ]
         return RollupReading(tuple(buckets), (), days=days)

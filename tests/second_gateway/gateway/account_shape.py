@@ -86,8 +86,14 @@ def _sums(books: Books, key: Key, since: float) -> dict[str, object]:
     }
 
 
-def keys_answer(books: Books, key: Key, switches: Switches) -> dict[str, object]:
+def keys_answer(
+    books: Books, key: Key, query: Mapping[str, str], switches: Switches, now: float
+) -> dict[str, object]:
+    """The keys of who asks, page by page; asked for more than a hundred at once, twenty."""
     mine = [one for one in books.keys.values() if one.user.id == key.user.id]
+    total, page, size = len(mine), int(query.get("page", 1)), int(query.get("page_size", 20))
+    size = size if size <= 100 else 20
+    mine = mine[(page - 1) * size : page * size]
     items = []
     for one in mine:
         limits = dict(one.limits)
@@ -105,8 +111,12 @@ def keys_answer(books: Books, key: Key, switches: Switches) -> dict[str, object]
         }
         if switches.keys_in_full:
             item["quota_used"] = number(books.spent_by(one.id))
+            for name in WINDOWS:
+                since = _window_start(name, now)
+                item[f"usage_{name}"] = number(books.spent_by(one.id, since))
+                item[f"reset_{name}_at"] = spell(since + WINDOWS[name], "whole")
         items.append(item)
-    return {"items": items, "total": len(items), "page": 1, "page_size": max(20, len(items))}
+    return {"items": items, "total": total, "page": page, "page_size": size}
 
 
 def movements_answer(

@@ -168,7 +168,7 @@ class Gateway:
         if path == TRANSACTIONS:
             return movements_answer(self.books, key, query, self.switches, now)
         if path == KEYS and self.switches.lists_keys:
-            return keys_answer(self.books, key, self.switches)
+            return keys_answer(self.books, key, query, self.switches, now)
         if path == "/api/v1/me/notifications":
             return {"items": [], "total": 0, "page": 1, "page_size": 20}
         raise RefusedError(404, "not_found_error", "no such route")

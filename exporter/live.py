@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from exporter.gateway.readings import AccountReading, Endpoint, Envelope, KeysReading, Rejected
-from exporter.gateway.recognized import Recognized
+from exporter.gateway.recognized import Recognized, UsageForm
 from exporter.secrets import Secret
 from exporter.status import EndpointStatus, ExportStatus, RowOutcome, is_stale
 from exporter.throttle import Crowd, Throttle
@@ -139,6 +139,17 @@ class LiveAccount:
                 account.endpoints[endpoint] = before.endpoints[endpoint]
                 account.endpoints[endpoint].interval = endpoints[endpoint]
         return account
+
+    def recognize(self, found: Recognized) -> UsageForm | None:
+        """Take over what was recognized; gives how usage is read if that is new, or another way."""
+        before, usage = self.recognized.usage, found.usage
+        self.recognized = Recognized(
+            usage or before, found.transactions or self.recognized.transactions
+        )
+        if usage is None:
+            return None
+        same = before is not None and (before.path, before.shape) == (usage.path, usage.shape)
+        return None if same else usage
 
     def begin_anew(self) -> None:
         """The name stands for another wallet now: forget what was read of the old one."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from exporter.check.recognition import recognition
 from exporter.check.tried import Checked, Tried, last_answer
+from exporter.check.words import recognition
 from exporter.secrets import printable
 
 DETAILED = 20

@@ -12,7 +12,6 @@ from exporter.clock import InterruptibleClock
 from exporter.errors import AuthError, GatewayError, Outcome, QuotaSpentError, StateError
 from exporter.gateway.client import GatewayClient
 from exporter.gateway.readings import Endpoint, KeyRef
-from exporter.gateway.recognized import Recognized
 from exporter.ledger.ledger import Ledger
 from exporter.live import Live, LiveAccount
 from exporter.polling.follower import Follower
@@ -274,17 +273,10 @@ class AccountPoller:
 
     def _recognize(self) -> None:
         """Show how the gateway answers, and log where usage was found, or is found from now on."""
-        known, found = self._account.recognized, self._client.recognized
-        before, usage = known.usage, found.usage
-        self._account.recognized = Recognized(
-            usage or before, found.transactions or known.transactions
-        )
-        if usage is None:
-            return
-        if before is None or (before.path, before.shape) != (usage.path, usage.shape):
-            logger.info(
-                "Account %s: usage comes as %s from %s", self._account.name, usage.shape, usage.path
-            )
+        usage = self._account.recognize(self._client.recognized)
+        if usage is not None:
+            name = self._account.name
+            logger.info("Account %s: usage comes as %s from %s", name, usage.shape, usage.path)
 
     def _compare_clocks(self) -> None:
         offset = self._account.clock_offset = self._client.gateway_clock.offset()

@@ -38,7 +38,9 @@ def answering(answers: Mapping[str, object]) -> Serve:
     """A gateway that answers each path with this JSON, and any other with 404."""
 
     def serve(connection: socket.socket) -> None:
-        request = connection.recv(65536).decode()
+        request = connection.recv(65536).decode("latin-1")
+        if not request.startswith("GET "):  # somebody who tries TLS
+            return
         path = request.split(" ")[1].partition("?")[0]
         status = "200 OK" if path in answers else "404 Not Found"
         body = json.dumps(answers.get(path, {"error": {"type": "not_found_error"}})).encode()

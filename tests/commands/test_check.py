@@ -75,7 +75,7 @@ def failing(folder: Path, url: str, key: str = KEY, **settings: object) -> list[
     """What failed of a check that did not succeed."""
     ended = check(folder, url, key, **settings)
     assert ended.returncode == 1
-    assert f"{len(failures(ended))} of 5 failed" in ended.stdout
+    assert f"{len(failures(ended))} of 6 failed" in ended.stdout
     return failures(ended)
 
 

@@ -31,12 +31,12 @@ def usage_words(usage: UsageForm) -> Iterator[tuple[str, str]]:
 
 def page_words(page: FirstPage) -> str:
     """One page of a list, and what it says of the whole."""
-    said = [f"{plural(page.rows, 'row')} on the first page"]
-    if page.total is not None:
-        said.append(f"of {page.total:,} that there are")
-    if page.asked is not None:
-        said.append(f"for {page.asked} asked")
+    if page.total is None:
+        said = f"{plural(page.rows, 'row')} on the first page, and no total"
+    else:
+        said = f"{page.rows:,} of {plural(page.total, 'row')} on the first page"
+    sizes = [f"{page.asked} asked for"] if page.asked is not None else []
     if page.size not in (None, page.asked):
-        said.append(f"in pages of {page.size} by its own word")
-    order = "" if page.order is None else f", {page.order}"
-    return " ".join(said) + order
+        sizes.append(f"pages of {page.size} by its own word")
+    said += f" ({', '.join(sizes)})" if sizes else ""
+    return said if page.order is None else f"{said}, {page.order}"

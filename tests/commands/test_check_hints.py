@@ -250,6 +250,9 @@ def test_check_says_what_to_do(
         assert "speaks TLS" in advised(tmp_path, f"http://127.0.0.1:{port}")
 
 
-def test_each_hint_has_a_case_here() -> None:
-    source = Path(__file__).read_text(encoding="utf-8")
-    assert [name for name in HINTS if f'"{name}"' not in source] == []
+def test_each_hint_has_a_case_here_and_a_row_in_its_document() -> None:
+    here = Path(__file__)
+    document = here.parents[2] / "docs" / "check.md"
+    for path, quoted in ((here, '"{}"'), (document, "| `{}` |")):
+        text = path.read_text(encoding="utf-8")
+        assert [name for name in HINTS if quoted.format(name) not in text] == []

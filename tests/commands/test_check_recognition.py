@@ -45,7 +45,7 @@ def test_a_log_is_recognized_with_its_pages_unit_clock_and_owner(
     user = account["recognized"]["user"]
     assert f"user {user}; the user's own wallet pays" in table
     assert re.search(rf"GET {gateway.url}/api/v1/me/usage answered 200 after [\d,]+ ms", table)
-    assert f"200 rows on the first page of {page['total']:,} that there are" in table
+    assert f"200 of {page['total']:,} rows on the first page (200 asked for), newest first" in table
     assert "the same as this machine's" in table
 
 

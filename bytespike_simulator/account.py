@@ -34,6 +34,7 @@ from bytespike_simulator.wallet import CREDITS, REFUND, TOPUP, Movement, Wallet
 
 LOW_BALANCE = "system.balance.notify.dispatched"
 PAYMENT = "system.payment.received"
+ADJUSTED = "admin.balance.adjust"
 
 
 class Notice(msgspec.Struct, frozen=True):
@@ -181,6 +182,8 @@ class Account:
         """Post one movement of `amount` credits (signed), created now or at `at`."""
         created = int(self.now if at is None else at)
         movement = self.wallet.move(kind, amount, created, source, note)
+        if kind.startswith("admin_"):
+            self.notify(ADJUSTED, amount)
         self.watch()
         return movement
 

@@ -10,18 +10,18 @@ from functools import partial
 from starlette.applications import Starlette
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bytespike_simulator import account_answer, key_answer, log_answer, model_calls, rollup_answer
-from bytespike_simulator.broken_answers import JSON, broken, left
+from bytespike_simulator.broken_answers import JSON, PAGE, broken, left
 from bytespike_simulator.clock import Clock, SystemClock
 from bytespike_simulator.control import Control
 from bytespike_simulator.faults import Faults
 from bytespike_simulator.keys import Key
 from bytespike_simulator.model_calls import CHAT, MESSAGES, MODELS, ModelCalls
-from bytespike_simulator.options import Options
+from bytespike_simulator.options import HEADERS, Options
 from bytespike_simulator.query import Query
 from bytespike_simulator.refusals import Refusal, refusal
 from bytespike_simulator.webhooks import Webhooks
@@ -133,14 +133,18 @@ class Simulator:
         self.requests[endpoint] = self.requests.get(endpoint, 0) + 1
         fault = self.faults.take(endpoint)
         fails = fault is not None and fault.kind != "delay"
+        if self.options.state == "challenge":
+            return HTMLResponse(PAGE, 403)
         key = self._key(request)
         try:
             right = await self._right(answer, request, key, fails)
         except Refusal as no:
-            right = Response(no.body(), no.status, no.headers, JSON)
+            right = Response(no.body(self.options.errors), no.status, no.headers, JSON)
         told = {"date": formatdate(self.clock.now(), usegmt=True)}
         if key is not None:
             told |= account_answer.envelope(self.world, key)
+        if self.options.state == "concurrency":
+            told.pop(HEADERS["reset"], None)
         right.headers.update(told)
         if fault is not None:
             if fails:
@@ -175,12 +179,14 @@ class Simulator:
         leaving.cancel()
 
     def _key(self, request: Request) -> Key | None:
-        """Whose key the request carries; `x-api-key` wins over `Authorization`."""
-        sent = request.headers.get("x-api-key")
-        if sent is None:
-            scheme, _, sent = request.headers.get("authorization", "").partition(" ")
-            if scheme.lower() != "bearer":
-                return None
+        """Whose key the request carries: of four places the first one that holds any."""
+        scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
+        sent = (
+            request.headers.get("x-api-key")
+            or (bearer if scheme.lower() == "bearer" else "")
+            or request.headers.get("x-goog-api-key")
+            or request.query_params.get("key")
+        )
         return next((key for key in self.world.keys if key.secret == sent), None)
 
     def _count(self, key: Key) -> None:
@@ -192,5 +198,6 @@ class Simulator:
         self._asked[key.id] = began, count + 1
         if limit and count >= limit:
             wait = str(int(began + _MINUTE - now) + 1)
-            message = "too many requests a minute"
-            raise Refusal(429, "rate_limit_error", message, headers={"retry-after": wait})
+            refused = refusal("too_many")
+            refused.headers = {"retry-after": wait}
+            raise refused

@@ -13,7 +13,7 @@ from bytespike_simulator.refusals import KINDS, Refusal
 JSON = "application/json"
 
 _CHUNK = 64 << 10
-_PAGE = "<!DOCTYPE html><html><body><h1>Something is not right here</h1></body></html>"
+PAGE = "<!DOCTYPE html><html><body><h1>Something is not right here</h1></body></html>"
 
 
 def broken(fault: Fault, right: Response, envelope: dict[str, str]) -> ASGIApp:
@@ -25,7 +25,7 @@ def broken(fault: Fault, right: Response, envelope: dict[str, str]) -> ASGIApp:
             body = Refusal(fault.status, kind, "this failure was asked for").body()
             return Response(body, fault.status, envelope | later, JSON)
         case "proxy" | "html":
-            return HTMLResponse(_PAGE, 200 if fault.kind == "html" else fault.status, later)
+            return HTMLResponse(PAGE, 200 if fault.kind == "html" else fault.status, later)
         case "empty" | "redirect":
             away = {"location": fault.location} if fault.kind == "redirect" else {}
             return Response(b"", fault.status, away | later)

@@ -10,6 +10,8 @@ FIRST_KEY_ID = 17
 LENGTHS = (5 * 3600, 86_400, 7 * 86_400)
 """Lengths of a key's three windows in seconds: 5 h, 1 d, 7 d."""
 
+_LENGTH_NAMES = dict(zip(LENGTHS, ("5h", "1d", "7d"), strict=True))
+
 _NAMES = ("prod-vision", "prod-chat", "batch-nightly", "dev-ada", "ci-evals", "support-bot")
 _ODD_NAMES = (
     'prod "vision"\\chat',
@@ -35,6 +37,10 @@ class Window:
         if now >= self.opened + self.length:
             self.opened = now
             self.spent = 0
+
+    @property
+    def name(self) -> str:
+        return _LENGTH_NAMES[self.length]
 
     @property
     def remaining(self) -> int:

@@ -77,7 +77,8 @@ class ModelCalls:
         call = self._call(key, wish.model, len(content) // _BYTES_PER_TOKEN + 1, most)
         reason = self._world.refuses(call)
         if reason is not None:
-            raise refusal(reason)
+            window = self._world.keys[key].tightest(self._world.now)
+            raise refusal(reason, window.name if window is not None else "")
         said = self._said(wish, call)
         whole, events = _DIALECTS[path]
         if wish.stream:

@@ -78,6 +78,9 @@ class Options:
     token_seconds: float = _option(0.0, "time between two tokens of a streamed answer")
     missing_headers: str = _option("", "headers left out, comma separated: " + " ".join(HEADERS))
     gzip: bool = _option(True, "compress for those who accept it")
+    errors: str = _option(
+        "openai", "shape of error bodies", "openai", "anthropic", "google", "wrapped"
+    )
     rpm_limit: int = _option(600, "requests a minute for each key; 0 = unlimited")
     state: str = _option(
         "ok",
@@ -90,6 +93,8 @@ class Options:
         "org_paused",
         "window_spent",
         "concurrency",
+        "too_many",
+        "challenge",
     )
 
     def __post_init__(self) -> None:

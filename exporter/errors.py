@@ -7,9 +7,11 @@
     ├── GatewayError             a poll failed; `outcome` says how it is counted
     │   ├── AuthError            401, 403: an operator's job, asked again slowly
     │   ├── RateLimitedError     429: wait `retry_after`
-    │   ├── QuotaSpentError      402: wallet or cap empty; the envelope on it is still a reading
+    │   ├── QuotaSpentError      402, or a wallet or cap that is empty under another status;
+    │   │                        the envelope on it is still a reading
     │   ├── GatewayTimeoutError  no answer within `gateway.timeout`
-    │   ├── NetworkError         DNS, TCP or TLS failed, or the connection broke
+    │   ├── NetworkError         DNS, TCP or TLS failed, the connection broke, or something in front
+    │   │                        of the gateway has answered 403
     │   ├── ServerError          500 to 504, after the attempts of one poll
     │   ├── BadResponseError     an answer that is not what the contract says
     │   │   ├── ResponseTooLargeError   ask for a shorter range
@@ -34,6 +36,7 @@ class Outcome(StrEnum):
 
     SUCCESS = "success"
     AUTH = "auth"
+    OUT_OF_MONEY = "out_of_money"
     RATE_LIMITED = "rate_limited"
     TIMEOUT = "timeout"
     NETWORK = "network"
@@ -80,7 +83,7 @@ class RateLimitedError(GatewayError):
 
 
 class QuotaSpentError(GatewayError):
-    outcome = Outcome.RATE_LIMITED
+    outcome = Outcome.OUT_OF_MONEY
 
 
 class GatewayTimeoutError(GatewayError):

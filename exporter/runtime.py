@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from exporter import __version__
 from exporter.clock import InterruptibleClock
+from exporter.config.secret_files import takes_deliveries
 from exporter.config.types import Account, Config
 from exporter.errors import ConfigError
 from exporter.gateway.client import GatewayClient, HttpClient, open_http
@@ -149,7 +150,7 @@ class Runtime:
         Accounts stand in their order there; those that stay keep what was read of them.
         """
         self._live.tap.observing = self._config.tap.enabled
-        self._live.tap.hooked = self._config.webhook.secret_file is not None
+        self._live.tap.hooked = takes_deliveries(self._config)
         before = dict(self._live.accounts)
         self._live.accounts.clear()
         for account in self._config.accounts:

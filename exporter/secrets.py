@@ -128,22 +128,27 @@ def shown_url(url: str) -> str:
 
 
 class SecretFile:
-    """Gives the secret in a file, newest version."""
+    """Gives the secret in a file, newest version; or several, each on a line, at most `most`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, most: int = 1) -> None:
         self.path = path
+        self._most = most
         self._signature: _Signature | None = None
-        self._secret: Secret | None = None
+        self._secrets: tuple[Secret, ...] = ()
 
     def read(self) -> Secret:
-        """The secret as it is now. Raises ValueError with the half of a sentence after the path.
+        """The first secret. Raises ValueError as `read_all` does."""
+        return self.read_all()[0]
+
+    def read_all(self) -> tuple[Secret, ...]:
+        """The secrets as they are now. Raises ValueError with half a sentence, after the path.
 
         Re-read when inode, size or time changed; Kubernetes swaps a symlink to a new file.
         """
         try:
             signature = _signature(os.stat(self.path))
-            if self._secret is not None and signature == self._signature:
-                return self._secret
+            if self._secrets and signature == self._signature:
+                return self._secrets
             with self.path.open("rb") as file:
                 signature = _signature(os.fstat(file.fileno()))
                 raw = file.read(_MAX_FILE + 1)
@@ -154,10 +159,18 @@ class SecretFile:
         else:
             if len(raw) > _MAX_FILE:
                 raise ValueError(f"holds more than {_MAX_FILE} bytes, which is no key")
-            self._secret = checked(raw.decode("utf-8", "replace").removeprefix("\ufeff"))
+            self._secrets = self._checked(raw.decode("utf-8", "replace").removeprefix("\ufeff"))
             self._signature = signature
-            return self._secret
+            return self._secrets
         raise ValueError(problem)
+
+    def _checked(self, text: str) -> tuple[Secret, ...]:
+        if self._most == 1:
+            return (checked(text),)
+        lines = [line for line in text.splitlines() if line.strip()]
+        if len(lines) > self._most:
+            raise ValueError(f"holds more than {self._most} lines")
+        return tuple(checked(line) for line in lines or [""])
 
     def forget(self) -> None:
         """Read the file again, even if it looks unchanged."""

@@ -21,13 +21,15 @@ REFUSED = (402, 429)
 class TapOutcome(StrEnum):
     """What became of an observation: `bytespike.outcome` on `bytespike.tap.observations`.
 
-    `outdated`: its time is too far from ours. `unknown_key`: no account can be told for its key.
-    `too_many_keys`: `MAX_KEYS` are in use already. `dropped`: it came in a flood and was not read.
+    `outdated`: its time is too far from ours. `impossible`: no gateway can have said so.
+    `unknown_key`: no account can be told for its key. `too_many_keys`: `MAX_KEYS` are in use
+    already. `dropped`: it came in a flood and was not read.
     """
 
     ACCEPTED = "accepted"
     MALFORMED = "malformed"
     OUTDATED = "outdated"
+    IMPOSSIBLE = "impossible"
     UNKNOWN_KEY = "unknown_key"
     TOO_MANY_KEYS = "too_many_keys"
     DROPPED = "dropped"

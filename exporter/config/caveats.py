@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from exporter.config.secret_files import webhook_secrets
 from exporter.config.types import Config, Protocol
 from exporter.config.values import is_loopback
 from exporter.secrets import printable
@@ -57,13 +58,11 @@ def _otlp(config: Config) -> Iterator[str]:
 
 
 def _tap(config: Config) -> Iterator[str]:
-    tap, secret = config.tap, config.webhook.secret_file
+    tap = config.tap
     if tap.enabled and tap.account is None and len(config.accounts) > 1:
         yield "tap.account: is not set, so keys that are none of the accounts' own are not shown"
     if tap.listen is not None and not is_loopback(tap.listen.host):
         yield "tap.listen: is open to the network, and asks nobody who they are"
-    if secret is not None and not secret.is_file():
-        yield (
-            f"webhook.secret_file: {secret} is not there yet; deliveries are answered 503 until "
-            "it is"
-        )
+    for setting, _, secret in webhook_secrets(config):
+        if not secret.is_file():
+            yield f"{setting}: {secret} is not there yet; deliveries are answered 503 until it is"

@@ -271,5 +271,9 @@ def _check_together(given: Given, accounts: tuple[Account, ...], problems: Probl
     if name is not None and name not in [account.name for account in accounts]:
         problems.add("tap.account", f"{quoted(name)} is not the name of an account")
     http_is_off = given.get("http", {}).get("listen", "") is None
-    if http_is_off and "secret_file" in given.get("webhook", {}):
-        problems.add("webhook.secret_file", "needs http.listen, which is turned off")
+    secrets = ["webhook.secret_file"] if "secret_file" in given.get("webhook", {}) else []
+    for index, account in enumerate(accounts):
+        if account.webhook_secret_file is not None:
+            secrets.append(f"accounts[{index}].webhook_secret_file")
+    for secret in secrets if http_is_off else ():
+        problems.add(secret, "needs http.listen, which is turned off")

@@ -63,6 +63,11 @@ class Account(Struct, frozen=True):
     api_key_file: Annotated[
         FilePath, "The file that holds the account's key; read again when it changes."
     ] = None
+    webhook_secret_file: Annotated[
+        FilePath,
+        "The secret that signs the deliveries about this account, as `webhook.secret_file` is for "
+        "all accounts: each of several users of the gateway has one of its own.",
+    ] = None
 
 
 class Gateway(Struct, frozen=True):
@@ -225,18 +230,15 @@ class Webhook(Struct, frozen=True):
     )
     secret_file: Annotated[
         FilePath,
-        "The secret that signs deliveries, alone on one line; read again when it changes. "
-        "Without it there is no webhook.",
+        "The secret that signs deliveries, alone on one line; while it is rotated, old and new, "
+        "each on a line. Read again when it changes. Without it, and without any account's "
+        "`webhook_secret_file`, there is no webhook.",
     ] = None
     signature_header: Annotated[
         str,
         kinds.HEADER_NAME,
         "The header that carries the signature, in hex, with or without `sha256=` before it.",
     ] = "X-ByteSpike-Signature"
-
-    def takes(self, path: str) -> bool:
-        """Whether deliveries come to this path."""
-        return self.secret_file is not None and path == self.path
 
 
 class Log(Struct, frozen=True):

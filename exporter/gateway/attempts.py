@@ -1,31 +1,22 @@
-"""One request to the gateway: budget, attempts, waits, and what each status means (contract §6)."""
+"""One request to the gateway: budget, attempts and waits (contract §6)."""
 
 from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeVar
 from urllib.parse import urlencode
 
 from exporter.clock import Clock
 from exporter.config.types import Account, Gateway
-from exporter.errors import (
-    AuthError,
-    BadRequestError,
-    BadResponseError,
-    GatewayError,
-    QuotaSpentError,
-    RateLimitedError,
-    RefusedParameterError,
-    ServerError,
-)
+from exporter.errors import AuthError, BadResponseError, GatewayError
 from exporter.gateway.budget import RequestBudget
-from exporter.gateway.envelope import read_envelope, retry_after, wait_for_window
+from exporter.gateway.envelope import read_envelope, retry_after
 from exporter.gateway.exchange import Answer, ConnectionLostError, HttpClient, exchange
+from exporter.gateway.failures import failure, too_many_in_flight
 from exporter.gateway.gateway_clock import GatewayClock
-from exporter.gateway.jsontext import parse
 from exporter.gateway.keys import KeySource
 from exporter.gateway.readings import Envelope
 from exporter.gateway.recognized import Exchanged, member_names
@@ -43,42 +34,12 @@ LONGEST_CONCURRENCY_WAIT: Final = 5.0
 
 _SHORTEST_REDACTED: Final = 8
 _RETRIED: Final = frozenset({500, 502, 503, 504})
-_CODE: Final = re.compile(r"[a-z_]{1,40}")
 _ESCAPE: Final = re.compile(rb"\\\\|\\u00([2-7][0-9a-fA-F])")
 """In JSON: a backslash, or a character of ASCII, each spelled as an escape."""
 
 _KNOWN_TYPES: Final = frozenset(
     {"application/json", "application/xml", "text/html", "text/plain", "text/xml"}
 )
-
-
-_MEANINGS: Final[tuple[tuple[Container[int], type[GatewayError], str], ...]] = (
-    ((401,), AuthError, "the key is wrong, revoked or expired: check {place}"),
-    ((403,), AuthError, "this address is not allowed, or the key's organization is paused"),
-    (
-        (402,),
-        QuotaSpentError,
-        "the wallet is empty or the key's cap is reached: top up or raise the cap",
-    ),
-    (
-        (429,),
-        RateLimitedError,
-        "a rolling spend window of the key is used up; it is asked again later",
-    ),
-    (
-        (400, 422),
-        RefusedParameterError,
-        "it does not understand a parameter: check usage.mode",
-    ),
-    (range(500, 1000), ServerError, "the gateway is failing: nothing to do here unless it lasts"),
-    (range(400, 500), BadRequestError, "check base_url"),
-    (
-        range(300, 400),
-        BadResponseError,
-        "redirects are not followed: set base_url to where the gateway is",
-    ),
-)
-"""Statuses, the error that each means, and what an operator can do. The first that fits."""
 
 
 @dataclass(eq=False)
@@ -155,7 +116,7 @@ class Requester:
             if answer.status in _RETRIED and may_retry:
                 delay = FIRST_BACKOFF * 2**failures * random.uniform(1.0, 1.5)
                 failures += 1
-            elif _too_many_in_flight(answer) and may_wait:
+            elif may_wait and too_many_in_flight(answer, self._clock.now()):
                 delay = random.uniform(0.5, 1.5)
                 crowded += 1
             else:
@@ -192,40 +153,10 @@ class Requester:
             self.on_exchange(Exchanged(place, answer.status, seconds, names))
 
     def _failure(self, path: str, answer: Answer) -> GatewayError:
-        """What an answer other than 200 means, and what to do about it."""
-        status, now = answer.status, self._clock.now()
-        wait = retry_after(answer.headers, now)
-        kind, advice = next(
-            ((kind, advice) for statuses, kind, advice in _MEANINGS if status in statuses),
-            (BadResponseError, "200 was expected"),
-        )
-        if kind is AuthError:
+        error = failure(f"GET {path}", answer, self._keys.place, self._clock.now())
+        if isinstance(error, AuthError):
             self._keys.forget()
-        if _too_many_in_flight(answer):
-            advice = "too many requests are in flight with this key; it is asked again later"
-            wait = random.uniform(2.0, 5.0) if wait is None else wait
-        elif status == 429:
-            wait = wait_for_window(answer.headers, now)
-        code = " ".join(_codes(answer.body))
-        what = f"GET {path} answered {status}{f' ({code})' if code else ''}"
-        return kind(f"{what}: {advice.format(place=self._keys.place)}", retry_after=wait)
-
-
-def _too_many_in_flight(answer: Answer) -> bool:
-    return answer.status == 429 and "concurrency_limit" in _codes(answer.body)
-
-
-def _codes(body: bytes) -> list[str]:
-    """`error.type` and `error.code` where they are plain words: all of it that may be shown."""
-    try:
-        answer = parse(body[:65536])
-    except BadResponseError:
-        return []
-    error = answer.get("error") if isinstance(answer, dict) else None
-    if not isinstance(error, dict):
-        return []
-    words = (error.get("type"), error.get("code"))
-    return [word for word in words if isinstance(word, str) and _CODE.fullmatch(word)]
+        return error
 
 
 def redacted(body: bytes, key: Secret) -> bytes:

@@ -158,11 +158,14 @@ class Cells:
         """What a slice may be expected to hold, in nano-USD, by what is stored of other hours.
 
         What it held before, or as much for each of its hours as the stored ones hold on average.
+        A day is 24 of them.
         """
-        all_cost, hours = self.db.execute(
-            "SELECT TOTAL(cost + base_cost), COUNT(DISTINCT hour) FROM cell WHERE account = ?",
+        all_cost, cells, days = self.db.execute(
+            "SELECT TOTAL(cost + base_cost), COUNT(DISTINCT hour), "
+            "COUNT(DISTINCT hour) FILTER (WHERE hour % 3600 = 1) FROM cell WHERE account = ?",
             (self.account,),
         ).fetchone()
+        hours = cells + 23 * days
         if done is None or not hours:
             return 0
         (held,) = self.db.execute(

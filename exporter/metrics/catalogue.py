@@ -223,7 +223,7 @@ TAP_REFUSALS = Origin.TRAFFIC.counter(
     "tap.refusals",
     "{response}",
     "Responses with which the gateway refused an application: 402, wallet or cap empty; "
-    "429, a spend window used up or too many calls in flight.",
+    "429, a spend window used up or too many calls of the account in flight.",
     (*_KEY, a.STATUS_CODE),
 )
 TAP_LAST = Origin.TRAFFIC.gauge(
@@ -244,7 +244,7 @@ WEBHOOK_DELIVERIES = Origin.SELF.counter(
 GATEWAY_UP = Origin.SELF.gauge(
     "gateway.up",
     "",
-    "1 if the last poll of the endpoint succeeded, 0 if it failed.",
+    "1 if the last poll of the endpoint succeeded or met an empty wallet or cap, 0 if it failed.",
     (a.ACCOUNT, a.ENDPOINT),
 )
 POLLS = Origin.SELF.counter(

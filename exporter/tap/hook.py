@@ -18,6 +18,7 @@ import time
 import weakref
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 
 def _spellings(*names: str) -> dict[str | bytes, str]:
@@ -25,7 +26,7 @@ def _spellings(*names: str) -> dict[str | bytes, str]:
     return {spelling: name for name in names for spelling in (name, name.encode())}
 
 
-_AUTH = _spellings("x-api-key", "authorization")
+_AUTH = _spellings("x-api-key", "authorization", "x-goog-api-key")
 _QUOTA = _spellings(
     "x-ratelimit-limit",
     "x-ratelimit-remaining",
@@ -117,7 +118,7 @@ class AsyncQuotaTap(_Reporter):
 def _datagram(response: Any, now: float) -> bytes:
     """Raises ValueError for a response that the exporter could not use."""
     status = int(response.status_code)
-    key = _key(_chosen(response.request.headers, _AUTH))
+    key = _key(response.request)
     if not key or not 100 <= status <= 599:
         raise ValueError("no key, or no status")
     said = _chosen(response.headers, _QUOTA).items()
@@ -127,11 +128,16 @@ def _datagram(response: Any, now: float) -> bytes:
     return f"{{{head}{quota}}}".encode()
 
 
-def _key(auth: dict[str, str]) -> str:
-    if "x-api-key" in auth:
-        return auth["x-api-key"].strip()
+def _key(request: Any) -> str:
+    """The key, from where the gateway looks for it first; "" where there is none."""
+    auth = _chosen(request.headers, _AUTH)
     scheme, _, token = auth.get("authorization", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else ""
+    bearer = token if scheme.lower() == "bearer" else ""
+    for sent in (auth.get("x-api-key", ""), bearer, auth.get("x-goog-api-key", "")):
+        if sent.strip():
+            return sent.strip()
+    query = urlsplit(str(getattr(request, "url", ""))).query
+    return parse_qs(query).get("key", [""])[0].strip()
 
 
 def _chosen(headers: Any, names: dict[str | bytes, str]) -> dict[str, str]:

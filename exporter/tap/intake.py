@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from exporter.clock import Clock
-from exporter.gateway.readings import QUOTA_HEADERS, Endpoint, Observation
+from exporter.gateway.readings import AHEAD, QUOTA_HEADERS, Endpoint, Envelope, Observation
 from exporter.live import Live, LiveAccount, warn_unreadable
 from exporter.status import is_stale
 from exporter.throttle import Throttle
@@ -17,12 +17,17 @@ MAX_SKEW = 60.0
 MAX_AGE = 3600.0
 """Seconds after its headers within which a response is reported: a log waits for its end."""
 
+LONGEST_WINDOW = 7 * 86_400.0
+"""Seconds after which every rolling window has reset (contract, section 1)."""
+
 _KEY_REFUSED = (401, 403)
 """Statuses that an account's own key meets on traffic before it meets them in a poll."""
 
 _ADVICE = {
     TapOutcome.OUTDATED: "The tap rejects what a %s says of key %s: its time is a minute ahead "
     "of ours or an hour behind; the clocks of both must agree",
+    TapOutcome.IMPOSSIBLE: "The tap rejects what a %s says of key %s: more is left of its window "
+    "than the window holds, or it resets more than 7 days from now; look at what reports it",
     TapOutcome.UNKNOWN_KEY: "The tap rejects what a %s says of key %s: no account polls with it, "
     "or several do; name the account that such keys belong to in tap.account",
     TapOutcome.TOO_MANY_KEYS: "The tap rejects what a %s says of key %s: it follows "
@@ -54,6 +59,8 @@ class Intake:
         now = self._clock.now()
         if not now - MAX_AGE <= observation.envelope.observed_at <= now + MAX_SKEW:
             return TapOutcome.OUTDATED
+        if not _can_be(observation.envelope, now):
+            return TapOutcome.IMPOSSIBLE
         # A sender whose clock is ahead overrules nobody.
         at = min(observation.envelope.observed_at, now)
         envelope = replace(observation.envelope, observed_at=at)
@@ -63,7 +70,7 @@ class Intake:
             return TapOutcome.UNKNOWN_KEY
         if not _has_room(account, envelope.key_id, now):
             return TapOutcome.TOO_MANY_KEYS
-        if envelope.observed_at >= now - MAX_SKEW:  # else it counts, and its limits are history
+        if envelope.observed_at > now - MAX_SKEW:  # else it counts, and its limits are history
             account.observe(envelope)
             headers = [QUOTA_HEADERS[member] for member in envelope.unreadable]
             warn_unreadable(self._throttle, account.name, f"key {envelope.key_id}", headers)
@@ -85,6 +92,14 @@ class Intake:
         if self.account is not None:
             return accounts.get(self.account)
         return next(iter(accounts.values())) if len(accounts) == 1 else None
+
+
+def _can_be(envelope: Envelope, now: float) -> bool:
+    """Whether a gateway can have said so. A limit of 0 is none."""
+    limit, remaining, reset = envelope.limit, envelope.remaining, envelope.reset_at
+    if limit and remaining is not None and remaining > limit:
+        return False
+    return reset is None or reset <= now + LONGEST_WINDOW + AHEAD
 
 
 def _has_room(account: LiveAccount, key_id: str, now: float) -> bool:

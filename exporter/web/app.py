@@ -22,6 +22,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from exporter import __version__, threads
 from exporter.clock import Clock
+from exporter.config.secret_files import takes_deliveries
 from exporter.errors import StateError
 from exporter.ledger.totals import AccountTotals
 from exporter.metrics import snapshot
@@ -129,7 +130,8 @@ class App:
 
     async def _elsewhere(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The webhook, wherever a reload of the configuration has put it."""
-        if not self._views().config.webhook.takes(scope["path"]):
+        config = self._views().config
+        if scope["path"] != config.webhook.path or not takes_deliveries(config):
             raise HTTPException(404)
         if scope["method"] != "POST":
             raise HTTPException(405, headers={"allow": "POST"})

@@ -11,7 +11,7 @@ from exporter.metrics import catalogue as c
 from exporter.metrics.points import Attributes
 from exporter.status import STALE_INTERVALS, EndpointStatus
 from exporter.web.figures import TONES, Subject, Tone, worst
-from exporter.web.formats import about, ago, money, span
+from exporter.web.formats import about, ago, ahead, money, span
 from exporter.web.view import View
 
 
@@ -42,12 +42,12 @@ _OUTCOMES = {
     Outcome.BAD_REQUEST: ("The gateway does not know what it is asked",
         "Check base_url, and whether usage.mode fits this gateway."),
     Outcome.RATE_LIMITED: ("The gateway limits the rate of requests",
-        "It is asked again when the window resets. If this stays, lower "
-        "gateway.max_requests_per_minute or look who else uses the key."),
+        "A spend window is used up, too many calls of the account are in flight, or there are too "
+        "many management requests. If this stays, lower gateway.max_requests_per_minute or look "
+        "who else uses the account."),
+    Outcome.OUT_OF_MONEY: ("The wallet or the key's cap is empty",
+        "Top up the wallet, or raise the key's cap or window."),
 }
-_OUT_OF_MONEY = (
-    "The wallet or the key's cap is empty", "Top up the wallet or raise the key's cap."
-)
 # fmt: on
 
 
@@ -110,6 +110,11 @@ _RULES = (
     _Rule(c.KEY_REMAINING, Tone.WARN,
           lambda usd, of, _: usd < of.thresholds.key_quota_remaining_usd,
           "A key's lifetime cap is nearly reached", "Raise the cap.", "{name}: {money} left"),
+    _Rule(c.KEY_USED, Tone.WARN,
+          lambda usd, of, key: key[1] == "lifetime" and of.cap_nearly_reached(key[0]),
+          "A key's lifetime cap is nearly reached", "Raise the cap.", "{name}: {money} spent"),
+    _Rule(c.KEY_EXPIRY, Tone.WARN, lambda at, of, _: of.expires_soon(at),
+          "A key expires soon", "Give it a later date, or replace it.", "{name} {ahead}"),
     _Rule(c.RATE_REMAINING, Tone.WARN, lambda usd, of, _: usd <= 0,
           "A key's spend window is used up", "Calls with it are refused until the window resets.",
           "{name}"),
@@ -180,12 +185,12 @@ def _merged(same: list[Problem]) -> Problem:
 def _endpoint_problems(subject: Subject) -> Iterator[Problem]:
     whose = (subject.live.name,)
     for endpoint, status in subject.live.endpoints.items():
+        if status.optional:
+            continue
         old = status.stale(subject.now)
         if status.last_error is not None:
             outcome = status.last_outcome or Outcome.BAD_RESPONSE
             title, advice = _OUTCOMES.get(outcome, _OUTCOMES[Outcome.BAD_RESPONSE])
-            if status.up:  # the gateway works and answers 402
-                title, advice = _OUT_OF_MONEY
             tone = Tone.BAD if old or outcome is Outcome.AUTH else Tone.WARN
             detail = f"{endpoint}: {status.last_error}"
             yield Problem(tone, title, advice.format(key=_place_of_key(subject)), detail, whose)
@@ -236,6 +241,7 @@ def _number_problems(subject: Subject) -> Iterator[Problem]:
                     name=names[0] if names else "",
                     money=money(number),
                     about=about(number),
+                    ahead=ahead(number, subject.now),
                     floor=money(subject.thresholds.balance_floor_usd),
                 )
             )
@@ -247,6 +253,8 @@ def _number_problems(subject: Subject) -> Iterator[Problem]:
 
 def endpoint_state(status: EndpointStatus, now: float) -> tuple[Tone, str]:
     """How an endpoint's polls go, in a word."""
+    if status.optional and status.last_error is not None:
+        return (Tone.OK, "not given")
     if status.behind is not None and status.last_error is None:
         return (Tone.WAIT, "catching up")
     if status.up is None:

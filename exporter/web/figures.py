@@ -12,7 +12,7 @@ from enum import StrEnum
 import msgspec
 
 from exporter.config.types import Account, Config, Thresholds
-from exporter.gateway.readings import Endpoint
+from exporter.gateway.readings import Endpoint, KeyWindow
 from exporter.ledger.spend import Rate
 from exporter.live import LiveAccount, Sample
 from exporter.metrics import catalogue as c
@@ -209,6 +209,17 @@ class Subject(msgspec.Struct, frozen=True):
         """Under how many USD a key's spend window is nearly used up."""
         cap = self.points.value(c.RATE_LIMIT, key) or 0.0
         return self.thresholds.rate_limit_remaining_ratio * cap
+
+    def expires_soon(self, at: float | None) -> bool:
+        """Whether a key that expires then (Unix s) does so soon, and has not yet."""
+        return at is not None and 0 < at - self.now < self.thresholds.key_expiry_days * 86_400
+
+    def cap_nearly_reached(self, key: str | None) -> bool:
+        """Whether a key has spent nearly all of its lifetime cap, where both are told."""
+        cap = self.points.value(c.KEY_LIMIT, key, KeyWindow.LIFETIME.value)
+        used = self.points.value(c.KEY_USED, key, KeyWindow.LIFETIME.value)
+        share = self.thresholds.key_quota_utilization_ratio
+        return cap is not None and used is not None and used > share * cap
 
     def lags(self, position: float) -> bool:
         """Whether what is counted only up to there (Unix s) is behind."""

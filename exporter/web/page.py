@@ -26,6 +26,7 @@ from exporter.web.diagnosis import (
     grouped,
 )
 from exporter.web.figures import Points, Subject, Tone, by_account, worst
+from exporter.web.key_table import SHOWN_KEYS, key_rows
 from exporter.web.overview import shortest_runway, summarize, total_balance
 from exporter.web.recognition import usage_words
 from exporter.web.style import STYLE
@@ -144,6 +145,8 @@ def _environment() -> Environment:
         colours=_COLOURS,
         endpoint_state=endpoint_state,
         key_limits=key_limits,
+        key_rows=key_rows,
+        shown_keys=SHOWN_KEYS,
         usage_words=usage_words,
         metrics=catalogue,
         model_limits=model_limits,

@@ -1,8 +1,11 @@
 """The webhook: takes the gateway's events, and asks for an early poll after those about money.
 
+The gateway delivers up to three times, 30 s and 5 min apart, but only after a 5xx or a broken
+connection (gateway contract, section 5): what is wanted again is answered 503.
+
 Whoever lacks the secret has no effect here, and cannot keep out those who have it: the bound on
 the rate counts signed deliveries only, and a replayed one is known before it is counted. A forged
-one costs a digest of at most `MAX_BODY` bytes, less than a scrape.
+one costs a digest of at most `MAX_BODY` bytes for each secret, less than a scrape.
 
 A delivery's numbers are not taken over: it only says that a poll is worth having now.
 """
@@ -10,11 +13,9 @@ A delivery's numbers are not taken over: it only says that a poll is worth havin
 from __future__ import annotations
 
 import hashlib
-import hmac
 import logging
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -23,9 +24,9 @@ from starlette.responses import PlainTextResponse, Response
 
 from exporter.clock import Clock
 from exporter.gateway.readings import Endpoint
-from exporter.secrets import Secret, SecretFile
 from exporter.throttle import Throttle
 from exporter.traffic import DeliveryOutcome
+from exporter.web.signing import Owner, Signers
 from exporter.web.view import Views
 
 MAX_BODY: Final = 65_536
@@ -39,7 +40,13 @@ REMEMBERED: Final = 4096
 REMEMBERED_SECONDS: Final = 86_400.0
 """How many events are remembered, and how long, so that a second delivery asks for nothing."""
 
-ABOUT_MONEY = ("system.balance.", "system.payment.")
+RETRIED_SECONDS: Final = 360.0
+"""How long an event without an id is remembered. Its last delivery comes after 5 min 30 s.
+
+Then an equal body is another event: bodies hold no time by which to tell two apart.
+"""
+
+ABOUT_MONEY = ("system.balance.", "system.payment.", "admin.balance.")
 """How the types of those events begin after which the wallet is not what it was."""
 
 _TYPES = ("type", "event")
@@ -53,7 +60,7 @@ _REFUSALS = {
     DeliveryOutcome.UNCONFIGURED: (503, "no secret yet: try again later"),
     DeliveryOutcome.MALFORMED: (400, "this is no event"),
     DeliveryOutcome.TOO_LARGE: (413, "at most 64 KiB"),
-    DeliveryOutcome.TOO_MANY: (429, "too many events"),
+    DeliveryOutcome.TOO_MANY: (503, "too many events: try again later"),
 }
 """Status and text of the answer to a delivery that is not taken; every other is answered 204."""
 
@@ -76,8 +83,9 @@ class WebhookReceiver:
         self._views = views
         self._throttle = Throttle(logger, clock)
         self._bucket = Bucket(PER_MINUTE, BURST, clock)
-        self._seen = Seen(REMEMBERED_SECONDS, REMEMBERED, clock)
-        self._file: SecretFile | None = None
+        self._named = Seen(REMEMBERED_SECONDS, REMEMBERED, clock)
+        self._unnamed = Seen(RETRIED_SECONDS, REMEMBERED, clock)
+        self._signers = Signers()
 
     async def answer(self, request: Request) -> Response:
         """Take one delivery, and count what became of it."""
@@ -90,12 +98,14 @@ class WebhookReceiver:
             self._throttle.say(
                 str(refused), "A delivery to the webhook was answered %d: %s", status, refused
             )
-            again = {"retry-after": _FULL_AGAIN} if status == 429 else None
+            too_many = refused.outcome is DeliveryOutcome.TOO_MANY
+            again = {"retry-after": _FULL_AGAIN} if too_many else None
             return PlainTextResponse(f"{text}\n", status, again)
         return Response(status_code=204)
 
     async def _take(self, request: Request) -> DeliveryOutcome:
-        event = read_event(await self._signed_body(request))
+        body, owners = await self._signed_body(request)
+        event = read_event(body)
         if event is None:
             raise _RefusedError(
                 DeliveryOutcome.MALFORMED,
@@ -104,57 +114,54 @@ class WebhookReceiver:
             )
         if not event.about_money:
             return DeliveryOutcome.IGNORED
-        if event.identity in self._seen:
+        seen = self._named if event.named else self._unnamed
+        # Two accounts may have equal events, and each its own.
+        identity = event.identity + repr(sorted(owner or "" for owner in owners)).encode()
+        if identity in seen:
             return DeliveryOutcome.DUPLICATE
         if not self._bucket.take():
             raise _RefusedError(
                 DeliveryOutcome.TOO_MANY,
                 f"more than {PER_MINUTE} events a minute; subscribe only to those about money",
             )
-        self._seen.add(event.identity)
-        self._ask_for_polls(event)
+        seen.add(identity)
+        self._ask_for_polls(event, owners)
         return DeliveryOutcome.ACCEPTED
 
-    async def _signed_body(self, request: Request) -> bytes:
-        """The body, which the secret has signed. Without a signature it is not even read."""
-        hook = self._views().config.webhook
-        secret = self._secret(hook.secret_file)
-        header = request.headers.get(hook.signature_header, "")
-        signature = _SIGNATURE.fullmatch(header.strip())
+    async def _signed_body(self, request: Request) -> tuple[bytes, set[Owner]]:
+        """The body, and whose secrets have signed it. Without a signature it is not even read."""
+        config = self._views().config
+        name = config.webhook.signature_header
+        if not self._signers.read(config):
+            raise self._unconfigured()
+        signature = _SIGNATURE.fullmatch(request.headers.get(name, "").strip())
         if signature is None:
             raise _RefusedError(
                 DeliveryOutcome.UNSIGNED,
-                f"its header {hook.signature_header} is missing or no SHA-256 in hex; if the "
+                f"its header {name} is missing or no SHA-256 in hex; if the "
                 "gateway sent it, set webhook.signature_header to the header that it signs with",
             )
         body = await _read(request)
-        digest = hmac.digest(secret.reveal().encode(), body, "sha256")
-        if not hmac.compare_digest(digest, bytes.fromhex(signature[1])):
-            raise _RefusedError(
-                DeliveryOutcome.UNSIGNED,
-                "it is not signed with the secret in webhook.secret_file; if the gateway sent it, "
-                "put the secret there that it gave when the webhook was registered",
-            )
-        return body
-
-    def _secret(self, path: Path | None) -> Secret:
-        if path is None:
-            raise RuntimeError("no webhook is configured")
-        if self._file is None or self._file.path != path:
-            self._file = SecretFile(path)
-        try:
-            return self._file.read()
-        except ValueError as error:
-            problem = str(error)
+        owners = self._signers.of(body, bytes.fromhex(signature[1]))
+        if owners:
+            return body, owners
+        if self._signers.problems:  # it may be signed with the one that cannot be read
+            raise self._unconfigured()
         raise _RefusedError(
-            DeliveryOutcome.UNCONFIGURED,
-            f"webhook.secret_file {str(path)!r} {problem}; put the secret there that the gateway "
-            "gave when the webhook was registered, alone on one line",
+            DeliveryOutcome.UNSIGNED,
+            "it is not signed with a secret in webhook.secret_file or an account's "
+            "webhook_secret_file; if the gateway sent it, put the secret there that it gave when "
+            "the webhook was registered",
         )
 
-    def _ask_for_polls(self, event: Event) -> None:
-        """Of the account that the event names, else of all: it may be about any of them."""
-        accounts = self._views().live.accounts.values()
+    def _unconfigured(self) -> _RefusedError:
+        return _RefusedError(DeliveryOutcome.UNCONFIGURED, self._signers.problems[0])
+
+    def _ask_for_polls(self, event: Event, owners: set[Owner]) -> None:
+        """Of the account whose secret signed, or that the event names; else of all of them."""
+        live = self._views().live.accounts
+        shared = None in owners
+        accounts = [account for name, account in live.items() if shared or name in owners]
         whose = event.user_id
         named = [one for one in accounts if whose is not None and one.user_id == whose]
         for account in named or accounts:
@@ -184,11 +191,12 @@ async def _read(request: Request) -> bytes:
 class Event(msgspec.Struct, frozen=True):
     """One event.
 
-    `identity` is the same for every delivery of it: of its id where there is one, else of its
-    body. `user_id` is whose it is, None where it does not say.
+    `identity` is the same for every delivery of it: of its id where there is one (`named`), else
+    of its body. `user_id` is whose it is, None where it does not say.
     """
 
     identity: bytes
+    named: bool
     about_money: bool
     user_id: str | None
 
@@ -211,6 +219,7 @@ def read_event(body: bytes) -> Event | None:
     what = msgspec.json.encode((types, event_id)) if event_id is not None else body
     return Event(
         identity=hashlib.sha256(what).digest(),
+        named=event_id is not None,
         about_money=any(name.startswith(ABOUT_MONEY) for name in types),
         user_id=_name(members.get(_USER)),
     )

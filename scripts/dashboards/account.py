@@ -9,8 +9,29 @@ from scripts.dashboards import common as q
 from scripts.dashboards import limits, traffic
 from scripts.dashboards.annotations import movements
 from scripts.dashboards.frame import IN_DEPTH, Page, Section
-from scripts.dashboards.panels import STACKED, Column, Field, Look, Tile, bars, lines, rows, single
-from scripts.dashboards.promql import RANGE, gauge, growth, matcher, rate, top
+from scripts.dashboards.panels import (
+    GREEN,
+    ORANGE,
+    STACKED,
+    Column,
+    Field,
+    Look,
+    Tile,
+    bars,
+    lines,
+    rows,
+    single,
+)
+from scripts.dashboards.promql import (
+    RANGE,
+    gauge,
+    growth,
+    labels,
+    matcher,
+    rate,
+    series,
+    top,
+)
 from scripts.dashboards.reconciliation import reconciliation
 
 _PER_SERIES = (a.KEY_NAME, a.KEY_ID, a.MODEL)
@@ -173,7 +194,38 @@ def _limits() -> list[Tile]:
             columns,
             hidden=q.ACCOUNT_COLUMN,
         ),
+        _keys(),
     ]
+
+
+def _keys() -> Tile:
+    """What the list of keys says of each."""
+    by = labels((a.KEY_ID,))
+    whole = matcher(a.WINDOW, "lifetime")
+    listed = {"0": ("no", ORANGE), "1": ("yes", GREEN)}
+    columns = {
+        label_name(a.KEY_ID): Column("Masked key"),
+        "Value #A": Column("In the list", Field("short", nothing="unknown"), 110, values=listed),
+        "Value #B": Column("Used", q.USD, 110),
+        "Value #C": Column("Lifetime cap", Field("currencyUSD", 2, nothing="uncapped"), 120),
+        "Value #D": Column("Expires", Field("dateTimeFromNow", nothing="never"), 140),
+    }
+    there = series(c.KEY_INFO, matcher(a.KEY_LISTED, "true"))
+    gone = series(c.KEY_INFO, matcher(a.KEY_LISTED, "false"))
+    return rows(
+        "Keys",
+        "Every key that is in the account's list or in usage: what of its lifetime cap is spent, "
+        "and when it expires. A key that spends and is in no list is foreign or leaked.",
+        (
+            f"max by {by} ({there}) or 0 * max by {by} ({gone})",
+            f"max by {by} ({series(c.KEY_USED, whole)})",
+            f"max by {by} ({series(c.KEY_LIMIT, whole)})",
+            f"min by {by} ({series(c.KEY_EXPIRY)}) * 1000",
+        ),
+        columns,
+        (24, 8),
+        nothing="the gateway gives no list of keys",
+    )
 
 
 def page() -> Page:

@@ -41,6 +41,7 @@ _OBSERVED = {
     "accepted": GREEN,
     "malformed": RED,
     "outdated": ORANGE,
+    "impossible": RED,
     "unknown_key": ORANGE,
     "too_many_keys": ORANGE,
     "dropped": RED,
@@ -107,8 +108,9 @@ def refusals(*, many: bool) -> Tile:
     """What the gateway refused. `many`: by account, else by key."""
     return lines(
         "Refused calls per minute",
-        "402: wallet or cap is used up. 429: a spend window is used up, or too many calls are in "
-        "flight. An alert begins where it is more than a small share of a key's calls.",
+        "402: wallet or cap is used up. 429: a spend window is used up, or too many calls of the "
+        "account are in flight. An alert begins where it is more than a small share of a key's "
+        "calls.",
         _per_minute(c.TAP_REFUSALS, a.ACCOUNT if many else a.KEY_ID, a.STATUS_CODE),
         _CALLS,
         (8, 8),

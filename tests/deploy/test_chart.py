@@ -166,6 +166,26 @@ def test_the_webhooks_secret_is_where_the_configuration_looks_for_it() -> None:
     assert "webhook" not in {volume["name"] for volume in pod["volumes"]}
 
 
+def test_an_account_s_own_secret_is_where_the_configuration_looks_for_it() -> None:
+    secret = {"name": "hooks", "key": "of-prod"}
+    accounts = [
+        {"name": "prod", "existingSecret": {"name": "k"}, "webhookSecret": secret},
+        {"name": "test", "existingSecret": {"name": "k"}},
+    ]
+    found = with_values(accounts=accounts)
+    config = load(configurations(found)[0])
+    files = [account.webhook_secret_file for account in config.accounts]
+    assert (config.webhook.secret_file, files[1]) == (None, None)
+    (pod, *_) = pod_specs(found)
+    (container,) = our_containers(pod)
+    mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+    volumes = {volume["name"]: volume for volume in pod["volumes"]}
+    (source,) = volumes["webhooks"]["projected"]["sources"]
+    assert source["secret"] == {"name": "hooks", "items": [{"key": "of-prod", "path": "prod"}]}
+    assert f"{mounts['webhooks']}/prod" == str(files[0])
+    assert "webhook" not in volumes
+
+
 def test_a_changed_configuration_starts_the_pod_anew() -> None:
     def checksum(found: list[Object]) -> str:
         pod = kind(found, "Deployment")["spec"]["template"]

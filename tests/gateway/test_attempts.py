@@ -83,7 +83,7 @@ def test_retry_after_of_a_503_is_honoured_within_reason() -> None:
         (307, BadResponseError, Outcome.BAD_RESPONSE),
         (400, BadRequestError, Outcome.BAD_REQUEST),
         (401, AuthError, Outcome.AUTH),
-        (402, QuotaSpentError, Outcome.RATE_LIMITED),
+        (402, QuotaSpentError, Outcome.OUT_OF_MONEY),
         (403, AuthError, Outcome.AUTH),
         (404, BadRequestError, Outcome.BAD_REQUEST),
         (418, BadRequestError, Outcome.BAD_REQUEST),

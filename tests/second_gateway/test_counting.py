@@ -362,6 +362,29 @@ async def test_an_answer_that_is_far_too_high_once_is_not_believed(
     assert scene.increase() == 13
 
 
+@pytest.mark.parametrize("lifetime", ["moves", "absent"])
+@pytest.mark.parametrize("knows_hours", [True, False], ids=["hours", "days"])
+async def test_a_first_answer_after_a_restart_that_is_far_too_high_is_not_believed(
+    scene: Scene, lifetime: Any, knows_hours: bool
+) -> None:
+    scene.gateway.turn(me_usage="rollup", lifetime=lifetime, knows_hours=knows_hours)
+    scene.spend("1", A)
+    await scene.until(50 * MINUTE)
+    await scene.start()
+    await scene.wait(MINUTE)
+    scene.spend("10", A)
+    await scene.wait(15 * MINUTE)
+    await scene.stop()
+    scene.gateway.turn(factor=Decimal(100))
+    await scene.start()
+    await scene.wait(15)
+    scene.gateway.turn(factor=Decimal(1))
+    scene.spend("3", A)
+    await scene.wait(10 * MINUTE)
+    assert scene.counted() == 13
+    assert scene.increase() == 13
+
+
 @pytest.mark.parametrize("lifetime", ["moves", "stands", "absent"])
 @pytest.mark.parametrize("usd", ["50", "900"])
 @pytest.mark.parametrize("shape", ["log", "rollup"])

@@ -62,6 +62,7 @@ def test_transactions_are_filtered_by_kind_and_range() -> None:
         ("org_paused", 403, "permission_error", None),
         ("window_spent", 429, "rate_limit_error", None),
         ("concurrency", 429, "rate_limit_error", "concurrency_limit"),
+        ("too_many", 429, "rate_limit_error", None),
     ],
 )
 def test_every_refusal_of_the_contract_can_be_had(

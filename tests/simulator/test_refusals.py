@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.simulator.fakes import ask, simulator
+from bytespike_simulator.keys import Window
+from tests.simulator.fakes import answer, ask, simulator
 
 CHAT, MESSAGES = "/v1/chat/completions", "/v1/messages"
 CALL = {"model": "claude-sonnet-4-6", "messages": [], "max_tokens": 5}
@@ -82,3 +83,42 @@ def test_a_request_that_cannot_be_understood_is_refused_and_does_nothing(
     assert status == 200 or response.json()["error"]["type"] == KINDS[status]
     assert made.world.truth().rows == (status == 200)
     assert made.webhooks.subscriptions == []
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [
+        ("anthropic", {"type": "permission_error", "code": "quota_exceeded"}),
+        ("google", {"code": 402, "status": "QUOTA_EXCEEDED"}),
+        ("wrapped", {"code": 402, "reason": "QUOTA_EXCEEDED"}),
+    ],
+)
+def test_an_error_has_the_shape_that_was_chosen(shape: str, expected: dict[str, object]) -> None:
+    body = answer(ask(simulator(errors=shape, state="key_cap_reached"), "account"))
+    error = body if shape == "wrapped" else body["error"]
+    assert error == expected | {"message": "the key's lifetime cap is reached"}
+    assert body.get("type") == ("error" if shape == "anthropic" else None)
+
+
+@pytest.mark.parametrize(("length", "name"), [(18_000, "5h"), (86_400, "1d"), (604_800, "7d")])
+def test_a_spent_window_is_named_at_the_beginning_of_the_message(length: int, name: str) -> None:
+    made = simulator()
+    made.world.keys[0].windows = [Window(length, 1)]
+    response = ask(made, CHAT, method="POST", body=CALL)
+    assert answer(response)["error"]["message"].startswith(f"rate_limit_{name}")
+
+
+def test_calls_in_flight_tell_no_reset_and_a_challenge_tells_nothing() -> None:
+    sent = ask(simulator(caps=True, state="concurrency"), "account").headers
+    assert "x-ratelimit-limit" in sent
+    assert "x-ratelimit-reset" not in sent
+    page = ask(simulator(caps=True, state="challenge"), "account")
+    assert (page.status_code, page.headers["content-type"][:9]) == (403, "text/html")
+    assert "x-ratelimit-limit" not in page.headers
+
+
+def test_a_key_may_also_be_where_gemini_has_it() -> None:
+    made = simulator()
+    assert ask(made, "account", headers={"x-goog-api-key": made.api_key}).status_code == 200
+    assert ask(made, "account", {"key": made.api_key}, headers={}).status_code == 200
+    assert ask(made, "account", {"key": "another"}, headers={}).status_code == 401

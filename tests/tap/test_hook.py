@@ -117,6 +117,26 @@ def test_the_key_is_taken_from_either_header_and_x_api_key_wins(
 
 
 @pytest.mark.parametrize(
+    ("auth", "query"),
+    [
+        ({"x-goog-api-key": KEY}, ""),
+        ({"X-Goog-Api-Key": KEY, "x-api-key": ""}, "?key=sk-byts-another-0123456789"),
+        ({}, f"?alt=sse&key={KEY}"),
+        ({}, f"?key={KEY.replace('-', '%2D')}"),
+        ({"authorization": "Basic eA=="}, f"?key={KEY}"),
+        ({"authorization": f"Bearer {KEY}", "x-goog-api-key": "another"}, "?key=another"),
+    ],
+)
+def test_a_key_is_also_found_where_gemini_s_clients_put_it(
+    tap: QuotaTap, ear: Ear, auth: dict[str, str], query: str
+) -> None:
+    request = httpx.Request("POST", f"http://gateway/v1beta/models{query}", headers=auth)
+    tap(httpx.Response(200, headers=QUOTA, request=request))
+    [said] = ear.heard()
+    assert said == {"key": MASKED, "status": 200, "at": NOW, "source": "hook"} | QUOTA
+
+
+@pytest.mark.parametrize(
     "auth", [{}, {"authorization": KEY}, {"authorization": f"Basic {KEY}"}, {"x-api-key": ""}]
 )
 def test_a_response_without_a_key_is_not_reported(

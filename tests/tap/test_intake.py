@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from exporter.gateway.readings import Endpoint, Envelope, Observation, Source
+from exporter.gateway.readings import AHEAD, Endpoint, Envelope, Observation, Source
 from exporter.live import UNREADABLE, Live, LiveAccount
 from exporter.metrics.snapshot import take
 from exporter.tap.intake import MAX_AGE, MAX_SKEW, Intake
@@ -94,6 +95,52 @@ def test_what_is_not_of_now_is_rejected(skew: float) -> None:
     made = live()
     assert intake(made).take(seen(at=NOW + skew)) is TapOutcome.OUTDATED
     assert not made.accounts["prod"].keys
+
+
+@pytest.mark.parametrize(
+    "impossible",
+    [
+        {"limit": 5 * USD, "remaining": 5 * USD + 1},
+        {"reset_at": NOW + 7 * 86_400 + AHEAD + 1},
+        {"limit": None, "reset_at": NOW + 1e9},
+    ],
+)
+def test_what_cannot_be_is_rejected_and_told_once(
+    impossible: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    made = live()
+    tap = intake(made)
+    for _ in range(2):
+        said = seen()
+        assert tap.take(replace(said, envelope=replace(said.envelope, **impossible))) is (
+            TapOutcome.IMPOSSIBLE
+        )
+    assert made.tap.observations == {(Source.HOOK, TapOutcome.IMPOSSIBLE): 2}
+    assert not made.accounts["prod"].keys
+    assert not made.accounts["prod"].traffic.responses
+    assert len(caplog.messages) == 1
+
+
+@pytest.mark.parametrize(
+    "possible",
+    [
+        {"limit": 5 * USD, "remaining": 5 * USD, "reset_at": NOW + 7 * 86_400},
+        {"limit": 0, "remaining": 5 * USD},
+        {"limit": 5 * USD, "remaining": -USD, "reset_at": NOW - 5},
+    ],
+)
+def test_what_is_at_its_bound_can_be(possible: dict[str, Any]) -> None:
+    said = seen()
+    envelope = replace(said.envelope, **possible)
+    assert intake(live()).take(replace(said, envelope=envelope)) is TapOutcome.ACCEPTED
+
+
+@pytest.mark.parametrize("older", [0.5, 30.0, MAX_SKEW])
+def test_a_poll_that_is_newer_wins(older: float) -> None:
+    made = live()
+    made.accounts["prod"].observe(Envelope(NOW, OWN, remaining=2 * USD))
+    assert intake(made).take(seen(at=NOW - older, remaining=9 * USD)) is TapOutcome.ACCEPTED
+    assert remaining(made) == (2 * USD, NOW)
 
 
 def test_a_stream_that_is_told_of_at_its_end_counts_and_its_limits_are_history() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 from msgspec.structs import replace
 
+from exporter.config.types import Account
 from exporter.config.types import Webhook as Settings
 from exporter.gateway.readings import Endpoint
 from exporter.live import LiveAccount
@@ -28,6 +29,7 @@ HEADER = "X-ByteSpike-Signature"
 SECRET = "whsec_MARKED0123456789"
 LOW = "system.balance.notify.dispatched"
 PAYMENT = "system.payment.received"
+ADJUSTED = "admin.balance.adjust"
 _serial = count(1)
 
 
@@ -38,7 +40,7 @@ def event(kind: str = LOW, **members: object) -> bytes:
 
 def signature(body: bytes, secret: str = SECRET) -> str:
     """The right one, as the gateway writes it."""
-    return f"sha256={hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()}"
+    return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
 def split(body: bytes, pieces: int) -> Iterator[bytes]:
@@ -57,6 +59,18 @@ class Bench:
         self.view = configured(view, webhook=Settings(PATH, self.secret_file, HEADER))
         self.app = App(lambda: self.view, known(totals), self.clock)
         self.read = 0
+
+    def own_secret(self, name: str, *secrets: str) -> None:
+        """Give an account a file of its own with these secrets, each on a line."""
+        file = self.secret_file.with_name(f"{name}-secret")
+        file.write_text("\n".join(secrets))
+        config = self.view.config
+        accounts = config.accounts if name in [one.name for one in config.accounts] else ()
+        accounts = accounts or tuple(Account(each, "http://x") for each in self.view.live.accounts)
+        changed = (
+            replace(one, webhook_secret_file=file) if one.name == name else one for one in accounts
+        )
+        self.view = configured(self.view, accounts=tuple(changed))
 
     def configure(self, **changes: object) -> None:
         """Reload with other settings of the webhook."""

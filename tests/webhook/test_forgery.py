@@ -48,7 +48,7 @@ def test_a_guessed_signature_is_refused(bench: Bench, body: bytes, signed: str) 
 def test_a_signature_that_is_one_bit_off_or_truncated_is_refused(
     bench: Bench, body: bytes, bit: int, length: int
 ) -> None:
-    digits = signature(body).removeprefix("sha256=")
+    digits = signature(body)
     assert forged(bench, body, f"sha256={int(digits, 16) ^ (1 << bit):064x}")
     for cut in (digits[:length], digits[64 - length :]):
         assert forged(bench, body, f"sha256={cut}")

@@ -87,4 +87,6 @@ class Switches:
     error_body: Literal["openai", "anthropic", "google", "wrapped", "html", "nothing"] = "openai"
     failing: Mapping[str, int] = field(default_factory=dict)
     """Paths, or `*` for all, and the status that they answer."""
+    refusing: Mapping[str, str] = field(default_factory=dict)
+    """Paths, or `*` for all, and why they are refused: a name of `REASONS`."""
     requests_a_minute: int | None = None

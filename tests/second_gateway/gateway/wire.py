@@ -30,6 +30,19 @@ SECONDS = "seconds"
 ACCOUNT = "/api/v1/me/account"
 TRANSACTIONS = "/api/v1/me/billing/transactions"
 KEYS = "/api/v1/keys"
+REASONS = {
+    "wallet": (402, "insufficient_balance", "Your balance is used up"),
+    "cap": (402, "quota_exceeded", "This key has reached its quota"),
+    "5h": (429, "rate_limit_error", "rate_limit_5h reached, wait for the reset"),
+    "1d": (429, "rate_limit_error", "rate_limit_1d reached, wait for the reset"),
+    "7d": (402, "rate_limit_error", "rate_limit_7d reached, wait for the reset"),
+    "flight": (429, "concurrency_limit", "Too many requests at once"),
+    "requests": (429, "rate_limit_error", "Slow down"),
+    "address": (403, "permission_error", "This IP address may not use the key"),
+    "organization": (403, "permission_error", "The organization of this key is paused"),
+}
+"""Why a request is refused (section 6): status, code and message."""
+
 SLOW = 600.0
 """Seconds for a range that is too long: more than any client waits."""
 
@@ -136,6 +149,10 @@ class Gateway:
         if key is not None:
             headers |= envelope(self.books, key, self.switches, now)
         headers |= self.switches.extra_headers
+        if self._reason(request.url.path) == "flight":
+            headers.pop("X-RateLimit-Reset", None)
+        if body[:1] == b"<":
+            headers["Content-Type"] = "text/html; charset=utf-8"
         return httpx.Response(
             status, headers=headers, content=body, extensions={SECONDS: seconds}, request=request
         )
@@ -148,9 +165,7 @@ class Gateway:
 
     def _body(self, request: httpx.Request, key: Key | None) -> object:
         path = request.url.path
-        status = self.switches.failing.get(path, self.switches.failing.get("*"))
-        if status is not None:
-            raise RefusedError(status, "insufficient_balance", "not now")
+        self._refuse(path)
         if key is None:
             raise RefusedError(401, "authentication_error", "unknown key")
         self._throttle()
@@ -172,6 +187,17 @@ class Gateway:
         if path == "/api/v1/me/notifications":
             return {"items": [], "total": 0, "page": 1, "page_size": 20}
         raise RefusedError(404, "not_found_error", "no such route")
+
+    def _refuse(self, path: str) -> None:
+        status = self.switches.failing.get(path, self.switches.failing.get("*"))
+        if status is not None:
+            raise RefusedError(status, "insufficient_balance", "not now")
+        reason = self._reason(path)
+        if reason is not None:
+            raise RefusedError(*REASONS[reason])
+
+    def _reason(self, path: str) -> str | None:
+        return self.switches.refusing.get(path, self.switches.refusing.get("*"))
 
     def _shape(self, path: str) -> Shape:
         return {
@@ -209,7 +235,8 @@ class Gateway:
             case "openai":
                 body = {"error": error}
             case "anthropic":
-                body = {"type": "error", "error": error}
+                kind = "permission_error" if why.status == 402 else why.kind
+                body = {"type": "error", "error": error | {"type": kind, "code": why.kind}}
             case "google":
                 body = {"error": {"code": why.status, "message": str(why), "status": why.kind}}
             case "wrapped":

@@ -13,6 +13,9 @@ accounts:
     {{- with .baseUrl }}
     base_url: {{ toJson . }}
     {{- end }}
+    {{- if .webhookSecret }}
+    webhook_secret_file: {{ printf "/var/run/secrets/bytespike-webhooks/%s" .name | toJson }}
+    {{- end }}
 {{- end }}
 state:
   path: /var/lib/bytespike/bytespike.db
@@ -28,10 +31,12 @@ tap:
   account: {{ toJson . }}
   {{- end }}
 {{- end }}
-{{- if .Values.webhook.existingSecret }}
+{{- if include "bytespike-exporter.takesDeliveries" . }}
 webhook:
   path: {{ toJson .Values.webhook.path }}
+  {{- if .Values.webhook.existingSecret }}
   secret_file: /var/run/secrets/bytespike-webhook/secret
+  {{- end }}
   signature_header: {{ toJson .Values.webhook.signatureHeader }}
 {{- end }}
 {{- range $section, $settings := .Values.config }}
@@ -44,6 +49,19 @@ webhook:
 {{- end }}
 {{- end }}
 {{- end }}
+{{- end -}}
+
+{{/* Whether there is a webhook: a secret for all accounts, or one of an account; else empty. */}}
+{{- define "bytespike-exporter.takesDeliveries" -}}
+{{- $own := include "bytespike-exporter.signing" . | fromJsonArray -}}
+{{- if or .Values.webhook.existingSecret $own -}}true{{- end -}}
+{{- end -}}
+
+{{/* The accounts that have a secret of their own for deliveries, as a JSON list. */}}
+{{- define "bytespike-exporter.signing" -}}
+{{- $signing := list -}}
+{{- range .Values.accounts -}}{{- if .webhookSecret -}}{{- $signing = append $signing . -}}{{- end -}}{{- end -}}
+{{- toJson $signing -}}
 {{- end -}}
 
 {{/* The names under which page and /metrics may be asked for, as a JSON list; empty without any. */}}

@@ -65,6 +65,11 @@ volumeMounts:
     mountPath: /var/run/secrets/bytespike-webhook
     readOnly: true
   {{- end }}
+  {{- if include "bytespike-exporter.signing" . | fromJsonArray }}
+  - name: webhooks
+    mountPath: /var/run/secrets/bytespike-webhooks
+    readOnly: true
+  {{- end }}
   - name: state
     mountPath: /var/lib/bytespike
   - name: tmp
@@ -112,6 +117,19 @@ volumeMounts:
       - key: {{ .key }}
         path: secret
 {{- end }}
+{{- end }}
+{{- with include "bytespike-exporter.signing" . | fromJsonArray }}
+- name: webhooks
+  projected:
+    defaultMode: 0440
+    sources:
+      {{- range . }}
+      - secret:
+          name: {{ .webhookSecret.name }}
+          items:
+            - key: {{ default "secret" .webhookSecret.key }}
+              path: {{ .name | quote }}
+      {{- end }}
 {{- end }}
 - name: tmp
   emptyDir:

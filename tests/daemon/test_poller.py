@@ -22,7 +22,7 @@ from exporter.errors import (
     RateLimitedError,
     StateError,
 )
-from exporter.gateway.readings import Endpoint, Envelope, Observation, Source
+from exporter.gateway.readings import Endpoint, Envelope, Observation, Source, UsageShape
 from exporter.gateway.recognized import Recognized, UsageForm
 from exporter.live import LiveAccount
 from exporter.polling.poller import FAILURES, JITTER, SOONEST, AccountPoller, wait_after

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from exporter.config.types import Otlp
 from exporter.errors import Outcome
-from exporter.gateway.readings import Envelope, Observation, Source
+from exporter.gateway.readings import Envelope, Observation, Source, UsageShape
 from exporter.gateway.recognized import FirstPage, Order, Recognized, UsageForm
 from exporter.ledger.spend import Rate
 from exporter.ledger.totals import AccountTotals

@@ -163,7 +163,7 @@ def _describe_account(reading: AccountReading, key: str | None, organization: in
     if reading.low_balance_threshold is not None:
         words.append(f"threshold {_usd(reading.low_balance_threshold)}")
     if reading.organization is not None:
-        words.append(f"organization {reading.organization.name!r}")
+        words.append(f"organization {without_address(reading.organization.name)!r}")
     if organization is not None:
         words.append(f"{_usd(organization)} left in the organization's wallet")
     if reading.paid_by_organization(organization is not None):

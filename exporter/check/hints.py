@@ -34,6 +34,9 @@ from exporter.secrets import Secret
 PATIENCE: Final = 2.0
 """Seconds that a connection may take which only sees who is there."""
 
+_UNREACHED: Final = (OSError, TimeoutError, UnicodeError)
+"""UnicodeError: a host whose name cannot be one."""
+
 _PREFIX: Final = "sk-byts-"
 _TOO_LONG: Final = re.compile(r"(/api/v1/me|/api/v1|/v1/me|/v1|/api)/?$")
 _ASSIGNED: Final = re.compile(r"(export\s+)?[A-Za-z_][A-Za-z0-9_]*\s*=\s*[\"']?\S")
@@ -138,7 +141,7 @@ async def proxy_is_dead(suspect: Suspect) -> str | None:
     try:
         async with _connected(host, port):
             return None
-    except (OSError, TimeoutError) as error:
+    except _UNREACHED as error:
         why = getattr(error, "strerror", None) or "no answer"
     return (
         f"the environment's {variable} names the proxy {host}:{port}, which cannot be reached "
@@ -267,7 +270,7 @@ async def _tls_problem(suspect: Suspect) -> str | None:
             return None
     except ssl.SSLError as error:
         return f"OpenSSL: {tls_reason(error)}"
-    except (OSError, TimeoutError) as error:
+    except _UNREACHED as error:
         return getattr(error, "strerror", None) or "no answer to TLS"
 
 
@@ -276,5 +279,5 @@ async def _answers_plainly(suspect: Suspect) -> bool:
         async with _connected(suspect.url.hostname or "", suspect.port) as (reader, writer):
             writer.write(f"HEAD / HTTP/1.1\r\nHost: {suspect.url.netloc}\r\n\r\n".encode())
             return await reader.readexactly(5) == b"HTTP/"
-    except (OSError, TimeoutError, asyncio.IncompleteReadError):
+    except (*_UNREACHED, asyncio.IncompleteReadError):
         return False

@@ -14,7 +14,14 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from bytespike_simulator import account_answer, key_answer, log_answer, model_calls, rollup_answer
+from bytespike_simulator import (
+    account_answer,
+    key_answer,
+    log_answer,
+    model_calls,
+    rollup_answer,
+    stock_answer,
+)
 from bytespike_simulator.broken_answers import JSON, PAGE, broken, left
 from bytespike_simulator.clock import Clock, SystemClock
 from bytespike_simulator.control import Control
@@ -33,6 +40,8 @@ ENDPOINTS = {
     f"{ROOT}/account": "account",
     f"{ROOT}/usage": "usage",
     f"{ROOT}/billing/transactions": "transactions",
+    stock_answer.LOG: "usage",
+    stock_answer.KEY_ACCOUNT: "account",
     f"{ROOT}/webhooks": "webhooks",
     KEYS: "keys",
     MODELS: "models",
@@ -64,8 +73,13 @@ _READS: dict[str, Read] = {
     f"{ROOT}/usage": _usage,
     f"{ROOT}/billing/transactions": account_answer.transactions,
     KEYS: key_answer.keys,
+    stock_answer.LOG: stock_answer.log,
+    stock_answer.KEY_ACCOUNT: stock_answer.key_account,
     MODELS: model_calls.models,
 }
+
+_NOT_STOCK = frozenset({f"{ROOT}/account", f"{ROOT}/usage"})
+_ONLY_STOCK = frozenset({stock_answer.LOG, stock_answer.KEY_ACCOUNT})
 
 
 class Simulator:
@@ -123,7 +137,13 @@ class Simulator:
 
     def _reading(self, read: Read) -> Answer:
         async def reading(request: Request, asking: int, _: bool) -> Response:
-            return Response(read(self.world, request.query_params, asking), media_type=JSON)
+            path, dialect = request.url.path, self.options.dialect
+            if path in (_NOT_STOCK if dialect == "stock" else _ONLY_STOCK):
+                raise refusal("no_route")
+            body = read(self.world, request.query_params, asking)
+            if dialect != "documented" and path.startswith("/api/"):
+                body = b'{"code":0,"message":"success","data":%b}' % body
+            return Response(body, media_type=JSON)
 
         return reading
 
@@ -139,7 +159,9 @@ class Simulator:
         try:
             right = await self._right(answer, request, key, fails)
         except Refusal as no:
-            right = Response(no.body(self.options.errors), no.status, no.headers, JSON)
+            plain = self.options.dialect == "documented"
+            shape = self.options.errors if plain else "wrapped"
+            right = Response(no.body(shape), no.status, no.headers, JSON)
         told = {"date": formatdate(self.clock.now(), usegmt=True)}
         if key is not None:
             told |= account_answer.envelope(self.world, key)

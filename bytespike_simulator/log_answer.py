@@ -82,6 +82,8 @@ def _start(account: Account, query: Query, places: Sequence[int], size: int) -> 
 
 
 def _shown(account: Account, row: Row, key: dict[str, object]) -> dict[str, object]:
+    if account.options.dialect == "stock":
+        return _stock(account, row)
     in_usd = account.options.credits == "usd"
     return {
         "request_id": row.request_id,
@@ -91,6 +93,23 @@ def _shown(account: Account, row: Row, key: dict[str, object]) -> dict[str, obje
         "prompt_tokens": row.prompt,
         "completion_tokens": row.completion,
         "credits": usd(row.credits) if in_usd else row.credits,
+    }
+
+
+def _stock(account: Account, row: Row) -> dict[str, object]:
+    """A row as sub2api spells it; a call reads half of its prompt from the cache."""
+    return {
+        "id": row.serial,
+        "request_id": row.request_id,
+        "created_at": timestamp_ms(row.created),
+        "model": account.models[row.model].id,
+        "api_key_id": account.keys[row.key].id,
+        "input_tokens": row.prompt,
+        "output_tokens": row.completion,
+        "cache_read_tokens": row.prompt // 2,
+        "cache_creation_tokens": row.prompt // 10,
+        "total_cost": usd(row.credits * 2),
+        "actual_cost": usd(row.credits),
     }
 
 

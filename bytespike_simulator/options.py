@@ -48,6 +48,13 @@ class Options:
     threshold_usd: float = _option(5.0, "low balance threshold")
     org_wallet_usd: float = _option(500.0, "wallet of the org before its keys spent from it")
 
+    dialect: str = _option(
+        "documented",
+        "how everything is spelled, and where: stock is what sub2api does",
+        "documented",
+        "wrapped",
+        "stock",
+    )
     usage: str = _option("log", "what /me/usage speaks", "log", "rollup")
     list_name: str = _option("items", "name of the log's list", "items", "data", "rows", "usage")
     paging: str = _option("page", "how the log's next page is asked for", "page", "cursor")

@@ -15,8 +15,11 @@
     │   ├── ServerError          500 to 504, after the attempts of one poll
     │   ├── BadResponseError     an answer that is not what the contract says
     │   │   ├── ResponseTooLargeError   ask for a shorter range
-    │   │   └── IncompleteError         rows or buckets are missing from it: the same
+    │   │   ├── IncompleteError         rows or buckets are missing from it: the same
+    │   │   ├── UnknownAnswerError      JSON, in no known dialect
+    │   │   └── RefusedAnswerError      a wrapped answer that says that the request failed
     │   └── BadRequestError      400, 404 and other statuses that must not be retried unchanged
+    │       ├── NotFoundError           404, 405, 410: there is no such address
     │       └── RefusedParameterError   400, 422: a parameter, or the length of the range
     ├── ListenError              an address of the configuration cannot be listened on
     └── StateError               the state file cannot be opened, read or written
@@ -114,8 +117,24 @@ class IncompleteError(BadResponseError):
         self.missing = missing
 
 
+class UnknownAnswerError(BadResponseError):
+    """JSON in no known dialect: its message names the members that it holds."""
+
+
+class RefusedAnswerError(BadResponseError):
+    """A status of 200 around an error: its own `status`, 0 where it names none."""
+
+    def __init__(self, message: str, *, status: int = 0, retry_after: float | None = None) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.status = status
+
+
 class BadRequestError(GatewayError):
     outcome = Outcome.BAD_REQUEST
+
+
+class NotFoundError(BadRequestError):
+    """404, 405 or 410: the gateway has no such address."""
 
 
 class RefusedParameterError(BadRequestError):

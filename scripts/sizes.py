@@ -19,8 +19,8 @@ CLOSELY = ("exporter", "bytespike_simulator")
 """Where the two above hold, and no name of a file stands twice."""
 
 BUDGETS = {
-    "exporter": 15_893,
-    "bytespike_simulator": 2_663,
+    "exporter": 17_266,
+    "bytespike_simulator": 2_827,
     "tests": 32_000,
     "scripts": 3_700,
 }

@@ -8,12 +8,15 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from exporter.errors import BadResponseError
+from exporter.gateway.dialects import read_answer, unknown
 from exporter.gateway.fields import identifier, instant, money, text
-from exporter.gateway.jsontext import Json, parse
+from exporter.gateway.jsontext import Json
+from exporter.gateway.key_account import is_key_account, read_key_account
 from exporter.gateway.readings import AccountReading, ModelQuota, Organization
 
 T = TypeVar("T")
+
+_EXPECTED = '"user", "balance" or "allowed_models": is base_url the gateway\'s?'
 
 MAX_MODELS = 10_000
 """Models past this many are not kept."""
@@ -25,9 +28,11 @@ def read_account(body: bytes, now: float) -> AccountReading:
     `balance` may be a bare number, USD available (the contradiction of §2). Raises
     BadResponseError if neither user, nor balance, nor models can be understood.
     """
-    answer = parse(body)
+    answer = read_answer(body)
     if not isinstance(answer, dict):
-        raise BadResponseError("the answer is not a JSON object")
+        raise unknown(answer, _EXPECTED)
+    if is_key_account(answer):
+        return read_key_account(answer, now)
     user = _object(answer.get("user"))
     unreadable: list[str] = []
     balance = answer.get("balance")
@@ -51,9 +56,7 @@ def read_account(body: bytes, now: float) -> AccountReading:
         organization=_organization(answer.get("org")),
     )
     if reading == AccountReading(observed_at=now, organization=reading.organization):
-        raise BadResponseError(
-            "the answer holds neither a user, nor a balance, nor models: is base_url the gateway's?"
-        )
+        raise unknown(answer, _EXPECTED)
     return replace(reading, unreadable=tuple(unreadable))
 
 

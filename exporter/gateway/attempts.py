@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from exporter.clock import Clock
 from exporter.config.types import Account, Gateway
-from exporter.errors import AuthError, BadResponseError, GatewayError
+from exporter.errors import AuthError, BadResponseError, GatewayError, RefusedAnswerError
 from exporter.gateway.budget import RequestBudget
 from exporter.gateway.envelope import read_envelope, retry_after
 from exporter.gateway.exchange import Answer, ConnectionLostError, HttpClient, exchange
@@ -90,6 +90,8 @@ class Requester:
             return read(answer.body)
         except BadResponseError as error:
             problem = error
+        if isinstance(problem, RefusedAnswerError) and 400 <= problem.status < 600:
+            raise self._failure(path, Answer(problem.status, answer.headers, answer.body))
         what = f"GET {path} answered 200 with {shown_type(answer.headers)}"
         raise type(problem)(f"{what}, but {problem}")
 

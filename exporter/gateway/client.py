@@ -9,12 +9,13 @@ from urllib.parse import urlsplit
 
 from exporter.clock import Clock
 from exporter.config.types import Account, Gateway, Usage
-from exporter.errors import AuthError
+from exporter.errors import AuthError, NotFoundError, UnknownAnswerError
 from exporter.gateway.account import read_account
 from exporter.gateway.attempts import Requester
 from exporter.gateway.exchange import HttpClient, open_http
 from exporter.gateway.fields import range_params
 from exporter.gateway.gateway_clock import GatewayClock
+from exporter.gateway.key_account import KEY_ACCOUNT_PATH, envelope_of
 from exporter.gateway.key_list import read_all_keys
 from exporter.gateway.keys import KeySource
 from exporter.gateway.list_reader import ListQuery, ListReader
@@ -66,6 +67,8 @@ class GatewayClient:
             http, account, gateway, clock, on_envelope, self._keys, self.gateway_clock
         )
         self._host_clock = clock
+        self._on_envelope = on_envelope
+        self._account_path = ACCOUNT_PATH
         self._usage = UsageSource(
             self._requester, self.gateway_clock, usage, lambda: self.masked_key
         )
@@ -110,9 +113,31 @@ class GatewayClient:
         return self._keys.version()
 
     async def account(self, key: Secret | None = None) -> AccountReading:
-        """`GET /me/account` (contract §2), with the newest key or this one. Raises GatewayError."""
+        """`GET /me/account` (contract §2), with the newest key or this one. Raises GatewayError.
+
+        Where a gateway has no such address, the key's own account is read instead.
+        """
+        try:
+            reading = await self._ask_account(self._account_path, key)
+        except (NotFoundError, UnknownAnswerError) as missing:
+            known, self._account_path = self._account_path, ACCOUNT_PATH
+            if known != ACCOUNT_PATH or isinstance(missing, UnknownAnswerError):
+                raise
+            try:
+                reading = await self._ask_account(KEY_ACCOUNT_PATH, key)
+            except (NotFoundError, UnknownAnswerError):
+                raise missing from None
+            self._account_path = KEY_ACCOUNT_PATH
+        if reading.key_limits is not None:
+            masked = (key or self._keys.read()).masked()
+            told = envelope_of(reading.key_limits, masked, reading.observed_at)
+            if told is not None:
+                self._on_envelope(told)
+        return reading
+
+    async def _ask_account(self, path: str, key: Secret | None) -> AccountReading:
         return await self._requester.ask(
-            ACCOUNT_PATH,
+            path,
             {},
             lambda body: read_account(body, self._host_clock.now()),
             bulk=False,

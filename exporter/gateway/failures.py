@@ -21,6 +21,7 @@ from exporter.errors import (
     BadResponseError,
     GatewayError,
     NetworkError,
+    NotFoundError,
     QuotaSpentError,
     RateLimitedError,
     RefusedParameterError,
@@ -93,6 +94,7 @@ _MEANINGS: Final[tuple[tuple[Container[int], type[GatewayError], str], ...]] = (
         "it does not understand a parameter: check usage.mode",
     ),
     (range(500, 1000), ServerError, "the gateway is failing: nothing to do here unless it lasts"),
+    ((404, 405, 410), NotFoundError, "check base_url"),
     (range(400, 500), BadRequestError, "check base_url"),
     (
         range(300, 400),

@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from decimal import ROUND_05UP, ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 from typing import Final
 
+import msgspec
+
 from exporter.gateway.envelope import END_OF_TIME
 from exporter.gateway.jsontext import Json
 from exporter.gateway.readings import KeyRef
@@ -189,19 +191,32 @@ def key_name(value: Json) -> str | None:
     return Secret(name).masked() if whole else redact(name)
 
 
-def key_ref(value: Json, own: KeyRef) -> KeyRef:
-    """How a row names its key (contract §3a): object, masked form, id, or absent (`own`).
+def key_ref(row: dict[str, Json], own: KeyRef) -> KeyRef:
+    """How a row names its key (contract §3a): object, masked form, id, or not at all (`own`).
 
     Raises ValueError for anything else.
     """
-    if isinstance(value, dict):
-        masked = masked_key(value.get("masked")) or masked_key(value.get("key"))
-        name, ident = key_name(value.get("name")), identifier(value.get("id"))
-        if ident is None and masked is None and name is None:
-            return own
-        return KeyRef(ident, masked, name)
+    value, its_id = row.get("api_key"), row.get("api_key_id")
+    named = _key_object(value) if isinstance(value, dict) else _key_text(value)
+    if its_id is None or its_id == "":
+        return named or own
+    by_id = _key_text(its_id)
+    if named is None or by_id is None or named.gateway_id is not None:
+        return named or by_id or own
+    return msgspec.structs.replace(named, gateway_id=by_id.gateway_id)
+
+
+def _key_object(value: dict[str, Json]) -> KeyRef | None:
+    masked = masked_key(value.get("masked")) or masked_key(value.get("key"))
+    name, ident = key_name(value.get("name")), identifier(value.get("id"))
+    if ident is None and masked is None and name is None:
+        return None
+    return KeyRef(ident, masked, name)
+
+
+def _key_text(value: Json) -> KeyRef | None:
     if value is None or value == "":
-        return own
+        return None
     given = identifier(value)
     if given is None:
         raise ValueError("api_key is neither an object, a masked form nor an id")

@@ -10,9 +10,10 @@ from typing import Final
 
 import msgspec
 
-from exporter.errors import BadResponseError, RefusedParameterError
+from exporter.errors import RefusedParameterError
+from exporter.gateway.dialects import read_answer, unknown
 from exporter.gateway.fields import identifier, instant, is_day, key_name, masked_key, money, number
-from exporter.gateway.jsontext import Json, parse
+from exporter.gateway.jsontext import Json
 from exporter.gateway.listing import Listing, listing
 from exporter.gateway.paging import PageFacts, Pager
 from exporter.gateway.readings import (
@@ -81,7 +82,7 @@ async def read_all_keys(
 
 def read_keys(body: bytes, now: float) -> KeysPage:
     """One page, as it is at `now` by the gateway's clock (Unix s). Raises BadResponseError."""
-    page = _listing(parse(body))
+    page = _listing(read_answer(body))
     keys: list[ListedKey] = []
     for row in page.rows:
         key = _listed(row, now) if isinstance(row, dict) else None
@@ -93,19 +94,11 @@ def read_keys(body: bytes, now: float) -> KeysPage:
 
 
 def _listing(answer: Json) -> Listing:
-    """The list, which may be wrapped."""
-    if isinstance(answer, dict):
-        failed = answer.get("code") not in (None, 0) or answer.get("success") is False
-        if failed:
-            raise BadResponseError("the answer says that it failed")
-        inner = answer.get("data")
-        if isinstance(inner, dict):
-            answer = inner
-        if isinstance(answer.get("keys"), list):
-            answer = {**answer, "items": answer["keys"]}
+    if isinstance(answer, dict) and isinstance(answer.get("keys"), list):
+        answer = {**answer, "items": answer["keys"]}
     page = listing(answer)
     if page is None:
-        raise BadResponseError('the answer holds no list of keys (expected "items")')
+        raise unknown(answer, 'a list of keys ("items")')
     return page
 
 

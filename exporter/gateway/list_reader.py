@@ -31,10 +31,14 @@ _FRUITLESS: Final = 3
 
 
 class ListQuery(msgspec.Struct, frozen=True):
-    """How a list is asked for: its parameters for a range, and the page size in them, if any."""
+    """How a list is asked for: its parameters for a range, and the page size in them, if any.
+
+    `days`: the range is asked for in whole days, so that other rows of those days come too.
+    """
 
     params: Callable[[float, float], dict[str, str]]
     size: int | None
+    days: bool = False
 
 
 class ListPage(msgspec.Struct, Generic[Row], frozen=True):
@@ -88,7 +92,7 @@ class ListReader(Generic[Row]):
             begin, end = ranges.pop()
             answer = await self._ask(query.params(begin, end))
             total, count = answer.facts.total or 0, answer.facts.count
-            if count < total and end - begin > _SHORTEST and count:
+            if count < total and end - begin > _SHORTEST and count and not query.days:
                 parts = math.ceil(1.5 * total / count)
                 parts = parts if parts <= 2 * _FEW_PARTS else _FEW_PARTS
                 edges: list[float] = [begin + (end - begin) * part / parts for part in range(parts)]
@@ -125,7 +129,7 @@ class ListReader(Generic[Row]):
     ) -> AsyncIterator[ListPage[Row]]:
         """One reading; `ids` are those that came, in earlier ones too."""
         params = query.params(since, until)
-        pager = Pager(since, query.size, self._total_is_of_range, self._first_number)
+        pager = self._pager(since, query)
         if answer is None:
             answer = await self._ask(params)
         first, missing = answer.facts, 0
@@ -159,6 +163,11 @@ class ListReader(Generic[Row]):
     def _note(self, first: PageFacts, asked: int | None) -> None:
         if first.count or self.first_page is None:
             self.first_page = first_page(first, asked)
+
+    def _pager(self, since: float, query: ListQuery) -> Pager:
+        if query.days:  # a range of whole days tells nothing of the part that is wanted
+            self._heeds_range = self._total_is_of_range = False
+        return Pager(since, query.size, self._total_is_of_range, self._first_number)
 
     async def _learn(self, before: Mapping[str, str], first: PageFacts) -> None:
         """Learn whether rows and totals are of the asked range, by the second before this one.

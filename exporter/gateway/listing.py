@@ -8,6 +8,7 @@ from typing import Final, Generic, TypeVar
 import msgspec
 
 from exporter.errors import BadResponseError
+from exporter.gateway.dialects import LISTS, PAGES, Names, first
 from exporter.gateway.fields import count, text
 from exporter.gateway.jsontext import Json
 from exporter.gateway.paging import PageFacts
@@ -15,9 +16,6 @@ from exporter.gateway.readings import Rejected, Transaction, UsageRow
 
 T = TypeVar("T")
 Row = TypeVar("Row", UsageRow, Transaction)
-
-LIST_NAMES: Final = ("items", "data", "rows", "usage")
-"""Where the contract (§3a) allows a list to stand."""
 
 _MAX_CURSOR: Final = 4096
 
@@ -50,16 +48,18 @@ def listing(answer: Json) -> Listing | None:
         return Listing(answer)
     if not isinstance(answer, dict):
         return None
-    for name in LIST_NAMES:
+    for name in LISTS:
         rows = answer.get(name)
         if isinstance(rows, list):
             return paged(answer, rows)
+    if "items" in answer and answer["items"] is None and count(answer.get("total")) == 0:
+        return paged(answer, [])  # how Go spells a list without rows
     return None
 
 
 def paged(answer: dict[str, Json], rows: list[Json]) -> Listing:
     """These rows, and what their answer says about paging."""
-    number, pages = count(answer.get("page")), count(answer.get("total_pages"))
+    number, pages = count(answer.get("page")), count(first(answer, PAGES))
     more = answer.get("has_more")
     if not isinstance(more, bool):
         # Pages from 0 say one number less: then a question too many settles it.
@@ -86,11 +86,11 @@ def _cursor(value: Json) -> str | None:
 
 
 def read_each(
-    rows: list[Json], read: Callable[[dict[str, Json]], T], id_name: str
+    rows: list[Json], read: Callable[[dict[str, Json]], T], id_names: Names
 ) -> tuple[tuple[T, ...], tuple[Rejected, ...]]:
     """What `read` makes of each row, and the rows of which it raises ValueError.
 
-    Those are told apart by their field `id_name`, or by their place where they have none.
+    Those are told apart by the first of these fields, or by their place where they have none.
     """
     good: list[T] = []
     bad: list[Rejected] = []
@@ -99,7 +99,7 @@ def read_each(
         try:
             if not isinstance(row, dict):
                 raise ValueError("it is not an object")
-            value = row.get(id_name)
+            value = first(row, id_names)
             good.append(read(row))
         except ValueError as error:
             shown = None

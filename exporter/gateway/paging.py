@@ -26,6 +26,9 @@ PAGE_SIZE: Final = 200
 DEFAULT_PAGE_SIZE: Final = 20
 """Rows that the gateway gives unasked."""
 
+USUAL_SIZES: Final = (DEFAULT_PAGE_SIZE, 50, PAGE_SIZE // 2)
+"""A page of as many rows may be a full one, whatever was asked for."""
+
 _MAX_PAGES: Final = 50_000
 _FRUITLESS: Final = 3
 _EMPTY_CURSORS: Final = 10
@@ -134,7 +137,8 @@ class Pager:
         self.repeated = not new
         self._fruitless = 0 if len(new) > len(arrived) else self._fruitless + 1
         self._turned = self._turned or (self._pages > 1 and self._fruitless == 0)
-        self._full = page.count >= min(page.size or self._asked, self._asked)
+        whole = min(page.size or self._asked, self._asked)
+        self._full = page.count >= whole or (page.size is None and page.count in USUAL_SIZES)
         self._recent.append(frozenset(page.ids))
 
     def _is_past(self, page: PageFacts) -> bool:

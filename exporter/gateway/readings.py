@@ -95,6 +95,7 @@ class Organization(msgspec.Struct, frozen=True):
 class AccountReading(msgspec.Struct, frozen=True):
     """One answer of `GET /me/account`. Lifetime amounts never go down at the gateway.
 
+    `key_limits` are those of the key that asked, where it is its own account that was read.
     `unreadable` names what was there and could not be read, such as `balance.available_usd`.
     """
 
@@ -109,6 +110,7 @@ class AccountReading(msgspec.Struct, frozen=True):
     low_balance_flagged: bool | None = None
     models: tuple[ModelQuota, ...] = ()
     organization: Organization | None = None
+    key_limits: KeyLimits | None = None
     unreadable: tuple[str, ...] = ()
 
     def paid_by_organization(self, told: bool) -> bool:
@@ -182,6 +184,12 @@ class UsageRow(msgspec.Struct, frozen=True, gc=False):
     cost: int
     input_tokens: int
     output_tokens: int
+    cache_read_tokens: int | None = None
+    cache_creation_tokens: int | None = None
+
+    @property
+    def tells_caches(self) -> bool:
+        return self.cache_read_tokens is not None or self.cache_creation_tokens is not None
 
     @property
     def ident(self) -> str:

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from exporter.gateway import dialects as d
 from exporter.gateway.fields import (
     UNKNOWN_MODEL,
     charge,
@@ -33,6 +34,7 @@ DAY: Final = 24 * HOUR
 _DAY_BUCKET: Final = "a bucket of a day, where hours were asked for"
 _LEAST: Final = NANOS_PER_USD // 1_000_000
 _MOST_DECIMALS: Final = 9
+_COUNTS: Final = (d.INPUT_TOKENS, d.OUTPUT_TOKENS, d.CALLS)
 
 
 class Sums(NamedTuple):
@@ -109,7 +111,7 @@ def read_rollup(
         for one in entries
     ]
     days = bool(dated) and all(dated)
-    buckets, bad = read_each(entries, lambda entry: _bucket(entry, own, model, days), "bucket")
+    buckets, bad = read_each(entries, lambda entry: _bucket(entry, own, model, days), ("bucket",))
     ids = [f"{one.hour} {one.model} {one.key}" for one in buckets] + [row.row_id for row in bad]
     listing = paged(answer, entries)
     return RollupAnswer(
@@ -143,16 +145,16 @@ def read_models(entries: list[Json], totals: Json) -> ModelSums:
 
 def _totals(value: Json) -> Sums:
     row = value if isinstance(value, dict) else {}
-    cost = money(row.get("total_usd"))
+    cost = money(d.first(row, d.BUCKET_USD))
     # Rounded to cents, a total may be half a cent too high.
     cost = max(0, cost - _half(max(2, _decimals(row)))) if cost else 0
-    tokens = (count(row.get(name)) or 0 for name in ("input_tokens", "output_tokens", "call_count"))
+    tokens = (count(d.first(row, names)) or 0 for names in _COUNTS)
     return Sums(cost, *tokens)
 
 
 def _decimals(entry: Json) -> int:
     """How many decimals the cost of a bucket shows."""
-    cost = number(entry.get("total_usd")) if isinstance(entry, dict) else None
+    cost = number(d.first(entry, d.BUCKET_USD)) if isinstance(entry, dict) else None
     if not isinstance(cost, Decimal):
         return 0
     exponent = cost.as_tuple().exponent
@@ -169,17 +171,17 @@ def _bucket(row: dict[str, Json], own: KeyRef, model: str | None, days: bool) ->
     hour = instant(begin)
     if hour is None or hour % HOUR:
         raise ValueError("bucket is not the beginning of an hour")
-    cost = charge(row.get("total_usd"))
+    cost = charge(d.first(row, d.BUCKET_USD))
     if cost is None:
         raise ValueError("total_usd is missing, negative or absurd")
     return UsageBucket(
         int(hour),
         text(row.get("model")) or model or UNKNOWN_MODEL,
-        key_ref(row.get("api_key"), own),
+        key_ref(row, own),
         cost,
-        whole("input_tokens", row.get("input_tokens")),
-        whole("output_tokens", row.get("output_tokens")),
-        whole("call_count", row.get("call_count")),
+        whole("input_tokens", d.first(row, d.INPUT_TOKENS)),
+        whole("output_tokens", d.first(row, d.OUTPUT_TOKENS)),
+        whole("call_count", d.first(row, d.CALLS)),
     )
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from exporter.errors import BadResponseError
+from exporter.gateway.dialects import read_answer, unknown
 from exporter.gateway.fields import identifier, instant, money, text
-from exporter.gateway.jsontext import Json, parse
+from exporter.gateway.jsontext import Json
 from exporter.gateway.listing import ListAnswer, listing, read_each
 from exporter.gateway.readings import Stage, Transaction
 
@@ -19,10 +19,11 @@ _FAILED: Final = frozenset(
 
 def read_transactions(body: bytes) -> ListAnswer[Transaction]:
     """One page. Raises BadResponseError."""
-    page = listing(parse(body))
+    answer = read_answer(body)
+    page = listing(answer)
     if page is None:
-        raise BadResponseError('the answer holds no list of transactions (expected "items")')
-    good, bad = read_each(page.rows, _transaction, "id")
+        raise unknown(answer, 'a list of transactions ("items")')
+    good, bad = read_each(page.rows, _transaction, ("id",))
     ids = [item.id for item in good] + [entry.row_id for entry in bad]
     return ListAnswer(good, bad, page.facts(ids, [item.created_at for item in good]))
 

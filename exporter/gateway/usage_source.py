@@ -1,9 +1,8 @@
-"""`/me/usage` as this gateway has it: in which dialect it is asked, in which shape it answers."""
+"""Usage as this gateway has it: where and how it is asked for, in which shape it answers."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -13,18 +12,19 @@ from exporter.config.types import Usage, UsageMode
 from exporter.errors import (
     BadResponseError,
     IncompleteError,
+    NotFoundError,
     RefusedParameterError,
     ResponseTooLargeError,
+    UnknownAnswerError,
 )
 from exporter.gateway.attempts import Requester
-from exporter.gateway.dialects import DIALECTS, Dialect, with_sizes
 from exporter.gateway.gateway_clock import GatewayClock
 from exporter.gateway.list_reader import ListQuery, ListReader
 from exporter.gateway.listing import ListAnswer
-from exporter.gateway.paging import PAGE_SIZE, PageFacts, Pager
+from exporter.gateway.paging import PageFacts, Pager
+from exporter.gateway.questions import ADDRESSES, Question, questions
 from exporter.gateway.readings import (
     AHEAD,
-    KeyRef,
     LogPage,
     Rejected,
     RollupReading,
@@ -34,17 +34,15 @@ from exporter.gateway.readings import (
 )
 from exporter.gateway.recognized import UsageForm
 from exporter.gateway.rollup_answer import DAY, HOUR, RollupAnswer, sums_of
-from exporter.gateway.usage_answer import UsageAnswer, read_model_sums, read_usage
-
-USAGE_PATH: Final = "/api/v1/me/usage"
-LOG_PATH: Final = "/api/v1/usage"
+from exporter.gateway.usage_answer import read_model_sums
+from exporter.gateway.usage_asker import OtherShapeError, UsageAsker
 
 MOST_BUCKETS: Final = 50_000
 """Buckets that are held at once: about as many as the largest answer has."""
 
 
 class UsageSource:
-    """Asks for usage, and learns how the gateway understands the question."""
+    """Reads usage of ranges, in whichever shape the gateway answers."""
 
     def __init__(
         self,
@@ -56,11 +54,7 @@ class UsageSource:
         """`own_key` gives the masked form of the account's key, to which nameless rows belong."""
         self._requester = requester
         self._clock = clock
-        self._mode = usage.mode
-        self._credits_per_usd = usage.credits_per_usd
-        self._own_key = own_key
-        self._dialect: Dialect | None = None
-        self._tried_larger_pages = False
+        self._asker = UsageAsker(requester, usage, own_key)
         self._days: bool | None = None
         self.form: UsageForm | None = None
         """As the newest answer showed it."""
@@ -70,21 +64,21 @@ class UsageSource:
         self, since: float, until: float, in_parts: bool = False
     ) -> AsyncIterator[LogPage | RollupReading]:
         """Usage of a range, as `GatewayClient.usage` gives it."""
-        known = self._dialect
+        known = self._asker.question
         if in_parts and known is not None and known.group_by:
             async for part in self._parts(since, until):
                 yield part
             return
         if in_parts and known is not None:
-            query_of = ListQuery(known.params, known.size)
+            query_of = ListQuery(known.params, known.size, known.dates)
             async for page in self._log.read_in_parts(since, until, query_of):
                 yield LogPage(page.rows, page.rejected, page.last)
             return
-        dialect, answer = await self._first_answer(since, until)
+        question, answer = await self._asker.first_answer(since, until)
         if isinstance(answer, RollupAnswer):
-            query = dialect.params(since, until)
+            query = question.params(since, until)
             whole = await self._whole(query, since, answer)
-            self.form = self._rollup_form(whole)
+            self.form = _form(question, whole, bool(self._days))
             if whole.is_cut:
                 raise IncompleteError(
                     "the buckets of the answer add up to less than its totals: it was cut",
@@ -92,101 +86,36 @@ class UsageSource:
                 )
             yield await self._reading(whole, since, until)
             return
-        query_of = ListQuery(dialect.params, dialect.size)
+        query_of = ListQuery(question.params, question.size, question.dates)
         async for page in self._log.read(since, until, query_of, answer):
-            self.form = self._log_form()
+            self.form = self._asker.log_form(question, self._log.first_page)
             yield LogPage(page.rows, page.rejected, page.last)
-
-    def _log_form(self) -> UsageForm:
-        by = "usage.credits_per_usd"
-        page = self._log.first_page
-        return UsageForm(USAGE_PATH, UsageShape.LOG, self._credits_per_usd, by, page)
-
-    def _rollup_form(self, whole: RollupAnswer) -> UsageForm:
-        shape = UsageShape.DAYS if whole.days or self._days else UsageShape.ROLLUP
-        tells = any(whole.totals) and not whole.rejected
-        complete = not whole.is_cut if tells else None
-        return UsageForm(USAGE_PATH, shape, buckets=len(whole.buckets), whole=complete)
 
     async def read_log_beside(self, since: float, until: float) -> AsyncIterator[LogPage]:
         """Rows of the log that some gateways have beside a rollup. Raises GatewayError."""
-        reader = ListReader(self._ask_beside, self._clock)
-        for dialect in DIALECTS[UsageMode.LOG]:
-            with suppress(RefusedParameterError):
-                answer = await self._ask_beside(dialect.params(since, until))
-                query_of = ListQuery(dialect.params, dialect.size)
+        for path in (one for one in ADDRESSES if one != self._asker.path):
+            ask = partial(self._ask_beside, path)
+            reader = ListReader(ask, self._clock)
+            for question in questions(UsageMode.LOG, path):
+                try:
+                    answer = await ask(question.params(since, until))
+                except RefusedParameterError:
+                    continue
+                except (NotFoundError, UnknownAnswerError, OtherShapeError):
+                    break
+                query_of = ListQuery(question.params, question.size, question.dates)
                 async for page in reader.read(since, until, query_of, answer):
                     yield LogPage(page.rows, page.rejected, page.last)
                 return
 
-    async def _ask_beside(self, params: Mapping[str, str]) -> ListAnswer[UsageRow]:
-        answer = await self._requester.ask(LOG_PATH, params, self._reads())
+    async def _ask_beside(self, path: str, params: Mapping[str, str]) -> ListAnswer[UsageRow]:
+        answer = await self._requester.ask(path, params, self._asker.reads())
         if isinstance(answer, RollupAnswer):
-            raise BadResponseError("there is no log beside the rollup")
-        return answer
-
-    def _reads(self, model: str | None = None) -> Callable[[bytes], UsageAnswer]:
-        own = KeyRef(masked=self._own_key())
-        return partial(read_usage, own=own, credits_per_usd=self._credits_per_usd, model=model)
-
-    async def _first_answer(self, since: float, until: float) -> tuple[Dialect, UsageAnswer]:
-        """The first page, and the dialect that got it: the one that worked, or the first to work.
-
-        A log is asked for as a log, with a page size, and larger pages are tried once.
-        """
-        candidates = list(DIALECTS[self._mode])
-        if self._dialect is not None:
-            candidates = [self._dialect, *(d for d in candidates if d != self._dialect)]
-        found: tuple[Dialect, UsageAnswer] | None = None
-        refusal: RefusedParameterError | None = None
-        for dialect in candidates:
-            try:
-                answer = await self._ask(dialect.params(since, until))
-            except RefusedParameterError as error:
-                refusal = error
-                continue
-            by_hours = self._dialect is not None and self._dialect.group_by
-            if by_hours and isinstance(answer, RollupAnswer) and not dialect.group_by:
-                continue  # what was refused is the range: days are no answer to that
-            found = dialect, answer
-            if dialect.group_by == isinstance(answer, RollupAnswer):
-                break
-        if found is None:
-            assert refusal is not None
-            raise refusal
-        if found[0] != self._dialect:
-            self._dialect, self._tried_larger_pages = found[0], False
-        return await self._with_larger_pages(*found, since, until)
-
-    async def _with_larger_pages(
-        self, dialect: Dialect, answer: UsageAnswer, since: float, until: float
-    ) -> tuple[Dialect, UsageAnswer]:
-        """The same, where each page is small and more follow, in larger pages if possible."""
-        facts = answer.facts
-        size = facts.size or facts.count
-        more = facts.more or facts.cursor or facts.count < (facts.total or 0)
-        full = more or (facts.count == facts.size and not isinstance(answer, RollupAnswer))
-        if self._tried_larger_pages or not full or not 0 < size < (dialect.size or PAGE_SIZE):
-            return dialect, answer
-        self._tried_larger_pages = True
-        for larger in with_sizes(dialect):
-            with suppress(RefusedParameterError):
-                fuller = await self._ask(larger.params(since, until))
-                if type(fuller) is type(answer) and fuller.facts.count > facts.count:
-                    self._dialect = larger
-                    return larger, fuller
-        return dialect, answer
-
-    async def _ask(self, params: Mapping[str, str], model: str | None = None) -> UsageAnswer:
-        answer = await self._requester.ask(USAGE_PATH, params, self._reads(model))
-        if self._mode is UsageMode.LOG and isinstance(answer, RollupAnswer):
-            raise _other_shape("log", "rollup")
-        if self._mode is UsageMode.ROLLUP and not isinstance(answer, RollupAnswer):
-            raise _other_shape("rollup", "log")
+            raise OtherShapeError("there is no log beside the rollup")
         return answer
 
     async def _ask_log(self, params: Mapping[str, str]) -> ListAnswer[UsageRow]:
-        answer = await self._ask(params)
+        answer = await self._asker.ask(self._asker.path, params)
         if isinstance(answer, RollupAnswer):
             raise _changed("log", "rollup")
         return answer
@@ -194,7 +123,7 @@ class UsageSource:
     async def _ask_rollup(
         self, params: Mapping[str, str], model: str | None = None
     ) -> RollupAnswer:
-        answer = await self._ask(params, model)
+        answer = await self._asker.ask(self._asker.path, params, model)
         if not isinstance(answer, RollupAnswer):
             raise _changed("rollup", "log")
         return answer
@@ -233,9 +162,9 @@ class UsageSource:
 
     async def _parts(self, since: float, until: float) -> AsyncIterator[RollupReading]:
         """The rollup model by model, where all of it is too much for one answer."""
-        params = Dialect(group_by=True).params(since, until)
+        params = Question(self._asker.path, group_by=True).params(since, until)
         models = await self._requester.ask(
-            USAGE_PATH, params | {"group_by": "model"}, read_model_sums
+            self._asker.path, params | {"group_by": "model"}, read_model_sums
         )
         is_cut = models.is_cut
         for model, (sums, room) in models.by_model.items():
@@ -274,21 +203,21 @@ class UsageSource:
         elif buckets and self._days is None:
             midnight = max(bucket.hour for bucket in buckets)
             if midnight + HOUR < until:
-                params = Dialect(group_by=True).params(midnight + HOUR, until)
+                params = Question(self._asker.path, group_by=True).params(midnight + HOUR, until)
                 answer = await self._ask_rollup(params)
                 self._days = any(bucket.hour == midnight for bucket in answer.buckets)
         return bool(self._days)
+
+
+def _form(question: Question, whole: RollupAnswer, days: bool) -> UsageForm:
+    shape = UsageShape.DAYS if days or whole.days else UsageShape.ROLLUP
+    tells = any(whole.totals) and not whole.rejected
+    complete = not whole.is_cut if tells else None
+    return UsageForm(question.path, shape, buckets=len(whole.buckets), whole=complete)
 
 
 def _changed(before: str, after: str) -> BadResponseError:
     return BadResponseError(
         f"the gateway changed from the {before} to the {after} between two pages; "
         "the next poll follows it"
-    )
-
-
-def _other_shape(mode: str, shape: str) -> BadResponseError:
-    return BadResponseError(
-        f"the gateway answered with the {shape}, but usage.mode is {mode}: "
-        f"set usage.mode to {shape} or auto"
     )

@@ -22,21 +22,33 @@ LARGEST = 10**15
 
 
 class Amounts(NamedTuple):
-    """Cost in nano-USD, input and output tokens, requests. May be negative as a difference."""
+    """Cost in nano-USD, tokens by type, requests. May be negative as a difference."""
 
     cost: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
     requests: int = 0
+    cache_read_tokens: int = 0
+    cache_creation_tokens: int = 0
 
     def plus(self, other: Amounts) -> Amounts:
         return Amounts(
-            self[0] + other[0], self[1] + other[1], self[2] + other[2], self[3] + other[3]
+            self[0] + other[0],
+            self[1] + other[1],
+            self[2] + other[2],
+            self[3] + other[3],
+            self[4] + other[4],
+            self[5] + other[5],
         )
 
     def minus(self, other: Amounts) -> Amounts:
         return Amounts(
-            self[0] - other[0], self[1] - other[1], self[2] - other[2], self[3] - other[3]
+            self[0] - other[0],
+            self[1] - other[1],
+            self[2] - other[2],
+            self[3] - other[3],
+            self[4] - other[4],
+            self[5] - other[5],
         )
 
     def highest(self, other: Amounts) -> Amounts:

@@ -16,10 +16,19 @@ from exporter.ledger.amounts import MOST, ZERO, Amounts
 from exporter.ledger.cursor import DAY, HOUR, Slice, aligned, hour_of
 from exporter.ledger.names import Names
 
-_COLUMNS = (
-    "id, hour, api_key, model, series, rolled, cost, input_tokens, output_tokens, requests, "
-    "base_cost, base_input_tokens, base_output_tokens, base_requests, missing_since"
+_BASES = tuple(f"base_{name}" for name in Amounts._fields)
+_OWN = ("id", "hour", "api_key", "model", "series", "rolled")
+_COLUMNS = ", ".join((*_OWN, *Amounts._fields, *_BASES, "missing_since"))
+_WRITE = (
+    f"UPDATE cell SET rolled = ?, {', '.join(f'{name} = ?' for name in Amounts._fields)}, "
+    f"{', '.join(f'{name} = ?' for name in _BASES)}, missing_since = ? WHERE id = ?"
 )
+_MOVE = (
+    f"UPDATE series SET {', '.join(f'{name} = {name} + :{name}' for name in Amounts._fields)}, "
+    + ", ".join(f"shown_{one} = max(shown_{one}, {one} + :{one})" for one in Amounts._fields)
+    + " WHERE id = :series"
+)
+_SHOWN = ", ".join(f"TOTAL(shown_{name})" for name in Amounts._fields)
 
 
 def day_cell_of(hour: int) -> int:
@@ -70,14 +79,14 @@ class Cells:
         self._cells: dict[tuple[int, int, str], Cell] = {}
         self._by_id: dict[int, Cell] = {}
         self._moves: dict[int, Amounts] = {}
+        self._telling: set[int] = set()
         self._spent: dict[int, int] = {}
         self._rolled: dict[int, bool] = {}
 
     def room(self) -> Amounts:
         """How much more all series together may show."""
-        sums = "TOTAL(shown_cost), TOTAL(shown_input_tokens), TOTAL(shown_output_tokens)"
         shown = self.db.execute(
-            f"SELECT {sums}, TOTAL(shown_requests) FROM series WHERE account = ?", (self.account,)
+            f"SELECT {_SHOWN} FROM series WHERE account = ?", (self.account,)
         ).fetchone()
         return Amounts(*(MOST - int(total) for total in shown))
 
@@ -142,6 +151,10 @@ class Cells:
         cell.changed = True
         return True
 
+    def tells_caches(self, cell: Cell) -> None:
+        """A row of the cell says how many tokens came from caches and went there."""
+        self._telling.add(cell.series)
+
     def adopt(
         self, cell: Cell, rolled: bool, base: Amounts, missing_since: float | None = None
     ) -> None:
@@ -185,25 +198,21 @@ class Cells:
         """
         changed = [cell for cell in self._by_id.values() if cell.changed]
         self.db.executemany(
-            "UPDATE cell SET rolled = ?, "
-            "cost = ?, input_tokens = ?, output_tokens = ?, requests = ?, "
-            "base_cost = ?, base_input_tokens = ?, base_output_tokens = ?, base_requests = ?, "
-            "missing_since = ? WHERE id = ?",
+            _WRITE,
             [(c.rolled, *c.counted, *c.base, c.missing_since, c.id) for c in changed],
         )
         self.db.executemany(
-            "UPDATE series SET cost = cost + :cost, "
-            "input_tokens = input_tokens + :input_tokens, "
-            "output_tokens = output_tokens + :output_tokens, requests = requests + :requests, "
-            "shown_cost = max(shown_cost, cost + :cost), "
-            "shown_input_tokens = max(shown_input_tokens, input_tokens + :input_tokens), "
-            "shown_output_tokens = max(shown_output_tokens, output_tokens + :output_tokens), "
-            "shown_requests = max(shown_requests, requests + :requests) WHERE id = :series",
+            _MOVE,
             [{**step._asdict(), "series": series} for series, step in self._moves.items()],
+        )
+        self.db.executemany(
+            "UPDATE series SET caches = 1 WHERE caches = 0 AND id = ?",
+            [(series,) for series in self._telling],
         )
         for cell in changed:
             cell.changed = False
         self._moves.clear()
+        self._telling.clear()
         for hour, step in self._spent.items():
             length = DAY if is_day(hour) else HOUR
             spend.count(self.db, self.account, hour_of(hour), length, step, now)
@@ -244,5 +253,5 @@ def _cell(
     *amounts_and_missing: int,
 ) -> Cell:
     *amounts, missing_since = amounts_and_missing
-    counted, base = Amounts(*amounts[:4]), Amounts(*amounts[4:])
+    counted, base = Amounts(*amounts[: len(ZERO)]), Amounts(*amounts[len(ZERO) :])
     return Cell(id_, hour, api_key, model, series, bool(rolled), counted, base, missing_since)

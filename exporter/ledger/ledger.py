@@ -252,7 +252,10 @@ class Ledger(Accounts):
     def zero_points_sent(self, usage_ids: Iterable[int], billing_ids: Iterable[int]) -> None:
         """A receiver was sent the zero points of these series."""
         with self._store.transaction() as db:
-            db.executemany("UPDATE series SET fresh = 0 WHERE id = ?", [(i,) for i in usage_ids])
+            db.executemany(
+                "UPDATE series SET fresh = 0, caches = min(2, 2 * caches) WHERE id = ?",
+                [(i,) for i in usage_ids],
+            )
             db.executemany("UPDATE billing SET fresh = 0 WHERE id = ?", [(i,) for i in billing_ids])
         self._totals.clear()
 

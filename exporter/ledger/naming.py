@@ -14,10 +14,8 @@ from exporter.gateway.readings import KeyRef
 from exporter.ledger.names import Names
 from exporter.secrets import one_mask
 
-_SUMMED = (
-    *("cost", "input_tokens", "output_tokens", "requests"),
-    *("shown_cost", "shown_input_tokens", "shown_output_tokens", "shown_requests"),
-)
+_LABELS = frozenset({"id", "account", "shown_id", "shown_name", "model", "start_ns", "fresh"})
+"""Of a series: whatever else it has is a sum."""
 
 
 def adopt_names(db: sqlite3.Connection, account: int, names: Names, keys: Iterable[KeyRef]) -> int:
@@ -122,7 +120,9 @@ def _rename(db: sqlite3.Connection, renamed: dict[tuple[int, str, str], tuple[st
 
 
 def _join(db: sqlite3.Connection, old: int, new: int) -> None:
-    sums = ", ".join(f"{name} = {name} + (SELECT {name} FROM old)" for name in _SUMMED)
+    columns = [row[1] for row in db.execute("PRAGMA table_info(series)")]
+    summed = [name for name in columns if name not in _LABELS]
+    sums = ", ".join(f"{name} = {name} + (SELECT {name} FROM old)" for name in summed)
     db.execute(
         f"WITH old AS (SELECT * FROM series WHERE id = ?) UPDATE series SET {sums}, "
         "start_ns = min(start_ns, (SELECT start_ns FROM old)), "

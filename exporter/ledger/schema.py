@@ -199,6 +199,22 @@ CREATE TABLE spend_watch (
     PRIMARY KEY (account, source)
 ) WITHOUT ROWID;
 
+-- Tokens that caches gave and took. `caches`: 1 once a row has told them, 2 once the zero points
+-- of those series were sent.
+ALTER TABLE series ADD COLUMN cache_read_tokens INTEGER NOT NULL DEFAULT 0
+    CHECK (typeof(cache_read_tokens) = 'integer');
+ALTER TABLE series ADD COLUMN cache_creation_tokens INTEGER NOT NULL DEFAULT 0
+    CHECK (typeof(cache_creation_tokens) = 'integer');
+ALTER TABLE series ADD COLUMN shown_cache_read_tokens INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE series ADD COLUMN shown_cache_creation_tokens INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE series ADD COLUMN caches INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE cell ADD COLUMN cache_read_tokens INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE cell ADD COLUMN cache_creation_tokens INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE cell ADD COLUMN base_cache_read_tokens INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE cell ADD COLUMN base_cache_creation_tokens INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE usage_mark ADD COLUMN cache_read_tokens INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE usage_mark ADD COLUMN cache_creation_tokens INTEGER NOT NULL DEFAULT 0;
+
 -- When the account was read last (Unix s).
 ALTER TABLE account ADD COLUMN read_at REAL;
 UPDATE account SET read_at = (SELECT MAX(at) FROM spend_sample WHERE account = account.id);

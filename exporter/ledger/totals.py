@@ -14,7 +14,8 @@ class UsageTotal(msgspec.Struct, frozen=True):
     """One usage series. Values never fall.
 
     `start_ns` (Unix ns) is the start of the cumulative stream, and the time of its zero point.
-    `fresh` until a receiver has been sent that zero point.
+    `fresh` until a receiver has been sent that zero point. `caches`: 0 while no row has told tokens
+    of caches, 1 until the zero points of these were sent, then 2.
     """
 
     id: int
@@ -27,6 +28,9 @@ class UsageTotal(msgspec.Struct, frozen=True):
     input_tokens: int
     output_tokens: int
     requests: int
+    cache_read_tokens: int = 0
+    cache_creation_tokens: int = 0
+    caches: int = 0
 
 
 class BillingTotal(msgspec.Struct, frozen=True):
@@ -124,7 +128,8 @@ def read_polled(db: sqlite3.Connection) -> dict[str, dict[str, int]]:
 def _read_usage(db: sqlite3.Connection, account: int) -> tuple[UsageTotal, ...]:
     rows = db.execute(
         "SELECT id, shown_id, shown_name, model, start_ns, fresh, shown_cost, shown_input_tokens, "
-        "shown_output_tokens, shown_requests FROM series WHERE account = ? ORDER BY id",
+        "shown_output_tokens, shown_requests, shown_cache_read_tokens, "
+        "shown_cache_creation_tokens, caches FROM series WHERE account = ? ORDER BY id",
         (account,),
     )
     # The same few keys and models stand in all rows, which then share their texts.

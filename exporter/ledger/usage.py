@@ -18,8 +18,10 @@ from exporter.ledger.amounts import ZERO, Amounts, fitting, reconcile, total
 from exporter.ledger.cells import Cell, Cells, day_cell_of, is_day
 from exporter.ledger.cursor import DAY, Cursor, Slice, aligned, hour_of
 
-_Mark = tuple[str, int, int, int, int, int]
+_Mark = tuple[str, int, int, int, int, int, int, int]
 """Of a row that was read: request id, cell, hour, and the cost and tokens that it said last."""
+
+_SAID = "cost, input_tokens, output_tokens, cache_read_tokens, cache_creation_tokens"
 
 _ASKED_AT_ONCE = 500
 _NO_HOUR = -1
@@ -78,16 +80,18 @@ def _remember(cells: Cells, rows: Sequence[UsageRow]) -> None:
     for row in new:
         cell = cells.cell(hour_of(row.created_at), row.key, row.model, False)
         cells.adopt(cell, cell.rolled, cell.base.plus(_amounts_of_row(row)))
-        _write_marks(cells, [(row.request_id, cell.id, _NO_HOUR, 0, 0, 0)])
+        _write_marks(cells, [(row.request_id, cell.id, _NO_HOUR, 0, 0, 0, 0, 0)])
 
 
 def _amounts_of_row(row: UsageRow) -> Amounts:
-    return Amounts(row.cost, row.input_tokens, row.output_tokens, 1)
+    cached = row.cache_read_tokens or 0, row.cache_creation_tokens or 0
+    return Amounts(row.cost, row.input_tokens, row.output_tokens, 1, *cached)
 
 
 def _count_rows(cells: Cells, rows: Iterable[tuple[str, UsageRow]], marks: dict[str, _Mark]) -> int:
     """Move cells by what the rows say anew, and mark the rows. Returns how many were new."""
-    moves: defaultdict[int, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+    moves: dict[int, Amounts] = {}
+    telling: set[int] = set()
     places: dict[tuple[int, KeyRef, str], int] = {}
     written: list[_Mark] = []
     for request_id, row in rows:
@@ -100,23 +104,24 @@ def _count_rows(cells: Cells, rows: Iterable[tuple[str, UsageRow]], marks: dict[
                 # Of the same shape as the others of its hour.
                 rolled = cells.is_rolled(hour)
                 cell = places[place] = cells.cell(hour, row.key, row.model, rolled).id
-            cost, input_tokens, output_tokens, new = 0, 0, 0, 1
+            before = ZERO
         else:  # a row that was corrected stays where it was counted first
-            _, cell, hour, cost, input_tokens, output_tokens = mark
-            if (row.cost, row.input_tokens, row.output_tokens) == mark[3:]:
-                continue
-            new = 0
-        written.append((request_id, cell, hour, row.cost, row.input_tokens, row.output_tokens))
-        move = moves[cell]
-        move[0] += row.cost - cost
-        move[1] += row.input_tokens - input_tokens
-        move[2] += row.output_tokens - output_tokens
-        move[3] += new
+            _, cell, hour, *said = mark
+            before = Amounts(said[0], said[1], said[2], 1, said[3], said[4])
+        now = _amounts_of_row(row)
+        if row.tells_caches:
+            telling.add(cell)
+        if now == before:
+            continue
+        written.append((request_id, cell, hour, *now[:3], *now[4:]))
+        moves[cell] = moves.get(cell, ZERO).plus(now.minus(before))
     _write_marks(cells, written)
     for id_, move in moves.items():
         known = cells.by_id(id_)
         if not known.rolled:
-            cells.count(known, known.counted.plus(Amounts(*move)))
+            cells.count(known, known.counted.plus(move))
+    for id_ in telling:
+        cells.tells_caches(cells.by_id(id_))
     return len(written)
 
 
@@ -176,7 +181,7 @@ def _marks(cells: Cells, request_ids: list[str]) -> dict[str, _Mark]:
     for begin in range(0, len(request_ids), _ASKED_AT_ONCE):
         asked = request_ids[begin : begin + _ASKED_AT_ONCE]
         rows = cells.db.execute(
-            "SELECT request_id, cell, hour, cost, input_tokens, output_tokens FROM usage_mark "
+            f"SELECT request_id, cell, hour, {_SAID} FROM usage_mark "
             f"WHERE account = ? AND request_id IN ({','.join('?' * len(asked))})",
             (cells.account, *asked),
         )
@@ -187,9 +192,12 @@ def _marks(cells: Cells, request_ids: list[str]) -> dict[str, _Mark]:
 def _write_marks(cells: Cells, marks: list[_Mark]) -> None:
     account = cells.account
     cells.db.executemany(
-        "INSERT INTO usage_mark VALUES (?, ?, ?, ?, ?, ?, ?) "
+        f"INSERT INTO usage_mark (account, request_id, cell, hour, {_SAID}) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
         "ON CONFLICT (account, request_id) DO UPDATE SET cost = excluded.cost, "
-        "input_tokens = excluded.input_tokens, output_tokens = excluded.output_tokens",
+        "input_tokens = excluded.input_tokens, output_tokens = excluded.output_tokens, "
+        "cache_read_tokens = excluded.cache_read_tokens, "
+        "cache_creation_tokens = excluded.cache_creation_tokens",
         [(account, *mark) for mark in marks],
     )
 
@@ -197,7 +205,8 @@ def _write_marks(cells: Cells, marks: list[_Mark]) -> None:
 def _logged(cells: Cells, begin: int, end: int) -> dict[int, Amounts]:
     """What the marked rows of those hours add up to, by cell id."""
     rows = cells.db.execute(
-        "SELECT cell, SUM(cost), SUM(input_tokens), SUM(output_tokens), COUNT(*) FROM usage_mark "
+        "SELECT cell, SUM(cost), SUM(input_tokens), SUM(output_tokens), COUNT(*), "
+        "SUM(cache_read_tokens), SUM(cache_creation_tokens) FROM usage_mark "
         "WHERE account = ? AND hour >= ? AND hour < ? GROUP BY cell",
         (cells.account, begin, end),
     )

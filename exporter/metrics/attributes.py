@@ -35,7 +35,7 @@ ATTRIBUTES = {
     "list is known.",
     WINDOW: "`5h`, `1d`, `7d`, or `lifetime`.",
     MODEL: "The model that was asked for.",
-    TOKEN_TYPE: "Tokens of the prompt or of the answer.",
+    TOKEN_TYPE: "Tokens of the prompt, of the answer, read from a cache, or written into one.",
     KIND: "Of a wallet movement: `topup`, `refund`, `admin_credit`, … as the gateway names it.",
     DIRECTION: "Into the wallet or out of it.",
     ENDPOINT: "What was polled.",
@@ -55,5 +55,5 @@ ATTRIBUTES = {
 }
 """What every attribute means. An attribute that is unknown is left out, never empty."""
 
-TOKEN_TYPES = ("input", "output")
+TOKEN_TYPES = ("input", "output", "cache_read", "cache_creation")
 DIRECTIONS = ("credit", "debit")

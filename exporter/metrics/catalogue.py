@@ -169,7 +169,10 @@ USAGE_COST = Origin.USAGE.counter(
     "usage.cost", "USD", "Billed for API calls since counting began.", _USAGE
 )
 USAGE_TOKENS = Origin.USAGE.counter(
-    "usage.tokens", "{token}", "Tokens billed.", (*_USAGE, a.TOKEN_TYPE)
+    "usage.tokens",
+    "{token}",
+    "Tokens billed; those of caches where usage tells them.",
+    (*_USAGE, a.TOKEN_TYPE),
 )
 USAGE_REQUESTS = Origin.USAGE.counter("usage.requests", "{request}", "API calls billed.", _USAGE)
 USAGE_POSITION = Origin.USAGE.gauge(

@@ -8,23 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from exporter.gateway.readings import KeysReading, KeyWindow, ListedKey
+from exporter.gateway.readings import KeyRef, KeysReading, KeyWindow, ListedKey
 from exporter.ledger.names import OTHER
 from exporter.ledger.totals import UsageTotal
 from exporter.live import LiveAccount
 from exporter.metrics import catalogue as c
 from exporter.metrics.points import Draft
+from exporter.status import is_stale
 
 
 def add(draft: Draft, account: LiveAccount, usage: Iterable[UsageTotal]) -> None:
     """Add every key that was seen, and what the list says; `usage` has what has counted."""
     listed = account.keys_listed(draft.now)
     _info(draft, account, listed, usage)
-    if listed is None:
-        return
     expiries: dict[str, float] = {}
     spent: dict[tuple[str, KeyWindow], tuple[float, int | None, int | None]] = {}
-    for key in listed.keys:
+    for key in (*(listed.keys if listed is not None else ()), *_own(account, draft.now)):
         if key.limits.expires_at is not None:
             known = expiries.get(key.shown_id, key.limits.expires_at)
             expiries[key.shown_id] = min(known, key.limits.expires_at)
@@ -37,6 +36,15 @@ def add(draft: Draft, account: LiveAccount, usage: Iterable[UsageTotal]) -> None
     for (key_id, window), (_, limit, used) in spent.items():
         draft.money(c.KEY_LIMIT, (account.name, key_id, window.value), limit or None)
         draft.money(c.KEY_USED, (account.name, key_id, window.value), used)
+
+
+def _own(account: LiveAccount, now: float) -> Iterator[ListedKey]:
+    """The key that polls, where the account that it read is its own."""
+    reading, mask = account.account, account.own_key
+    if reading is None or mask is None or reading.key_limits is None:
+        return
+    if not is_stale(reading.observed_at, account.interval, now):
+        yield ListedKey(KeyRef(masked=mask), reading.key_limits)
 
 
 def uncapped(account: LiveAccount, now: float) -> set[str]:

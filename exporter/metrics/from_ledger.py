@@ -7,7 +7,7 @@ back. What is compared with a reading shows only while that reading does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from exporter.gateway.readings import Endpoint
@@ -17,7 +17,7 @@ from exporter.metrics import attributes as a
 from exporter.metrics import catalogue as c
 from exporter.metrics.from_readings import account_reading
 from exporter.metrics.payer import organizations, payer
-from exporter.metrics.points import Draft
+from exporter.metrics.points import Attributes, Draft, Stream
 from exporter.money import to_usd
 
 _Total = TypeVar("_Total", UsageTotal, BillingTotal)
@@ -76,11 +76,24 @@ def _usage(draft: Draft, name: str, totals: tuple[UsageTotal, ...]) -> None:
         if stream is None:
             continue
         draft.counter(c.USAGE_COST, attributes, to_usd(sum([t.cost for t in group])), stream)
-        tokens_in, tokens_out = ((*attributes, token_type) for token_type in a.TOKEN_TYPES)
-        draft.counter(c.USAGE_TOKENS, tokens_in, sum([t.input_tokens for t in group]), stream)
-        draft.counter(c.USAGE_TOKENS, tokens_out, sum([t.output_tokens for t in group]), stream)
+        _tokens(draft, attributes, group, stream)
         draft.counter(c.USAGE_REQUESTS, attributes, sum([t.requests for t in group]), stream)
-        draft.fresh_usage.extend([t.id for t in group if t.fresh])
+        draft.fresh_usage.extend([t.id for t in group if t.fresh or t.caches == 1])
+
+
+def _tokens(
+    draft: Draft, attributes: Attributes, group: Sequence[UsageTotal], stream: Stream
+) -> None:
+    """Tokens by type; those of caches only where a row has told them."""
+    tokens_in, tokens_out, read, created = ((*attributes, kind) for kind in a.TOKEN_TYPES)
+    draft.counter(c.USAGE_TOKENS, tokens_in, sum([t.input_tokens for t in group]), stream)
+    draft.counter(c.USAGE_TOKENS, tokens_out, sum([t.output_tokens for t in group]), stream)
+    telling = [t.caches for t in group if t.caches]
+    if not telling:
+        return
+    cached = Stream(stream.start_ns, stream.time_ns, fresh=all(told == 1 for told in telling))
+    draft.counter(c.USAGE_TOKENS, read, sum([t.cache_read_tokens for t in group]), cached)
+    draft.counter(c.USAGE_TOKENS, created, sum([t.cache_creation_tokens for t in group]), cached)
 
 
 def _billing(draft: Draft, name: str, totals: tuple[BillingTotal, ...]) -> None:

@@ -113,8 +113,9 @@ def spend(subject: Subject) -> Spend | None:
     models: dict[str, SpendRow] = {}
     tokens: dict[tuple[str | None, ...], int] = {}
     answered: dict[tuple[str | None, ...], int] = {}
+    sides = {"input": tokens, "output": answered}
     for (*series, kind), number in points.of(c.USAGE_TOKENS).items():
-        side = answered if kind == "output" else tokens
+        side = sides.get(kind or "", {})
         side[tuple(series)] = side.get(tuple(series), 0) + int(number)
     for series_of, cost in costs.items():
         key_id, key_name, model = (part or "" for part in series_of)

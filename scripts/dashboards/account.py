@@ -111,7 +111,7 @@ def _table() -> Tile:
     calls = growth(c.USAGE_REQUESTS, _PER_SERIES, RANGE)
     tokens = [
         f"round({growth(c.USAGE_TOKENS, _PER_SERIES, RANGE, matcher(a.TOKEN_TYPE, kind))})"
-        for kind in a.TOKEN_TYPES
+        for kind in a.TOKEN_TYPES[:2]
     ]
     columns = {
         label_name(a.KEY_NAME): Column("Key"),

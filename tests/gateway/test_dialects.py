@@ -52,7 +52,7 @@ def test_a_dialect_that_stops_working_is_looked_for_again() -> None:
     assert "group_by" not in bench.queries[-1]
 
 
-@pytest.mark.parametrize(("status", "asked"), [(400, 6), (404, 1)])
+@pytest.mark.parametrize(("status", "asked"), [(400, 6), (404, 3)])
 def test_a_gateway_that_refuses_everything_is_asked_a_bounded_number_of_times(
     status: int, asked: int
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from exporter.errors import BadResponseError, GatewayError
+from exporter.errors import GatewayError
 from exporter.gateway.fields import key_ref
 from exporter.gateway.key_list import read_keys
 from exporter.gateway.readings import KeyRef, KeysReading, KeyWindow, ListedKey, WindowReading
@@ -80,12 +80,13 @@ def test_what_stock_tells_of_a_key_in_full_is_read_and_the_key_is_masked() -> No
 def test_a_key_has_one_form_whichever_it_came_in(given: str, masked: str) -> None:
     [key] = listed({"id": 17, "key": given})
     assert key.key.masked == masked
-    assert key_ref({"id": 17, "key": given}, KeyRef()).masked == masked
+    row: dict[str, Any] = {"api_key": {"id": 17, "key": given}}
+    assert key_ref(row, KeyRef()).masked == masked
 
 
 @pytest.mark.parametrize("text", ["17", "key-17", "0b9f3c52-1f0e-4c7e-9a52-6f1f0e4c7e9a"])
 def test_an_id_of_a_row_is_no_key(text: str) -> None:
-    assert key_ref(text, KeyRef()) == KeyRef(gateway_id=text)
+    assert key_ref({"api_key": text}, KeyRef()) == KeyRef(gateway_id=text)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +173,7 @@ def test_a_gateway_that_knows_no_pages_is_asked_without() -> None:
     "body", [{"code": 401, "message": FULL}, {"success": False, "data": FULL}, {"x": FULL}, FULL]
 )
 def test_what_is_no_list_is_told_without_a_word_of_it(body: object) -> None:
-    with pytest.raises(BadResponseError) as caught:
+    with pytest.raises(GatewayError) as caught:
         read(body)
     assert FULL not in str(caught.value)
 

@@ -211,7 +211,7 @@ def test_a_bad_transaction_costs_one_transaction() -> None:
     [
         (b"<html><title>Login</title>", "text/html", "is not JSON"),
         (b"", "application/json; charset=utf-8", "is empty"),
-        (b"{}", "text/evil\x1b", "holds"),
+        (b"{}", "text/evil\x1b", "is in no known dialect: it holds nothing"),
         (b"[" * 100_000, "application/json", "is nested too deeply"),
     ],
 )

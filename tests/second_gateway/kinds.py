@@ -57,7 +57,8 @@ KINDS = {
     20: Kind("amounts below zero, at zero, unreadable", "Shown as they are; unreadable told once."),
     21: Kind("more rows than requests can read", "The newest first; how far it is, is told."),
     22: Kind("refusals in every documented shape", "Told for what they are; 402 is no outage."),
-    23: Kind("keys by id, by mask, in full, or in no list", "One form and name; no key gets out."),
+    23: Kind("addresses, spellings and wrapped answers", "Counted whole and once, or told."),
+    24: Kind("keys by id, by mask, in full, or in no list", "One form and name; no key gets out."),
 }
 
 _kinds: dict[str, tuple[str, Kind]] = {}

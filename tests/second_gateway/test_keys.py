@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 MASK = "sk-byts-…9f3c"
 
 
-# -- 23: keys that are named by id, mask or not at all, listed in full, or not listed
+# -- 24: keys that are named by id, mask or not at all, listed in full, or not listed
 
 
 def capped(scene: Scene) -> Key:

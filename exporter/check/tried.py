@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from exporter.gateway.readings import AccountReading
+from exporter.gateway.readings import AccountReading, Endpoint
 from exporter.gateway.recognized import Exchanged, Recognized
 
 
@@ -49,6 +49,28 @@ class Checked(msgspec.Struct, frozen=True):
     clock_offset: float | None = None
     keys_listed: int | None = None
     hints: tuple[Hint, ...] = ()
+
+    @property
+    def members(self) -> frozenset[str]:
+        """The names of members of all answers."""
+        requests = (request for one in self.tried for request in one.exchanges)
+        return frozenset(name for request in requests for name in request.members)
+
+    @property
+    def wrapped(self) -> bool | None:
+        """Whether answers stand in `data`, beside `code` or `success`; None without an answer."""
+        if not self.members:
+            return None
+        says = not self.members.isdisjoint({"code", "success"})
+        return says and any(name.startswith("data") for name in self.members)
+
+    @property
+    def priced_rows(self) -> bool:
+        """Whether rows of usage say in USD what they cost."""
+        usage = (one for one in self.tried if one.what == Endpoint.USAGE)
+        answers = (last_answer(one) for one in usage)
+        names = (name for answer in answers if answer is not None for name in answer.members)
+        return any(name.endswith("[].actual_cost") for name in names)
 
     @property
     def worked(self) -> bool:

@@ -15,7 +15,9 @@ def recognition(account: Checked) -> Iterator[tuple[str, str]]:
     usage = account.recognized.usage
     if usage is not None:
         yield from usage_words(usage)
-        yield "unit", _unit(usage)
+        yield "unit", _unit(usage, account.priced_rows)
+    if account.wrapped:
+        yield "wrapping", "answers stand in `data`"
     if account.recognized.transactions is not None:
         yield "movements", page_words(account.recognized.transactions)
     if any(one.worked for one in account.tried):
@@ -24,9 +26,11 @@ def recognition(account: Checked) -> Iterator[tuple[str, str]]:
         yield "whose", _whose(account)
 
 
-def _unit(usage: UsageForm) -> str:
+def _unit(usage: UsageForm, priced: bool) -> str:
     if usage.shape is not UsageShape.LOG:
         return "USD, as its name says (total_usd)"
+    if priced:
+        return "USD, as each row says what was charged (actual_cost)"
     if usage.credits_per_usd is None:
         return f"credits, not known yet how many make one USD ({usage.unit_by})"
     rate = usage.credits_per_usd

@@ -60,6 +60,27 @@ def test_a_rollup_is_recognized_with_whether_it_adds_up(tmp_path: Path, gateway:
     assert "which add up to the answer's totals" in table
 
 
+@pytest.mark.parametrize(
+    ("dialect", "account", "usage", "told"),
+    [
+        ("wrapped", "/api/v1/me/account", "/api/v1/me/usage", "wrapping +answers stand in `data`"),
+        ("stock", "/v1/usage", "/api/v1/usage", r"unit +USD, .* \(actual_cost\)"),
+    ],
+)
+def test_each_dialect_is_recognized_by_its_addresses(
+    tmp_path: Path, dialect: str, account: str, usage: str, told: str
+) -> None:
+    with Gateway(tmp_path, history="30m", rate=10, dialect=dialect) as gateway:
+        whole, table = recognized(tmp_path, gateway)
+    asked = {one["endpoint"]: one["requests"][-1]["url"] for one in whole["endpoints"]}
+    assert asked["account"] == gateway.url + account
+    assert (
+        asked["usage"] == gateway.url + usage == gateway.url + whole["recognized"]["usage"]["path"]
+    )
+    assert whole["recognized"]["wrapped"]
+    assert re.search(told, table)
+
+
 def test_a_key_that_lists_keys_is_told_with_their_number(tmp_path: Path, gateway: Gateway) -> None:
     account, _ = recognized(tmp_path, gateway)
     listed = account["recognized"]["keys_listed"]

@@ -37,8 +37,8 @@ def count_rollup(
     """Count what buckets hold more or less than before.
 
     The hour or day in which counting began is a baseline when it is read first: what its buckets
-    held by then is not ours, but for what lifetime spend has grown by since then (`spent`,
-    nano-USD) and later ones do not hold.
+    held by then is not ours, but for what lifetime spend has grown by since then (`spent`, less
+    what was counted, nano-USD) and later ones do not hold.
     """
     earliest = cursor.first_bucket(reading.days)
     ours = [bucket for bucket in reading.buckets if bucket.hour >= earliest]
@@ -51,12 +51,12 @@ def count_rollup(
     for hour, here in _by_hour(cells, said, asked, reading).items():
         holds = said[hour]
         judged = [c.id for c in here if whole and hour in asked and reading.covers(c.model)]
-        begins = _begins(hour, cursor, baselined, known, now)
+        begins = _begins(hour, cursor, baselined, known, now, reading.reaches_back)
         if any(not cell.rolled for cell in here):
             changed += _take_over(cells, here, holds, judged, begins)
         elif begins:
-            later = sum(_cost(said[other]) for other in said if other > hour)
-            known_ours = 0 if baselined else max(0, spent - later)
+            told = not baselined or not _counted_by_hours(hour, known)
+            known_ours = _known_ours(said, hour, spent) if told else 0
             if now - cursor.start > FIRST_READING and hour < cursor.start:
                 unknown = _unknown(here, holds, known_ours)
             changed += _begin_hour(cells, holds, known_ours)
@@ -67,23 +67,38 @@ def count_rollup(
     return Counted(changed, max(0, len(buckets) - changed), newest, refused, unknown=unknown)
 
 
+def _known_ours(said: Mapping[int, dict[int, Amounts]], hour: int, spent: int) -> int:
+    """What of `spent` the buckets of later hours do not hold, in nano-USD."""
+    return max(0, spent - sum(_cost(said[other]) for other in said if other > hour))
+
+
 def _unknown(here: list[Cell], holds: dict[int, Amounts], ours: int) -> int:
     """Of how much of an hour (nano-USD) it is not known whether it came before the start."""
     return max(0, _cost(holds) - ours - sum(cell.held.cost for cell in here))
 
 
-def _begins(hour: int, cursor: Cursor, baselined: bool, known: set[int], now: float) -> bool:
+def _counted_by_hours(day: int, known: set[int]) -> bool:
+    """Whether one of the hours of the day, given by its cell, is among these."""
+    return any(day <= other + 1 < day + DAY for other in known)
+
+
+def _begins(
+    hour: int, cursor: Cursor, baselined: bool, known: set[int], now: float, reaches_back: bool
+) -> bool:
     """Whether what a bucket holds was there before it was ours to count.
 
     So it is in the hour or day in which counting began, also where only the end of that day was
     counted so far, by hours. `known`: the hours of cells that were there before a day was read.
+    Where a first reading held no bucket, the day was empty if the gateway `reaches_back`.
     """
     if hour < cursor.start and not baselined:
         return True
     if not is_day(hour) or hour in known or hour >= cursor.start:
         return False
+    counted = _counted_by_hours(hour, known)
+    if reaches_back and not counted and cursor.shape == UsageShape.ROLLUP.value:
+        return False
     was_days = cursor.shape in (None, UsageShape.DAYS.value)
-    counted = any(hour <= other + 1 < hour + DAY for other in known)
     return not was_days or counted or now >= hour + DAY
 
 

@@ -133,6 +133,7 @@ class Ledger(Accounts):
 
         def count(cells: Cells, baselined: bool) -> Counted:
             spent = wallet.spent_since_first(cells.db, cells.account)
+            spent -= wallet.usage_total(cells.db, cells.account)
             counted = count_rollup(cells, cursor, reading, done, now, baselined, spent)
             return counted.since(newest)
 

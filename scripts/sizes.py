@@ -19,9 +19,9 @@ CLOSELY = ("exporter", "bytespike_simulator")
 """Where the two above hold, and no name of a file stands twice."""
 
 BUDGETS = {
-    "exporter": 17_288,
+    "exporter": 18_221,
     "bytespike_simulator": 2_827,
-    "tests": 32_000,
+    "tests": 32_390,
     "scripts": 3_700,
 }
 """Lines of text in all; of scripts also those that are not Python, without locks."""

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from exporter.check.hints import Looks, Suspect, hints, written
-from exporter.check.tried import Checked, Tried, without_address
+from exporter.check.tried import Checked, Tried, Unit, without_address
 from exporter.clock import Clock
 from exporter.config.types import Account, Config
 from exporter.errors import GatewayError, Outcome
@@ -57,6 +57,7 @@ class Asking:
 
     reading: AccountReading | None = None
     keys_listed: int | None = None
+    unit: Unit | None = None
     errors: list[GatewayError] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -100,6 +101,7 @@ class Asking:
             None if reading is None else reading.paid_by_organization(left is not None),
             self.client.gateway_clock.offset(),
             self.keys_listed,
+            self.unit,
             hints=await hints(suspect, self.looks),
         )
 
@@ -129,6 +131,7 @@ class Asking:
             return await self._account()
         if endpoint is Endpoint.USAGE:
             async for page in client.usage(now - _HOUR, now + _HOUR):
+                self.unit = self._unit_of(page)
                 return _describe_usage(page)
         if endpoint is Endpoint.KEYS:
             listed = await client.keys()
@@ -140,6 +143,15 @@ class Asking:
                 when = datetime.fromtimestamp(newest.created_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
                 return f"newest is a {newest.kind} of {_usd(newest.amount)}, {when}"
         return "none in the last 90 days"
+
+    def _unit_of(self, page: LogPage | RollupReading) -> Unit:
+        """In what the newest answer says what usage cost."""
+        if isinstance(page, RollupReading):
+            return Unit(None, "total_usd says so")
+        members = _under_way.get()[-1].members
+        if any(name.endswith("[].actual_cost") for name in members):
+            return Unit(None, "actual_cost says what was charged")
+        return Unit(self.config.usage.credits_per_usd, "usage.credits_per_usd says so")
 
     async def _account(self) -> str:
         key = self.client.key()

@@ -78,7 +78,7 @@ def _recognized(account: Checked) -> dict[str, object]:
         "usage": account.recognized.usage,
         "transactions": account.recognized.transactions,
         "wrapped": account.wrapped,
-        "rows_priced_in_usd": account.priced_rows,
+        "unit": account.unit,
         "clock_offset_seconds": None if offset is None else round(offset, 3),
         "user": None if reading is None else without_address(reading.user_id),
         "wallet": account.wallet,

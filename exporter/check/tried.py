@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from exporter.gateway.readings import AccountReading, Endpoint
+from exporter.gateway.readings import AccountReading
 from exporter.gateway.recognized import Exchanged, Recognized
 
 
@@ -31,6 +31,17 @@ class Hint(msgspec.Struct, frozen=True):
     said: str
 
 
+class Unit(msgspec.Struct, frozen=True):
+    """In what usage says what it cost, and how that is known.
+
+    `credits_per_usd` is None where that is USD by its name, and where it is not known: `known`.
+    """
+
+    credits_per_usd: int | None
+    by: str
+    known: bool = True
+
+
 class Checked(msgspec.Struct, frozen=True):
     """One account: what was tried, what was recognized of its gateway, and what can be done.
 
@@ -48,6 +59,7 @@ class Checked(msgspec.Struct, frozen=True):
     pays_organization: bool | None = None
     clock_offset: float | None = None
     keys_listed: int | None = None
+    unit: Unit | None = None
     hints: tuple[Hint, ...] = ()
 
     @property
@@ -63,14 +75,6 @@ class Checked(msgspec.Struct, frozen=True):
             return None
         says = not self.members.isdisjoint({"code", "success"})
         return says and any(name.startswith("data") for name in self.members)
-
-    @property
-    def priced_rows(self) -> bool:
-        """Whether rows of usage say in USD what they cost."""
-        usage = (one for one in self.tried if one.what == Endpoint.USAGE)
-        answers = (last_answer(one) for one in usage)
-        names = (name for answer in answers if answer is not None for name in answer.members)
-        return any(name.endswith("[].actual_cost") for name in names)
 
     @property
     def worked(self) -> bool:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from exporter.check.tried import Checked, without_address
-from exporter.gateway.readings import UsageShape
-from exporter.gateway.recognized import UsageForm
+from exporter.check.tried import Checked, Unit, without_address
 from exporter.web.recognition import page_words, usage_words
 
 
@@ -15,7 +13,8 @@ def recognition(account: Checked) -> Iterator[tuple[str, str]]:
     usage = account.recognized.usage
     if usage is not None:
         yield from usage_words(usage)
-        yield "unit", _unit(usage, account.priced_rows)
+    if account.unit is not None:
+        yield "unit", _unit(account.unit)
     if account.wrapped:
         yield "wrapping", "answers stand in `data`"
     if account.recognized.transactions is not None:
@@ -26,16 +25,14 @@ def recognition(account: Checked) -> Iterator[tuple[str, str]]:
         yield "whose", _whose(account)
 
 
-def _unit(usage: UsageForm, priced: bool) -> str:
-    if usage.shape is not UsageShape.LOG:
-        return "USD, as its name says (total_usd)"
-    if priced:
-        return "USD, as each row says what was charged (actual_cost)"
-    if usage.credits_per_usd is None:
-        return f"credits, not known yet how many make one USD ({usage.unit_by})"
-    rate = usage.credits_per_usd
-    unit = "USD" if rate == 1 else f"{rate:,} credits to one USD"
-    return f"{unit} (by {usage.unit_by})"
+def _unit(unit: Unit) -> str:
+    if not unit.known:
+        return f"not known: {unit.by}"
+    if unit.credits_per_usd is None:
+        return f"USD: {unit.by}"
+    one = unit.credits_per_usd == 1
+    said = "1 credit is 1 USD" if one else f"{unit.credits_per_usd:,} credits are 1 USD"
+    return f"{said}: {unit.by}"
 
 
 def _clock(offset: float | None) -> str:

@@ -51,17 +51,14 @@ class FirstPage(msgspec.Struct, frozen=True):
 
 
 class UsageForm(msgspec.Struct, frozen=True):
-    """How usage is read: where, in which shape, in which unit.
+    """How usage is read: where, in which shape.
 
-    `path` is relative to the base URL. `credits_per_usd` is None where rows carry no credits, or
-    while the unit is not known; `unit_by` says how it is known. `page` None: a rollup in one
-    answer, or none yet. `whole`: the buckets add up to the totals; None where nothing tells.
+    `path` is relative to the base URL. `page` None: a rollup in one answer, or none yet. `whole`:
+    the buckets add up to the totals; None where nothing tells.
     """
 
     path: str
     shape: UsageShape
-    credits_per_usd: int | None = None
-    unit_by: str = ""
     page: FirstPage | None = None
     buckets: int | None = None
     whole: bool | None = None

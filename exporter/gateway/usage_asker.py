@@ -19,8 +19,7 @@ from exporter.errors import (
 from exporter.gateway.attempts import Requester
 from exporter.gateway.paging import PAGE_SIZE, USUAL_SIZES
 from exporter.gateway.questions import ADDRESSES, Question, questions, with_sizes
-from exporter.gateway.readings import AHEAD, KeyRef, UsageShape
-from exporter.gateway.recognized import FirstPage, UsageForm
+from exporter.gateway.readings import AHEAD, KeyRef
 from exporter.gateway.rollup_answer import DAY, RollupAnswer
 from exporter.gateway.usage_answer import UsageAnswer, read_usage
 
@@ -50,11 +49,6 @@ class UsageAsker:
     def reads(self, model: str | None = None) -> Callable[[bytes], UsageAnswer]:
         own = KeyRef(masked=self._own_key())
         return partial(read_usage, own=own, credits_per_usd=self._credits_per_usd, model=model)
-
-    def log_form(self, question: Question, page: FirstPage | None) -> UsageForm:
-        """How a log is read that answers this question; its first page."""
-        by = "usage.credits_per_usd"
-        return UsageForm(question.path, UsageShape.LOG, self._credits_per_usd, by, page)
 
     async def first_answer(self, since: float, until: float) -> tuple[Question, UsageAnswer]:
         """The first page, and the question that got it: the one that worked, or the first to work.

@@ -89,7 +89,7 @@ class UsageSource:
             return
         query_of = ListQuery(question.params, question.size, question.dates)
         async for page in self._log.read(since, until, query_of, answer):
-            self.form = self._asker.log_form(question, self._log.first_page)
+            self.form = UsageForm(question.path, UsageShape.LOG, self._log.first_page)
             yield LogPage(page.rows, page.rejected, page.last)
 
     async def read_log_beside(self, since: float, until: float) -> AsyncIterator[LogPage]:

@@ -42,6 +42,8 @@ def test_a_log_is_recognized_with_its_pages_unit_clock_and_owner(
     assert (page["rows"], page["asked"], page["order"]) == (200, 200, "newest first")
     assert page["total"] > 200
     assert abs(account["recognized"]["clock_offset_seconds"]) < 1.5
+    assert account["recognized"]["unit"]["credits_per_usd"] == 1_000_000
+    assert "1,000,000 credits are 1 USD: usage.credits_per_usd says so" in table
     user = account["recognized"]["user"]
     assert f"user {user}; the user's own wallet pays" in table
     assert re.search(rf"GET {gateway.url}/api/v1/me/usage answered 200 after [\d,]+ ms", table)
@@ -64,7 +66,7 @@ def test_a_rollup_is_recognized_with_whether_it_adds_up(tmp_path: Path, gateway:
     ("dialect", "account", "usage", "told"),
     [
         ("wrapped", "/api/v1/me/account", "/api/v1/me/usage", "wrapping +answers stand in `data`"),
-        ("stock", "/v1/usage", "/api/v1/usage", r"unit +USD, .* \(actual_cost\)"),
+        ("stock", "/v1/usage", "/api/v1/usage", "unit +USD: actual_cost says what was charged"),
     ],
 )
 def test_each_dialect_is_recognized_by_its_addresses(

@@ -101,11 +101,8 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     )
     run.add_argument("--once", action="store_true", help="one round of polls, one export, exit")
     run.set_defaults(command=_run)
-    check = commands.add_parser(
-        "check", parents=[config], help="say whether a configuration works, and what to do"
-    )
-    check.set_defaults(command=_check)
-
+    check_help = "say whether a configuration works, what was recognized, and what to do"
+    _add_check(commands.add_parser("check", parents=[config], help=check_help))
     _add_books(commands, config, words)
     _add_state(commands.add_parser("state", help="change a state file by hand"), config)
     simulate = commands.add_parser("simulate", help="serve a simulated gateway")
@@ -139,6 +136,13 @@ def _add_books(
         add_books(reconcile, movements)
     reconcile.set_defaults(command=_books)
     movements.set_defaults(command=_books)
+
+
+def _add_check(check: argparse.ArgumentParser) -> None:
+    check.add_argument(
+        "--format", choices=("table", "json"), default="table", help="for people, or for programs"
+    )
+    check.set_defaults(command=_check)
 
 
 def _add_state(state: argparse.ArgumentParser, config: argparse.ArgumentParser) -> None:
@@ -245,7 +249,9 @@ def _check(options: argparse.Namespace) -> int:
 
     config = load(options.config, os.environ)
     log.configure("critical", "text")
-    return OK if _loop(check(config, options.config, os.environ)) else FAILED
+    as_json = options.format == "json"
+    works = _loop(check(config, options.config, os.environ, as_json=as_json))
+    return OK if works else FAILED
 
 
 def _books(options: argparse.Namespace) -> int:

@@ -20,6 +20,7 @@ from exporter.gateway.readings import (
     Stage,
     Transaction,
 )
+from exporter.gateway.recognized import Recognized, UsageForm
 from exporter.secrets import Secret
 from exporter.status import EndpointStatus, ExportStatus, RowOutcome, is_stale
 from exporter.throttle import Crowd, Throttle
@@ -109,7 +110,8 @@ class LiveAccount:
     be lower than what was sent before.
     `listed`: the newest list of the account's keys, None while it never answered.
     `failures`: when (Unix s) the newest movement of each kind was made that failed.
-    `clock_offset`: the gateway's clock less ours, in seconds; None while it is not known.
+    `recognized`: how the gateway answers. `clock_offset`: the gateway's clock less ours, in
+    seconds; None while it is not known.
     """
 
     def __init__(self, name: str, endpoints: dict[Endpoint, float]) -> None:
@@ -119,6 +121,7 @@ class LiveAccount:
         self.wallet: tuple[str, str | Secret] | None = None
         self.held_back: dict[Endpoint, int] = {}
         self.clock_offset: float | None = None
+        self.recognized = Recognized()
         self.interval = endpoints.get(Endpoint.ACCOUNT, 0.0)
         self.traffic = Traffic()
         self.endpoints = {
@@ -144,11 +147,23 @@ class LiveAccount:
             account.failures = before.failures
             account.traffic, account.clock_offset = before.traffic, before.clock_offset
             account.wallet, account.held_back = before.wallet, before.held_back
+            account.recognized = before.recognized
             account.listed = before.listed if Endpoint.KEYS in endpoints else None
             for endpoint in endpoints.keys() & before.endpoints.keys():
                 account.endpoints[endpoint] = before.endpoints[endpoint]
                 account.endpoints[endpoint].interval = endpoints[endpoint]
         return account
+
+    def recognize(self, found: Recognized) -> UsageForm | None:
+        """Take over what was recognized; gives how usage is read if that is new, or another way."""
+        before, usage = self.recognized.usage, found.usage
+        self.recognized = Recognized(
+            usage or before, found.transactions or self.recognized.transactions
+        )
+        if usage is None:
+            return None
+        same = before is not None and (before.path, before.shape) == (usage.path, usage.shape)
+        return None if same else usage
 
     def begin_anew(self) -> None:
         """The name stands for another wallet now: forget what was read of the old one."""

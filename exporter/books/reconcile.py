@@ -20,7 +20,7 @@ from exporter.ledger import wallet
 from exporter.ledger.account_rows import read_cursor
 from exporter.ledger.cursor import Cursor
 from exporter.ledger.days import counted_days
-from exporter.ledger.state_reader import account_id, reading_state
+from exporter.ledger.state_reader import account_id, reading_state, unit_of
 from exporter.money import usd_text
 from exporter.runtime import connect, in_turn
 
@@ -95,6 +95,7 @@ async def _books(
 ) -> list[Books]:
     clock = SystemClock()
     client = GatewayClient(http, account, config.gateway, config.usage, clock, unheard, environ)
+    client.know_credits(unit_of(config.state.path, account.name, config.usage.credits_per_usd))
     reading = await client.account()
     now = client.gateway_clock.now()
     until = min(float(month.end), now)

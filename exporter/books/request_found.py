@@ -18,7 +18,7 @@ from exporter.gateway.readings import UsageRow
 from exporter.ledger.account_rows import read_cursor
 from exporter.ledger.cells import day_cell_of
 from exporter.ledger.cursor import Cursor, hour_of
-from exporter.ledger.state_reader import account_id, reading_state
+from exporter.ledger.state_reader import account_id, reading_state, unit_of
 from exporter.runtime import connect, in_turn
 
 _COLUMNS = (
@@ -102,6 +102,7 @@ async def _ask(
 ) -> list[Found]:
     clock = SystemClock()
     client = GatewayClient(http, account, config.gateway, config.usage, clock, unheard, environ)
+    client.know_credits(unit_of(config.state.path, account.name, config.usage.credits_per_usd))
     try:
         row = await client.request(request_id)
     except GatewayError as error:

@@ -19,7 +19,8 @@ from exporter.gateway.failures import failure, too_many_in_flight
 from exporter.gateway.gateway_clock import GatewayClock
 from exporter.gateway.keys import KeySource
 from exporter.gateway.readings import Envelope
-from exporter.secrets import Secret
+from exporter.gateway.recognized import Exchanged, member_names
+from exporter.secrets import Secret, shown_url
 
 T = TypeVar("T")
 
@@ -55,6 +56,8 @@ class Requester:
     _on_envelope: Callable[[Envelope], None]
     _keys: KeySource
     _gateway_clock: GatewayClock
+    on_exchange: Callable[[Exchanged], None] | None = None
+    """Is told of every request, answered or not."""
 
     def __post_init__(self) -> None:
         self._base = self._account.base_url.rstrip("/")
@@ -126,13 +129,30 @@ class Requester:
         await self._budget.take(bulk=bulk)
         key = key or (self._keys.accepted if bulk else None) or self._keys.read()
         asked = self._clock.monotonic()
-        answer = await exchange(self._http, url, key, self._gateway.timeout)
+        try:
+            answer = await exchange(self._http, url, key, self._gateway.timeout)
+        except GatewayError:
+            self._tell(url, asked, None)
+            raise
         self._gateway_clock.learn(answer.headers, asked)
         envelope = read_envelope(answer.headers, key.masked(), self._clock.now())
         if envelope is not None:
             self._on_envelope(envelope)
         body = redacted(answer.body, key)
-        return answer if body is answer.body else Answer(answer.status, answer.headers, body)
+        if body is not answer.body:
+            answer = Answer(answer.status, answer.headers, body)
+        self._tell(url, asked, answer)
+        return answer
+
+    def _tell(self, url: str, asked: float, answer: Answer | None) -> None:
+        if self.on_exchange is None:
+            return
+        seconds, place = self._clock.monotonic() - asked, shown_url(url)
+        if answer is None:
+            self.on_exchange(Exchanged(place, None, seconds))
+        else:
+            names = member_names(answer.body)
+            self.on_exchange(Exchanged(place, answer.status, seconds, names))
 
     def _failure(self, path: str, answer: Answer) -> GatewayError:
         error = failure(f"GET {path}", answer, self._keys.place, self._clock.now())

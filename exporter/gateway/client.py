@@ -30,6 +30,7 @@ from exporter.gateway.readings import (
     UsageBucket,
     UsageRow,
 )
+from exporter.gateway.recognized import Exchanged, Recognized
 from exporter.gateway.transactions import read_transactions
 from exporter.gateway.usage_source import UsageSource
 from exporter.secrets import Secret
@@ -75,6 +76,15 @@ class GatewayClient:
         )
         ask = partial(self._requester.ask, TRANSACTIONS_PATH, read=read_transactions)
         self._transactions = ListReader(ask, self.gateway_clock)
+
+    def watch(self, on_exchange: Callable[[Exchanged], None]) -> None:
+        """Have this told of every request from now on."""
+        self._requester.on_exchange = on_exchange
+
+    @property
+    def recognized(self) -> Recognized:
+        """What the answers so far have told of how this gateway answers."""
+        return Recognized(self._usage.form, self._transactions.first_page)
 
     @property
     def masked_key(self) -> str | None:

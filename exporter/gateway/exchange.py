@@ -246,6 +246,13 @@ def _network_error(error: Exception) -> GatewayError:
     return NetworkError("the exchange with the gateway failed")
 
 
+def tls_reason(error: ssl.SSLError) -> str:
+    """OpenSSL's reason: words of its own, and at most the name that was asked for."""
+    reason = (error.reason or type(error).__name__).replace("_", " ").lower()
+    detail: str | None = getattr(error, "verify_message", None)
+    return f"{reason}: {detail}" if detail else reason
+
+
 def _why_not_connected(error: BaseException) -> str:
     """The nearest known cause, and what to check."""
     cause: BaseException | None = error
@@ -255,7 +262,10 @@ def _why_not_connected(error: BaseException) -> str:
         if isinstance(cause, socket.gaierror):
             return "the gateway's name cannot be resolved: check base_url and DNS"
         if isinstance(cause, ssl.SSLError):
-            return "TLS with the gateway failed: check the certificate, SSL_CERT_FILE and the clock"
+            return (
+                f"TLS with the gateway failed ({tls_reason(cause)}): check base_url, the "
+                "certificate, SSL_CERT_FILE and the clock"
+            )
         if isinstance(cause, ConnectionRefusedError):
             return "the gateway refused the connection: check base_url and its port"
         cause = cause.__cause__ or cause.__context__

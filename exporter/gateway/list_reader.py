@@ -16,6 +16,7 @@ from exporter.gateway.gateway_clock import GatewayClock
 from exporter.gateway.listing import ListAnswer, Row
 from exporter.gateway.paging import Distinct, PageFacts, Pager
 from exporter.gateway.readings import AHEAD, Rejected
+from exporter.gateway.recognized import FirstPage, first_page
 
 _QUARTER: Final = 900.0
 """The smallest difference between two time zones, in seconds."""
@@ -61,6 +62,8 @@ class ListReader(Generic[Row]):
         self._heeds_range: bool | None = None
         self._total_is_of_range: bool | None = None
         self._first_number: int | None = None
+        self.first_page: FirstPage | None = None
+        """Of the newest reading that had rows."""
 
     async def read(
         self,
@@ -129,8 +132,8 @@ class ListReader(Generic[Row]):
         pager = self._pager(since, query)
         if answer is None:
             answer = await self._ask(params)
-        first = answer.facts
-        missing = 0
+        first, missing = answer.facts, 0
+        self._note(first, query.size)
         step: dict[str, str] | None = {}
         while step is not None:
             ids.add(answer.facts.ids)
@@ -156,6 +159,10 @@ class ListReader(Generic[Row]):
                 "they are asked for again",
                 missing=missing,
             )
+
+    def _note(self, first: PageFacts, asked: int | None) -> None:
+        if first.count or self.first_page is None:
+            self.first_page = first_page(first, asked)
 
     def _pager(self, since: float, query: ListQuery) -> Pager:
         if query.days:  # a range of whole days tells nothing of the part that is wanted

@@ -32,7 +32,9 @@ from exporter.gateway.readings import (
     RollupReading,
     UsageBucket,
     UsageRow,
+    UsageShape,
 )
+from exporter.gateway.recognized import UsageForm
 from exporter.gateway.request_lookup import find_request
 from exporter.gateway.rollup_answer import DAY, HOUR, RollupAnswer, sums_of
 from exporter.gateway.usage_answer import read_model_sums
@@ -58,6 +60,8 @@ class UsageSource:
         self._asker = UsageAsker(requester, usage, own_key)
         self._days: bool | None = None
         self._reaches_back = False
+        self.form: UsageForm | None = None
+        """As the newest answer showed it."""
         self._log = ListReader(self._ask_log, clock)
 
     def know_credits(self, per_usd: int | None) -> None:
@@ -82,6 +86,7 @@ class UsageSource:
         if isinstance(answer, RollupAnswer):
             query = question.params(since, until)
             whole = await self._whole(query, since, answer)
+            self.form = _form(question, whole, bool(self._days))
             if whole.is_cut:
                 raise IncompleteError(
                     "the buckets of the answer add up to less than its totals: it was cut",
@@ -91,6 +96,7 @@ class UsageSource:
             return
         query_of = ListQuery(question.params, question.size, question.dates)
         async for page in self._log.read(since, until, query_of, answer):
+            self.form = UsageForm(question.path, UsageShape.LOG, self._log.first_page)
             yield LogPage(page.rows, page.rejected, page.last)
 
     async def find(self, request_id: str) -> UsageRow | None:
@@ -226,6 +232,13 @@ class UsageSource:
                 answer = await self._ask_rollup(params)
                 self._days = any(bucket.hour == midnight for bucket in answer.buckets)
         return bool(self._days)
+
+
+def _form(question: Question, whole: RollupAnswer, days: bool) -> UsageForm:
+    shape = UsageShape.DAYS if days or whole.days else UsageShape.ROLLUP
+    tells = any(whole.totals) and not whole.rejected
+    complete = not whole.is_cut if tells else None
+    return UsageForm(question.path, shape, buckets=len(whole.buckets), whole=complete)
 
 
 def _changed(before: str, after: str) -> BadResponseError:

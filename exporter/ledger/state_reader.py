@@ -9,7 +9,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 from exporter.errors import StateError, StateVersionError
+from exporter.ledger import credit_unit
 from exporter.ledger.schema import APPLICATION_ID, MIGRATIONS
+from exporter.money import CREDITS_PER_USD
 
 _BUSY_SECONDS = 5.0
 
@@ -54,6 +56,18 @@ def _check(db: sqlite3.Connection, path: Path) -> None:
             f"{path} is of state version {version} and this command reads {len(MIGRATIONS)}: "
             "use the version of the exporter that runs"
         )
+
+
+def unit_of(path: Path, name: str, configured: int | None) -> int:
+    """In how many credits for a USD the account's rows are counted. Raises StateError.
+
+    Where that is not decided yet it is the documented number.
+    """
+    with reading_state(path) as db:
+        account = account_id(db, name)
+        if account is None:
+            return configured or CREDITS_PER_USD
+        return credit_unit.read(db, account, configured).per_usd or CREDITS_PER_USD
 
 
 def account_id(db: sqlite3.Connection, name: str) -> int | None:

@@ -191,6 +191,7 @@ class AccountPoller:
         try:
             more = await self._rounds[endpoint]()
             self._compare_clocks()
+            self._recognize()
         except GatewayError as error:
             self._refused(endpoint, error, self._clock.monotonic() - began)
             return error, False
@@ -269,6 +270,13 @@ class AccountPoller:
             await self._rows.ask(endpoint)
         await self._watch.begin()
         return await self._rows.round(endpoint)
+
+    def _recognize(self) -> None:
+        """Show how the gateway answers, and log where usage was found, or is found from now on."""
+        usage = self._account.recognize(self._client.recognized)
+        if usage is not None:
+            name = self._account.name
+            logger.info("Account %s: usage comes as %s from %s", name, usage.shape, usage.path)
 
     def _compare_clocks(self) -> None:
         offset = self._account.clock_offset = self._client.gateway_clock.offset()

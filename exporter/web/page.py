@@ -26,6 +26,7 @@ from exporter.web.diagnosis import (
 from exporter.web.figures import Points, Subject, Tone, by_account, worst
 from exporter.web.key_table import SHOWN_KEYS, key_rows
 from exporter.web.overview import shortest_runway, summarize, total_balance
+from exporter.web.recognition import usage_words
 from exporter.web.states import endpoint_state, exports_state
 from exporter.web.style import STYLE
 from exporter.web.tables import key_limits, model_limits, spend
@@ -149,6 +150,7 @@ def _environment() -> Environment:
         key_limits=key_limits,
         key_rows=key_rows,
         shown_keys=SHOWN_KEYS,
+        usage_words=usage_words,
         metrics=catalogue,
         model_limits=model_limits,
         refresh_seconds=REFRESH_SECONDS,

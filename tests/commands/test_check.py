@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.check import DETAILED, Tried, table
+from exporter.check.table import DETAILED, rows, sum_of
+from exporter.check.tried import Tried
 from tests.commands.programs import KEY, Exporter, configured, finished
 from tests.e2e.gateway import Gateway
 from tests.http import Reply
@@ -19,6 +20,10 @@ from tests.peers.process import free_port
 from tests.reliability.watch import Watch
 
 Ended = subprocess.CompletedProcess[str]
+
+
+def table(tried: list[Tried]) -> list[str]:
+    return [*rows(tried), "", sum_of(tried)]
 
 
 def check(folder: Path, url: str, key: str = KEY, **settings: object) -> Ended:
@@ -198,7 +203,7 @@ def test_names_that_forge_lines_and_terminals_without_unicode_do_no_harm(
     ended = finished("check", "--config", config, folder=tmp_path, variables=plain)
     assert ended.returncode == 0
     assert r"sk-byts-\u2026" in ended.stdout
-    lines = list(table([Tried("a\x1b[2J\nok", "usage", False, "b\r\n  ok    all is well")]))
+    lines = table([Tried("a\x1b[2J\nok", "usage", False, "b\r\n  ok    all is well")])
     assert len(lines) == 3
     assert lines[0].isprintable()
 
@@ -215,7 +220,7 @@ def many(number: int, failing: int, said: str = "network: down") -> list[Tried]:
 
 
 def test_a_thousand_accounts_that_work_are_a_few_lines() -> None:
-    lines = list(table([*many(1000, 0), Tried("", "state", True, "can be made")]))
+    lines = table([*many(1000, 0), Tried("", "state", True, "can be made")])
     assert lines == [
         "  ok    account  1,000 of 1,000 accounts",
         "  ok    usage    1,000 of 1,000 accounts",
@@ -248,6 +253,6 @@ NO_FILE = "auth: file /keys/{n} does not exist"
 def test_failures_of_many_accounts_stay_readable(
     tried: list[Tried], length: int, at: int, line: str
 ) -> None:
-    lines = list(table(tried))
+    lines = table(tried)
     assert len(lines) == length
     assert line in lines[at]

@@ -30,6 +30,7 @@ from exporter.gateway.readings import (
     UsageBucket,
     UsageRow,
 )
+from exporter.gateway.recognized import Recognized
 from exporter.ledger.cursor import hour_of
 from exporter.ledger.ledger import Ledger, Rules
 from exporter.ledger.store import Store
@@ -73,6 +74,7 @@ class FakeGateway:
     def __init__(self, clock: VirtualClock) -> None:
         self.clock = clock
         self.gateway_clock = GatewayClock(clock)
+        self.recognized = Recognized()
         self.gateway_clock.heard.set()
         self.rows: list[UsageRow] = []
         self.items: list[Transaction] = []

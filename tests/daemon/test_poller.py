@@ -22,7 +22,8 @@ from exporter.errors import (
     RateLimitedError,
     StateError,
 )
-from exporter.gateway.readings import Endpoint, Envelope, Observation, Source
+from exporter.gateway.readings import Endpoint, Envelope, Observation, Source, UsageShape
+from exporter.gateway.recognized import Recognized, UsageForm
 from exporter.live import LiveAccount
 from exporter.polling.poller import FAILURES, JITTER, SOONEST, AccountPoller, wait_after
 from exporter.tap.intake import Intake
@@ -201,6 +202,23 @@ async def test_trouble_is_said_once_and_so_are_its_change_and_its_end(
     said = [line.removeprefix("Account prod: account poll ") for line in lines(caplog, "poll")]
     assert said[:2] == ["failed: no connection: check base_url", "failed: the key is wrong"]
     assert said[2].startswith("works again")
+
+
+async def test_how_usage_is_read_is_logged_once_and_when_it_changes(
+    made: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "exporter")
+    one = poller(made)
+    for path, shape in (("/a", UsageShape.LOG), ("/a", UsageShape.LOG), ("/a", UsageShape.ROLLUP)):
+        made.gateway.recognized = Recognized(UsageForm(path, shape))
+        await one.poll_once()
+    assert lines(caplog, "usage comes") == [
+        "Account prod: usage comes as log from /a",
+        "Account prod: usage comes as rollup from /a",
+    ]
+    made.gateway.recognized = Recognized()
+    await one.poll_once()
+    assert made.account.recognized.usage == UsageForm("/a", UsageShape.ROLLUP)
 
 
 async def test_an_outage_of_a_thousand_accounts_is_told_in_a_few_lines(

@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from exporter.config.types import Otlp
 from exporter.errors import Outcome
-from exporter.gateway.readings import Envelope, Observation, Source
+from exporter.gateway.readings import Envelope, Observation, Source, UsageShape
+from exporter.gateway.recognized import FirstPage, Order, Recognized, UsageForm
 from exporter.ledger.spend import Rate
 from exporter.ledger.totals import AccountTotals
 from exporter.status import ExportOutcome
@@ -202,6 +203,18 @@ def test_notes_about_the_counting_appear_when_there_is_something_to_say() -> Non
     assert "Folded 3 keys or models" in seen
     quiet = replace(known["prod"], drift=0, overcount=0)
     assert "Overcount" not in words(page(view, {"prod": quiet}))
+
+
+def test_how_usage_is_read_is_shown_once_it_was_recognized() -> None:
+    view, known = healthy("prod")
+    assert "Usage shape" not in words(page(view, known))
+    rows = FirstPage(20, asked=200, size=20, total=1500, order=Order.NEWEST)
+    log = UsageForm("/api/v1/usage", UsageShape.LOG, page=rows)
+    view.live.accounts["prod"].recognize(Recognized(log))
+    seen = words(page(view, known))
+    assert "Usage shape the log, a row for each call, at /api/v1/usage" in seen
+    told = "20 of 1,500 rows on the first page (200 asked for, pages of 20 by its own word)"
+    assert f"Usage rows {told}, newest first" in seen
 
 
 def test_of_many_accounts_the_most_urgent_comes_first() -> None:

@@ -223,6 +223,17 @@ def remember(db: sqlite3.Connection, account: int, per_usd: int, why: Why) -> No
     )
 
 
+def decide(
+    db: sqlite3.Connection, account: int, known: CreditUnit, witnesses: Witnesses, poll_ended: bool
+) -> CreditUnit:
+    """The unit, decided for good where that can be told; `poll_ended`: one more poll without it."""
+    told = judge(msgspec.structs.replace(witnesses, grown=grown(db, account)))
+    if told is not None:
+        remember(db, account, *told)
+        return CreditUnit(*told)
+    return waited(db, account, known) if poll_ended else known
+
+
 def waited(db: sqlite3.Connection, account: int, known: CreditUnit) -> CreditUnit:
     """Rows have waited in one more poll. After `POLLS` of them it is the documented unit."""
     if known.polls + 1 >= POLLS:

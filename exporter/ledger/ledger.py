@@ -160,13 +160,7 @@ class Ledger(Accounts):
             known = credit_unit.read(db, account, self.rules.credits_per_usd)
             if known.per_usd is not None:
                 return known
-            grown = credit_unit.grown(db, account)
-            told = credit_unit.judge(msgspec.structs.replace(witnesses, grown=grown))
-            if told is not None:
-                credit_unit.remember(db, account, *told)
-                known = CreditUnit(*told)
-            elif waited:
-                known = credit_unit.waited(db, account, known)
+            known = credit_unit.decide(db, account, known, witnesses, waited)
         self._totals.pop(name, None)
         return known
 

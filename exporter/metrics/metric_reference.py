@@ -11,7 +11,8 @@ from exporter.errors import Outcome
 from exporter.gateway.readings import Endpoint, KeyWindow, Source
 from exporter.metrics import attributes as a
 from exporter.metrics import catalogue as c
-from exporter.metrics.catalogue import CATALOGUE, Metric, Origin
+from exporter.metrics.catalogue import CATALOGUE
+from exporter.metrics.metric import Metric, Origin
 from exporter.metrics.prometheus import label_name, prometheus_name
 from exporter.status import STALE_INTERVALS, ExportOutcome, RowOutcome
 from exporter.traffic import REFUSED, DeliveryOutcome, TapOutcome

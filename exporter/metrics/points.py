@@ -9,7 +9,7 @@ from typing import TypeAlias
 import msgspec
 
 from exporter.ledger.totals import BillingTotal, UsageTotal
-from exporter.metrics.catalogue import Metric
+from exporter.metrics.metric import Metric
 from exporter.money import to_usd
 from exporter.status import Histogram
 

@@ -17,7 +17,8 @@ from prometheus_client.openmetrics.exposition import generate_latest as openmetr
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
-from exporter.metrics.catalogue import CATALOGUE, Metric, MetricKind
+from exporter.metrics.catalogue import CATALOGUE
+from exporter.metrics.metric import Metric, MetricKind
 from exporter.metrics.points import Point, Snapshot
 from exporter.status import DURATION_BOUNDS, Histogram
 

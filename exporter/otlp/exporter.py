@@ -24,7 +24,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from exporter import __version__, threads
 from exporter.config import types as config
-from exporter.metrics.catalogue import Metric, MetricKind
+from exporter.metrics.metric import Metric, MetricKind
 from exporter.metrics.snapshot import Point, Snapshot
 from exporter.otlp.receiver import ExportResult, Receiver, failure, partial, success
 from exporter.status import DURATION_BOUNDS, ExportOutcome, Histogram

@@ -16,9 +16,10 @@ from exporter.ledger.ledger import Ledger
 from exporter.live import Live, LiveAccount
 from exporter.polling.follower import Follower
 from exporter.polling.key_reader import KeyReader
-from exporter.polling.reader import UsageReader, batch_of
+from exporter.polling.reader import batch_of
 from exporter.polling.rows import Rows
 from exporter.polling.transactions_reader import TransactionsReader
+from exporter.polling.usage_reader import UsageReader
 from exporter.polling.wallet_watch import FIRST_ANSWER, WalletWatch
 from exporter.threads import Worker
 from exporter.throttle import Crowd, Throttle

@@ -9,6 +9,7 @@ import msgspec
 from exporter.errors import Outcome
 from exporter.ledger.credit_unit import Why, in_words
 from exporter.metrics import catalogue as c
+from exporter.metrics.metric import Metric
 from exporter.metrics.points import Attributes
 from exporter.status import STALE_INTERVALS
 from exporter.web.figures import TONES, Subject, Tone
@@ -55,7 +56,7 @@ _OUTCOMES = {
 class _Rule(msgspec.Struct, frozen=True):
     """A problem that a number is while `applies` is true of it, the account and its attributes."""
 
-    metric: c.Metric
+    metric: Metric
     tone: Tone
     applies: Callable[[float, Subject, Attributes], bool]
     title: str

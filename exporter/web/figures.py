@@ -18,6 +18,7 @@ from exporter.ledger.spend import Rate
 from exporter.live import LiveAccount, Sample
 from exporter.metrics import catalogue as c
 from exporter.metrics.attributes import ACCOUNT
+from exporter.metrics.metric import Metric
 from exporter.metrics.points import Attributes, Point, Snapshot
 from exporter.money import to_usd
 from exporter.web.formats import about, money, percent, span
@@ -70,7 +71,7 @@ class Points:
         """Add a point whose first attribute is the account's name."""
         self._points[point.metric.name][point.attributes[1:]] = point
 
-    def of(self, metric: c.Metric) -> dict[Attributes, float]:
+    def of(self, metric: Metric) -> dict[Attributes, float]:
         """Every value of a metric that is no histogram."""
         points = self._points.get(metric.name, {})
         return {
@@ -79,12 +80,12 @@ class Points:
             if isinstance(point.value, int | float)
         }
 
-    def value(self, metric: c.Metric, *attributes: str | None) -> float | None:
+    def value(self, metric: Metric, *attributes: str | None) -> float | None:
         """One value, None where it is unknown."""
         point = self._points.get(metric.name, {}).get(attributes)
         return point.value if point and isinstance(point.value, int | float) else None
 
-    def started(self, metric: c.Metric) -> float | None:
+    def started(self, metric: Metric) -> float | None:
         """When (Unix s) a counter without further attributes began."""
         point = self._points.get(metric.name, {}).get(())
         return point.start_ns / 1_000_000_000 if point is not None else None
@@ -152,11 +153,11 @@ class Subject(msgspec.Struct, frozen=True):
     def thresholds(self) -> Thresholds:
         return self.config.thresholds
 
-    def amount(self, metric: c.Metric, member: str) -> Figure:
+    def amount(self, metric: Metric, member: str) -> Figure:
         """An amount of the account reading, by the member that holds it."""
         return self.of_reading(metric, getattr(self.live.account, member, None))
 
-    def of_reading(self, metric: c.Metric, nanos: int | None, *attributes: str) -> Figure:
+    def of_reading(self, metric: Metric, nanos: int | None, *attributes: str) -> Figure:
         """An amount of the account reading; `nanos` is what its last answer said."""
         value = self.points.value(metric, *attributes)
         if value is not None:
@@ -172,7 +173,7 @@ class Subject(msgspec.Struct, frozen=True):
             return Figure(why="the state does not say")
         return Figure(money(to_usd(nanos)), age=span(self.now - reading.observed_at))
 
-    def of_envelope(self, metric: c.Metric, last: Sample | None, *attributes: str) -> Figure | None:
+    def of_envelope(self, metric: Metric, last: Sample | None, *attributes: str) -> Figure | None:
         """An amount of an envelope; `last` is what was said last. None where nothing ever was."""
         value = self.points.value(metric, *attributes)
         if value is not None:

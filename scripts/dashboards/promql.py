@@ -10,7 +10,8 @@ whose name two exporters learned at different times.
 from __future__ import annotations
 
 from exporter.metrics.attributes import ACCOUNT, GATEWAY, USER_ID
-from exporter.metrics.catalogue import ACCOUNT_INFO, GATEWAY_INFO, Metric, MetricKind
+from exporter.metrics.catalogue import ACCOUNT_INFO, GATEWAY_INFO
+from exporter.metrics.metric import Metric, MetricKind
 from exporter.metrics.prometheus import label_name, prometheus_name
 
 RATE = "$__rate_interval"

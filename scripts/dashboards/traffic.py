@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from exporter.metrics import attributes as a
 from exporter.metrics import catalogue as c
-from exporter.metrics.catalogue import Metric
+from exporter.metrics.metric import Metric
 from exporter.metrics.prometheus import label_name, prometheus_name
 from scripts.dashboards import common as q
 from scripts.dashboards import limits

@@ -35,8 +35,9 @@ from exporter.ledger.cursor import hour_of
 from exporter.ledger.ledger import Ledger, Rules
 from exporter.ledger.store import Store
 from exporter.live import Live, LiveAccount
-from exporter.polling.reader import BATCH, UsageReader
+from exporter.polling.reader import BATCH
 from exporter.polling.transactions_reader import TransactionsReader
+from exporter.polling.usage_reader import UsageReader
 from exporter.secrets import Secret
 from exporter.threads import Worker
 from exporter.throttle import Throttle

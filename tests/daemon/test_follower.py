@@ -14,8 +14,8 @@ from exporter.gateway.readings import Endpoint
 from exporter.ledger.cursor import FIRST_SPAN, LONGEST_SPAN, OVERLAP
 from exporter.ledger.ledger import Rules
 from exporter.polling.follower import Follower
-from exporter.polling.reader import UsageReader
 from exporter.polling.sweep_plan import FEW_ROWS, MANY_ROWS, DriftAlarm
+from exporter.polling.usage_reader import UsageReader
 from tests.clock import NOW
 from tests.daemon.fakes import DAY, HOUR, NAME, USD, Scene, back, reader_of, scene
 

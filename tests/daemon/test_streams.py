@@ -15,16 +15,9 @@ from exporter.gateway.readings import Endpoint, Rejected
 from exporter.ledger.cursor import REACH, Slice
 from exporter.live import LiveAccount
 from exporter.polling.follower import Follower
-from exporter.polling.reader import (
-    BAD_ROWS,
-    BATCH,
-    HELD,
-    Moment,
-    SliceResult,
-    UsageReader,
-    batch_of,
-)
+from exporter.polling.reader import BAD_ROWS, BATCH, HELD, Moment, SliceResult, batch_of
 from exporter.polling.transactions_reader import TransactionsReader
+from exporter.polling.usage_reader import UsageReader
 from exporter.status import RowOutcome
 from exporter.throttle import EVERY
 from tests.clock import NOW

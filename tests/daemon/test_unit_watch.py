@@ -15,7 +15,7 @@ from exporter.gateway.readings import Endpoint
 from exporter.ledger.credit_unit import POLLS, Why
 from exporter.ledger.ledger import Ledger, Rules
 from exporter.polling.follower import Follower
-from exporter.polling.reader import UsageReader
+from exporter.polling.usage_reader import UsageReader
 from tests.clock import NOW
 from tests.daemon.fakes import DAY, NAME, USD, Scene, back, reader_of, scene
 

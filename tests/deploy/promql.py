@@ -13,7 +13,8 @@ from functools import cache
 
 import promql_parser as p
 
-from exporter.metrics.catalogue import CATALOGUE, Metric, MetricKind
+from exporter.metrics.catalogue import CATALOGUE
+from exporter.metrics.metric import Metric, MetricKind
 from exporter.metrics.metric_reference import attribute_values
 from exporter.metrics.prometheus import label_name, prometheus_name
 from tests.deploy import shipped

@@ -3,7 +3,8 @@ from itertools import combinations
 
 import pytest
 
-from exporter.metrics.catalogue import CATALOGUE, MetricKind
+from exporter.metrics.catalogue import CATALOGUE
+from exporter.metrics.metric import MetricKind
 from exporter.metrics.prometheus import prometheus_name
 from scripts.alerts import read
 from tests.deploy import dashboards

@@ -9,7 +9,8 @@ from uuid import UUID
 import pytest
 
 from exporter import __version__
-from exporter.metrics.catalogue import CATALOGUE, MetricKind
+from exporter.metrics.catalogue import CATALOGUE
+from exporter.metrics.metric import MetricKind
 from tests.e2e import streams
 from tests.e2e.scene import Scene
 from tests.e2e.waiting import eventually

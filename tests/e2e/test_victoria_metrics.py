@@ -8,7 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from exporter.metrics.catalogue import CATALOGUE, MetricKind
+from exporter.metrics.catalogue import CATALOGUE
+from exporter.metrics.metric import MetricKind
 from exporter.metrics.prometheus import prometheus_name
 from exporter.secrets import Secret
 from exporter.tap.hook import QuotaTap

@@ -15,7 +15,8 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from exporter.ledger.totals import AccountTotals
 from exporter.live import Live
 from exporter.metrics import catalogue
-from exporter.metrics.catalogue import CATALOGUE, Metric, MetricKind, Origin
+from exporter.metrics.catalogue import CATALOGUE
+from exporter.metrics.metric import Metric, MetricKind, Origin
 from exporter.metrics.prometheus import label_name, negotiate, prometheus_name, render
 from exporter.metrics.snapshot import Point, Snapshot, take
 from exporter.status import Histogram

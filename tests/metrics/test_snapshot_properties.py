@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from exporter.gateway.readings import Endpoint
 from exporter.ledger.totals import AccountTotals
 from exporter.live import Live
-from exporter.metrics.catalogue import CATALOGUE, MetricKind
+from exporter.metrics.catalogue import CATALOGUE
+from exporter.metrics.metric import MetricKind
 from exporter.metrics.snapshot import Point, take
 from exporter.money import NANOS_PER_USD
 from exporter.status import Histogram

@@ -178,10 +178,14 @@ class Account:
         at: float | None = None,
         source: tuple[tuple[str, str], ...] = (("actor", "ops@bytespike.example"),),
         note: str | None = None,
+        status: str | None = None,
     ) -> Movement:
-        """Post one movement of `amount` credits (signed), created now or at `at`."""
+        """Post one movement of `amount` credits (signed), created now or at `at`.
+
+        With `status` `pending` or `failed` it is in the list only.
+        """
         created = int(self.now if at is None else at)
-        movement = self.wallet.move(kind, amount, created, source, note)
+        movement = self.wallet.move(kind, amount, created, source, note, status)
         if kind.startswith("admin_"):
             self.notify(ADJUSTED, amount)
         self.watch()

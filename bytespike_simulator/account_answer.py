@@ -82,7 +82,8 @@ def transactions(account: Account, query: Query, asking: int) -> bytes:
 
 
 def _movement(movement: Movement) -> dict[str, object]:
-    return {
+    answer: dict[str, object] = {} if movement.status is None else {"status": movement.status}
+    return answer | {
         "id": movement.id,
         "created_at": timestamp(movement.created),
         "kind": movement.kind,

@@ -97,7 +97,7 @@ def _usage(account: Account, since: float | None) -> tuple[UsageTruth, ...]:
 def _billing(account: Account, since: float | None) -> tuple[BillingTruth, ...]:
     amounts: dict[tuple[str, str], list[int]] = defaultdict(list)
     for movement in account.wallet.movements:
-        if since is None or movement.created >= since:
+        if movement.status is None and (since is None or movement.created >= since):
             direction = "debit" if movement.amount < 0 else "credit"
             amounts[movement.kind, direction].append(abs(movement.amount))
     return tuple(

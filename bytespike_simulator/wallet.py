@@ -14,7 +14,10 @@ REFUND = "refund"
 
 
 class Movement(msgspec.Struct, frozen=True, order=True):
-    """One wallet movement that was not an API call. Money in credits, `created` in Unix s."""
+    """One wallet movement that was not an API call. Money in credits, `created` in Unix s.
+
+    With a `status`, `pending` or `failed`, it moved nothing.
+    """
 
     created: int
     id: int
@@ -23,6 +26,7 @@ class Movement(msgspec.Struct, frozen=True, order=True):
     balance_after: int
     source: tuple[tuple[str, str], ...]
     note: str | None
+    status: str | None = None
 
 
 class Wallet:
@@ -56,12 +60,14 @@ class Wallet:
         created: int,
         source: tuple[tuple[str, str], ...],
         note: str | None,
+        status: str | None = None,
     ) -> Movement:
-        if kind == TOPUP:
+        if status is None and kind == TOPUP:
             self.topup += amount
-        else:
+        elif status is None:
             self.other += amount
-        movement = Movement(created, self._next_id, kind, amount, self.balance, source, note)
+        number, after = self._next_id, self.balance
+        movement = Movement(created, number, kind, amount, after, source, note, status)
         self._next_id += 1
         insort(self.movements, movement)
         return movement

@@ -20,8 +20,8 @@ CLOSELY = ("exporter", "bytespike_simulator")
 
 BUDGETS = {
     "exporter": 20042,
-    "bytespike_simulator": 2836,
-    "tests": 34_000,
+    "bytespike_simulator": 2847,
+    "tests": 33371,
     "scripts": 3_700,
 }
 """Lines of text in all; of scripts also those that are not Python, without locks."""

@@ -43,7 +43,7 @@ def test_a_log_is_recognized_with_its_pages_unit_clock_and_owner(
     assert page["total"] > 200
     assert abs(account["recognized"]["clock_offset_seconds"]) < 1.5
     assert account["recognized"]["unit"]["credits_per_usd"] == 1_000_000
-    assert "1,000,000 credits are 1 USD: usage.credits_per_usd says so" in table
+    assert "1,000,000 credits are 1 USD: only then a token has a price that can be" in table
     user = account["recognized"]["user"]
     assert f"user {user}; the user's own wallet pays" in table
     assert re.search(rf"GET {gateway.url}/api/v1/me/usage answered 200 after [\d,]+ ms", table)

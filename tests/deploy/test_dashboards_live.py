@@ -87,7 +87,7 @@ async def fill(folder: Path, otlp: str, scraped: str, until: float) -> dict[str,
     began = until - LONG
     # Three models: none of them settles late, so that all that was billed has been counted.
     accounts = {
-        "prod": Options(history=6 * 3600.0, rate=60.0, models=3),
+        "prod": Options(history=6 * 3600.0, rate=60.0, models=3, key_list="full"),
         "dev": Options(seed=2, history=6 * 3600.0, rate=20.0, keys=2, models=3),
     }
     watchers = {"one": ("prod", "dev"), "two": ("prod",)}

@@ -6,7 +6,7 @@ Amounts are compared as they are: the double nearest to the decimal USD, to the 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import msgspec
 
@@ -53,25 +53,13 @@ def series(**labels: str) -> Series:
     )
 
 
-def own_name(usage: UsageTruth) -> str:
-    """`bytespike.key.name` where rows name their key, as in the log."""
-    return usage.key_name
-
-
-def masked_form(usage: UsageTruth) -> str:
-    """`bytespike.key.name` where rows only give the key's masked form, as in the rollup."""
-    return usage.masked
-
-
-def usage(
-    truth: Truth, key_name: Callable[[UsageTruth], str] = own_name, *, net: bool = False
-) -> Shown:
+def usage(truth: Truth, *, net: bool = False) -> Shown:
     """The counters of usage; `net` of rebates, as a rollup that is read after them shows it."""
     shown: Shown = {COST: {}, TOKENS: {}, REQUESTS: {}}
     for one in map(_net, truth.usage) if net else truth.usage:
         labels = {
             "key_id": one.masked,
-            "key_name": key_name(one),
+            "key_name": one.key_name,
             "gen_ai_request_model": one.model,
         }
         shown[COST][series(**labels)] = one.credits / MICRO

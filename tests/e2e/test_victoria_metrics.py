@@ -80,7 +80,7 @@ def names_of_the_catalogue() -> set[str]:
 def test_every_number_in_victoria_metrics_is_what_the_gateway_billed(
     scene: Scene, victoria_metrics: VictoriaMetrics
 ) -> None:
-    gateway = scene.gateway(models=3, rate=60, speed=20)
+    gateway = scene.gateway(models=3, rate=60, speed=20, key_list="full")
     (scene.folder / "secret").write_text("shared with the gateway\n")
     daemon = scene.daemon(
         gateway,
@@ -95,6 +95,8 @@ def test_every_number_in_victoria_metrics_is_what_the_gateway_billed(
     gateway.post("topup", usd=0.1)
     for kind, amount in (("admin_debit", -2_500_001), ("admin_credit", 5_000_000), ("new", -1)):
         gateway.post("transaction", kind=kind, amount=amount)
+    for status in ("pending", "failed"):
+        gateway.post("transaction", kind="topup", amount=1_000_000, status=status)
     calls = sum(usage.calls for usage in gateway.truth().usage)
     assert calls > 20
 

@@ -82,7 +82,8 @@ def test_a_masked_form_that_two_keys_share_names_neither(ledger: Ledger) -> None
 
 
 def test_keys_past_max_series_stay_folded_when_their_names_come(tmp_path: Path) -> None:
-    ledger = Ledger(Store(tmp_path / "state.db"), Rules(max_series=1))
+    store = Store(tmp_path / "state.db")
+    ledger = Ledger(store, Rules(max_series=1))
     ledger.open_accounts([NAME], FIRST, FIRST)
     ledger.begin(NAME, FIRST, FIRST)
     log(ledger, ID, "a", 5)
@@ -92,6 +93,7 @@ def test_keys_past_max_series_stay_folded_when_their_names_come(tmp_path: Path) 
     log(ledger, KeyRef("18"), "d", 8)
     assert total(ledger) == (26, 0)
     assert {key for key, _ in shown(ledger)} <= {"17"}
+    store.close()
 
 
 OLD = "sk-byts-...****9f3c"

@@ -35,7 +35,7 @@ async def test_the_first_answer_tells_the_unit_by_a_tokens_price(
     assert scene.counted() == float(calls["usd"])
     await scene.restart()
     scene.spend("2", input_tokens=0, output_tokens=0)
-    await scene.wait(3 * MINUTE)
+    await scene.wait(5 * MINUTE)
     assert scene.counted() == float(calls["usd"]) + 2
 
 

@@ -260,7 +260,7 @@ async def test_what_a_header_says_is_shown_though_it_is_bad_news(
 ) -> None:
     reset = f"{scene.now + 5 * HOUR:.0f}"
     window = {"X-RateLimit-Limit": "50.00", "X-RateLimit-Reset": reset}
-    scene.gateway.turn(extra_headers={header: "25.00"} | window)
+    scene.gateway.turn(extra_headers={header: "25.00"} | window, lists_keys=False)
     await scene.start()
     await scene.wait(3 * MINUTE)
     assert scene.gauge(metric) == 25

@@ -238,15 +238,13 @@ class LogPage(msgspec.Struct, frozen=True):
 class RollupReading(msgspec.Struct, frozen=True):
     """Every bucket of the asked range; of these models alone, if `models` is not None.
 
-    `days`: each bucket is of a day; `reaches_back`: the gateway was seen to give that of a day of
-    which only a part is asked for. `last` ends the asked range.
+    `days`: each bucket is of a day. `last` ends the asked range.
     """
 
     buckets: tuple[UsageBucket, ...]
     rejected: tuple[Rejected, ...]
     models: frozenset[str] | None = None
     days: bool = False
-    reaches_back: bool = False
     last: bool = True
 
     def covers(self, model: str) -> bool:

@@ -59,7 +59,6 @@ class UsageSource:
         self._clock = clock
         self._asker = UsageAsker(requester, usage, own_key)
         self._days: bool | None = None
-        self._reaches_back = False
         self.form: UsageForm | None = None
         """As the newest answer showed it."""
         self._log = ListReader(self._ask_log, clock)
@@ -213,10 +212,7 @@ class UsageSource:
             if bucket.hour > latest
         )
         days = whole.days or await self._by_days(good, until)
-        if days and any(bucket.hour < since for bucket in good):
-            self._reaches_back = True
-        bad = whole.rejected + strange
-        return RollupReading(good, bad, days=days, reaches_back=self._reaches_back)
+        return RollupReading(good, whole.rejected + strange, days=days)
 
     async def _by_days(self, buckets: tuple[UsageBucket, ...], until: float) -> bool:
         """Whether buckets that all begin at midnight are of days.

@@ -51,7 +51,7 @@ def count_rollup(
     for hour, here in _by_hour(cells, said, asked, reading).items():
         holds = said[hour]
         judged = [c.id for c in here if whole and hour in asked and reading.covers(c.model)]
-        begins = _begins(hour, cursor, baselined, known, now, reading.reaches_back)
+        begins = _begins(hour, cursor, baselined, known, now)
         if any(not cell.rolled for cell in here):
             changed += _take_over(cells, here, holds, judged, begins)
         elif begins:
@@ -82,22 +82,17 @@ def _counted_by_hours(day: int, known: set[int]) -> bool:
     return any(day <= other + 1 < day + DAY for other in known)
 
 
-def _begins(
-    hour: int, cursor: Cursor, baselined: bool, known: set[int], now: float, reaches_back: bool
-) -> bool:
+def _begins(hour: int, cursor: Cursor, baselined: bool, known: set[int], now: float) -> bool:
     """Whether what a bucket holds was there before it was ours to count.
 
     So it is in the hour or day in which counting began, also where only the end of that day was
     counted so far, by hours. `known`: the hours of cells that were there before a day was read.
-    Where a first reading held no bucket, the day was empty if the gateway `reaches_back`.
     """
     if hour < cursor.start and not baselined:
         return True
     if not is_day(hour) or hour in known or hour >= cursor.start:
         return False
     counted = _counted_by_hours(hour, known)
-    if reaches_back and not counted and cursor.shape == UsageShape.ROLLUP.value:
-        return False
     was_days = cursor.shape in (None, UsageShape.DAYS.value)
     return not was_days or counted or now >= hour + DAY
 

@@ -120,7 +120,8 @@ def _announced(draft: Draft, account: LiveAccount, totals: AccountTotals) -> Non
         draft.gauge(c.BILLING_PENDING, (account.name, kind), count)
     good = dict(totals.last_transactions)
     for kind, at in account.failures.items():
-        if at > good.get(kind, 0.0) and draft.now - at < _TOLD:
+        # Movements bear whole seconds: a good one of the same second may have come before.
+        if at >= good.get(kind, 0.0) and draft.now - at < _TOLD:
             draft.gauge(c.BILLING_FAILED, (account.name, kind), at)
 
 

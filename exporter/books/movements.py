@@ -5,33 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
+from exporter.books.each_account import ask_each
 from exporter.books.month import Month, movements_of
 from exporter.books.printed import Row, as_csv, as_json, as_table
-from exporter.clock import SystemClock
 from exporter.config.types import Account, Config
-from exporter.gateway.client import GatewayClient, HttpClient
-from exporter.gateway.readings import Envelope, Stage, Transaction
+from exporter.gateway.client import GatewayClient
+from exporter.gateway.readings import Stage, Transaction
 from exporter.money import usd_text
-from exporter.runtime import connect, in_turn
 from exporter.web.formats import plural
 
 _COLUMNS = ("account", "created_at", "id", "kind", "status", "amount_usd", "balance_after_usd")
-
-
-def unheard(envelope: Envelope) -> None:
-    """Commands have no use for quota headers."""
 
 
 async def transactions(
     config: Config, environ: Mapping[str, str], month: Month, kind: str | None, form: str
 ) -> None:
     """Print them. Raises GatewayError."""
-    http = connect(config)
-    try:
-        ask = partial(_rows_of, config=config, http=http, environ=environ, month=month, kind=kind)
-        rows = await in_turn(ask, config.accounts)
-    finally:
-        await http.aclose()
+    rows = await ask_each(config, environ, partial(_rows_of, month=month, kind=kind))
     sums = [_sum(rows, account.name) for account in config.accounts]
     if form == "json":
         parts: dict[str, str | list[Row]] = {"month": month.name}
@@ -50,15 +40,8 @@ async def transactions(
 
 
 async def _rows_of(
-    account: Account,
-    config: Config,
-    http: HttpClient,
-    environ: Mapping[str, str],
-    month: Month,
-    kind: str | None,
+    account: Account, client: GatewayClient, month: Month, kind: str | None
 ) -> list[Row]:
-    clock = SystemClock()
-    client = GatewayClient(http, account, config.gateway, config.usage, clock, unheard, environ)
     items, _ = await movements_of(client, month.begin, month.end)
     return [_row(account.name, item) for item in items if kind in (None, item.kind)]
 

@@ -9,12 +9,11 @@ from functools import partial
 import msgspec
 
 from exporter.books.balance_chain import Spent, breaks, links
+from exporter.books.each_account import ask_each
 from exporter.books.month import DAY, Month, UsageOfMonth, movements_of, read_usage_of
-from exporter.books.movements import unheard
 from exporter.books.printed import Row, as_csv, as_json, as_table, when
-from exporter.clock import SystemClock
 from exporter.config.types import Account, Config
-from exporter.gateway.client import GatewayClient, HttpClient
+from exporter.gateway.client import GatewayClient
 from exporter.gateway.readings import AccountReading, Stage, Transaction
 from exporter.ledger import wallet
 from exporter.ledger.account_rows import read_cursor
@@ -22,7 +21,6 @@ from exporter.ledger.cursor import Cursor
 from exporter.ledger.days import counted_days
 from exporter.ledger.state_reader import account_id, reading_state, unit_of
 from exporter.money import usd_text
-from exporter.runtime import connect, in_turn
 
 _DAYS = ("account", "day", "usage_usd", "counted_usd", "movements_usd", "balance_usd", "said")
 _SUMS = (
@@ -59,12 +57,7 @@ async def reconcile_month(
     """Print the books; whether nothing parts. Raises GatewayError, StateError."""
     with reading_state(config.state.path):
         pass  # a state that cannot be read is told before the gateway is asked for all of a month
-    http = connect(config)
-    try:
-        ask = partial(_books, config=config, http=http, environ=environ, month=month)
-        books = await in_turn(ask, config.accounts)
-    finally:
-        await http.aclose()
+    books = await ask_each(config, environ, partial(_books, config=config, month=month))
     days = [row for one in books for row in one.days]
     sums = [one.sums for one in books]
     findings = [row for one in books for row in one.findings]
@@ -91,10 +84,8 @@ def _told(days: list[Row], sums: list[Row], findings: list[Row]) -> Iterator[str
 
 
 async def _books(
-    account: Account, config: Config, http: HttpClient, environ: Mapping[str, str], month: Month
+    account: Account, client: GatewayClient, config: Config, month: Month
 ) -> list[Books]:
-    clock = SystemClock()
-    client = GatewayClient(http, account, config.gateway, config.usage, clock, unheard, environ)
     client.know_credits(unit_of(config.state.path, account.name, config.usage.credits_per_usd))
     reading = await client.account()
     now = client.gateway_clock.now()

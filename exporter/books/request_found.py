@@ -8,18 +8,16 @@ from functools import partial
 
 import msgspec
 
-from exporter.books.movements import unheard
+from exporter.books.each_account import ask_each
 from exporter.books.printed import Row, as_csv, as_json, as_table, when
-from exporter.clock import SystemClock
 from exporter.config.types import Account, Config
 from exporter.errors import GatewayError
-from exporter.gateway.client import GatewayClient, HttpClient
+from exporter.gateway.client import GatewayClient
 from exporter.gateway.readings import UsageRow
 from exporter.ledger.account_rows import read_cursor
 from exporter.ledger.cells import day_cell_of
 from exporter.ledger.cursor import Cursor, hour_of
 from exporter.ledger.state_reader import account_id, reading_state, unit_of
-from exporter.runtime import connect, in_turn
 
 _COLUMNS = (
     *("account", "request_id", "created_at", "model", "key", "cost_usd"),
@@ -64,12 +62,8 @@ async def reconcile_request(
     config: Config, environ: Mapping[str, str], request_id: str, form: str
 ) -> bool:
     """Print it; whether it is found, and counted if it should be. Raises StateError."""
-    http = connect(config)
-    try:
-        ask = partial(_ask, config=config, http=http, environ=environ, request_id=request_id)
-        asked = await in_turn(ask, config.accounts)
-    finally:
-        await http.aclose()
+    ask = partial(_ask, config=config, request_id=request_id)
+    asked = await ask_each(config, environ, ask)
     found = [one for one in asked if one.row is not None]
     with reading_state(config.state.path) as db:
         judged = [(one, _judge(db, config, one)) for one in found]
@@ -98,15 +92,13 @@ def _lines(row: Row) -> list[str]:
 
 
 async def _ask(
-    account: Account, config: Config, http: HttpClient, environ: Mapping[str, str], request_id: str
+    account: Account, client: GatewayClient, config: Config, request_id: str
 ) -> list[Found]:
-    clock = SystemClock()
-    client = GatewayClient(http, account, config.gateway, config.usage, clock, unheard, environ)
     client.know_credits(unit_of(config.state.path, account.name, config.usage.credits_per_usd))
     try:
         row = await client.request(request_id)
     except GatewayError as error:
-        return [Found(account.name, None, clock.now(), str(error))]
+        return [Found(account.name, None, client.gateway_clock.now(), str(error))]
     problem = "" if row is not None else "the gateway knows no such request"
     return [Found(account.name, row, client.gateway_clock.now(), problem)]
 

@@ -131,9 +131,8 @@ class ExportLoop:
     async def _note_zero_points(self, snapshot: Snapshot) -> bool:
         """Make it durable that they went; False where that failed: they go again then."""
         try:
-            await self._worker.do(
-                self._ledger.zero_points_sent, snapshot.fresh_usage, snapshot.fresh_billing
-            )
+            sent = snapshot.fresh_usage, snapshot.fresh_billing, snapshot.fresh_caches
+            await self._worker.do(self._ledger.zero_points_sent, *sent)
         except StateError as error:
             self._throttle.say("state", "%s", error, level=logging.ERROR)
             return False

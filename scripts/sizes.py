@@ -19,9 +19,9 @@ CLOSELY = ("exporter", "bytespike_simulator")
 """Where the two above hold, and no name of a file stands twice."""
 
 BUDGETS = {
-    "exporter": 20034,
+    "exporter": 20038,
     "bytespike_simulator": 2847,
-    "tests": 33352,
+    "tests": 33383,
     "scripts": 3_700,
 }
 """Lines of text in all; of scripts also those that are not Python, without locks."""

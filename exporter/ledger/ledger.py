@@ -273,13 +273,13 @@ class Ledger(Accounts):
         with self._store.transaction() as db:
             write_cursor(db, self._ids[name], kind, cursor.sweeping(now))
 
-    def zero_points_sent(self, usage_ids: Iterable[int], billing_ids: Iterable[int]) -> None:
-        """A receiver was sent the zero points of these series."""
+    def zero_points_sent(
+        self, usage_ids: Iterable[int], billing_ids: Iterable[int], cache_ids: Iterable[int] = ()
+    ) -> None:
+        """A receiver was sent the zero points of these series, and of their tokens of caches."""
         with self._store.transaction() as db:
-            db.executemany(
-                "UPDATE series SET fresh = 0, caches = min(2, 2 * caches) WHERE id = ?",
-                [(i,) for i in usage_ids],
-            )
+            db.executemany("UPDATE series SET fresh = 0 WHERE id = ?", [(i,) for i in usage_ids])
+            db.executemany("UPDATE series SET caches = 2 WHERE id = ?", [(i,) for i in cache_ids])
             db.executemany("UPDATE billing SET fresh = 0 WHERE id = ?", [(i,) for i in billing_ids])
         self._totals.clear()
 

@@ -82,7 +82,8 @@ def _usage(draft: Draft, name: str, totals: tuple[UsageTotal, ...]) -> None:
         draft.counter(c.USAGE_COST, attributes, to_usd(sum([t.cost for t in group])), stream)
         _tokens(draft, attributes, group, stream)
         draft.counter(c.USAGE_REQUESTS, attributes, sum([t.requests for t in group]), stream)
-        draft.fresh_usage.extend([t.id for t in group if t.fresh or t.caches == 1])
+        draft.fresh_usage.extend([t.id for t in group if t.fresh])
+        draft.fresh_caches.extend([t.id for t in group if t.caches == 1])
 
 
 def _tokens(

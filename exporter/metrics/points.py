@@ -43,7 +43,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     """Every point at one instant.
 
     `zero_points` are value 0 at the start of series that no receiver has seen yet;
-    `fresh_usage` and `fresh_billing` are the ledger ids of those series.
+    `fresh_usage` and `fresh_billing` are the ledger ids of those series, `fresh_caches` of those
+    whose tokens of caches are new: a row can tell them while the others' zero points are sent.
     """
 
     time_ns: int
@@ -51,6 +52,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     zero_points: tuple[Point, ...] = ()
     fresh_usage: tuple[int, ...] = ()
     fresh_billing: tuple[int, ...] = ()
+    fresh_caches: tuple[int, ...] = ()
 
 
 class Stream(msgspec.Struct, frozen=True, gc=False):
@@ -79,6 +81,7 @@ class Draft:
         self.zero_points: list[Point] = []
         self.fresh_usage: list[int] = []
         self.fresh_billing: list[int] = []
+        self.fresh_caches: list[int] = []
 
     def gauge(self, metric: Metric, attributes: Attributes, value: float | None) -> None:
         """Add a gauge's point, unless its value is unknown: None, infinite or not a number."""
@@ -131,4 +134,5 @@ class Draft:
             tuple(self.zero_points),
             tuple(self.fresh_usage),
             tuple(self.fresh_billing),
+            tuple(self.fresh_caches),
         )
